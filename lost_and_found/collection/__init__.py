@@ -1,0 +1,1 @@
+"""Stage 1: bring labelled pictures in as samples."""

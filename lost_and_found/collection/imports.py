@@ -1,0 +1,317 @@
+"""What all imports share: pictures from elsewhere become pairs in one folder, or rows of `rejected.csv`.
+
+An import is a function from the files of a source to candidates; this module verifies each candidate's
+picture, writes its pair, and keeps the books. It can be stopped and run again: pairs that are up to date are
+left alone.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import re
+import unicodedata
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+
+import pandas as pd
+from PIL import Image
+
+from lost_and_found import samples
+from lost_and_found.errors import BrokenSample, InvalidConfig, MissingInput
+from lost_and_found.processes import map_in_processes
+from lost_and_found.samples import Record
+
+KEPT_FORMATS = {"JPEG": ".jpg", "MPO": ".jpg", "PNG": ".png"}  # an MPO is a JPEG with more pictures behind it
+REPORT_NAME = "import.json"
+REJECTED_NAME = "rejected.csv"
+REJECTED_COLUMNS = ["id", "file", "reason"]
+LONGEST_SLUG = 60
+VERIFY_AT = (64, 64)  # JPEG decodes the whole stream at any scale, so a small one shows the same damage
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A picture that may become a sample.
+
+    Attributes:
+        id: the sample id it will get.
+        file: its path relative to the source, with forward slashes.
+        record: what is known of it before the file is opened.
+    """
+
+    id: str
+    file: str
+    record: Record = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Rejection:
+    """A row of `rejected.csv`; `id` is empty where none could be made."""
+
+    id: str
+    file: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Findings:
+    """What a source holds.
+
+    Attributes:
+        kind: which import looked.
+        found: files and rows counted on arrival; each ends as a pair or as a rejection.
+        candidates: pictures to verify.
+        rejected: what was refused on sight.
+        ignored: files and columns that are no part of the data, in words.
+        read_record: completes a candidate's record from the files; must be picklable; may raise BrokenSample.
+    """
+
+    kind: str
+    found: int
+    candidates: list[Candidate]
+    rejected: list[Rejection]
+    ignored: list[str]
+    read_record: Callable[[Path, Candidate], Record]
+
+
+@dataclass(frozen=True)
+class ImportReport:
+    """What became of a source.
+
+    Attributes:
+        kind: which import it was.
+        source: name of the source folder.
+        found: files and rows in the source; equals `imported` plus the rows of `rejected`.
+        imported: pairs in the destination.
+        written: how many of them were written this time.
+        removed: files of an earlier run that the source no longer stands for.
+        rejected: columns id, file, reason.
+        ignored: files and columns that are no part of the data, in words.
+    """
+
+    kind: str
+    source: str
+    found: int
+    imported: int
+    written: int
+    removed: int
+    rejected: pd.DataFrame
+    ignored: list[str]
+
+    def counts(self) -> pd.Series:
+        """What was found: what was imported and the rejected by reason, without the details."""
+        reasons = self.rejected["reason"].str.replace(r"(: | \((?!0, 0)).*", "", regex=True).value_counts()
+        head = {"found": self.found, "imported": self.imported}
+        return pd.Series(
+            head | {f"rejected: {reason}": int(n) for reason, n in reasons.items()}, name="count"
+        )
+
+
+def import_findings(
+    findings: Findings, source: Path, destination: Path, *, workers: int | None = None
+) -> ImportReport:
+    """Turn what a source holds into pairs; quick where a pair is already there and up to date.
+
+    Raises:
+        InvalidConfig: the destination holds the import of another source.
+        MissingInput: not one picture could be imported; `rejected.csv` says why.
+    """
+    _claim(destination, findings.kind, source)
+    candidates, rejected = _unique(findings.candidates)
+    rejected = findings.rejected + rejected
+    work = partial(_import_one, source=source, destination=destination, read_record=findings.read_record)
+    kept: set[str] = set()
+    written = 0
+    for outcome in map_in_processes(work, candidates, description="Importing pictures", workers=workers):
+        if isinstance(outcome, Rejection):
+            rejected.append(outcome)
+        else:
+            kept.update((outcome.image_name, f"{outcome.id}.json"))
+            written += outcome.is_new
+    report = ImportReport(
+        kind=findings.kind,
+        source=source.resolve().name,
+        found=findings.found,
+        imported=len(kept) // 2,
+        written=written,
+        removed=_remove_all_but(kept, destination),
+        rejected=pd.DataFrame([(r.id, r.file, r.reason) for r in rejected], columns=REJECTED_COLUMNS),
+        ignored=findings.ignored,
+    )
+    _write_report(report, source, destination)
+    return report
+
+
+def source_folder(root: Path, source: str) -> Path:
+    """The folder to import; a relative path starts at `root`.
+
+    Raises:
+        InvalidConfig: the parameter was left empty.
+        MissingInput: there is no such folder.
+    """
+    if not source:
+        raise InvalidConfig("parameter `source` is empty; give the folder that holds the pictures")
+    folder = (root / source).resolve()
+    if not folder.is_dir():
+        raise MissingInput(f"source {folder} is not a folder; give the folder that holds the pictures")
+    return folder
+
+
+def list_files(source: Path) -> list[str]:
+    """All files below a folder, as sorted relative paths with forward slashes.
+
+    Raises:
+        MissingInput: there is no such folder.
+    """
+    if not source.is_dir():
+        raise MissingInput(f"source {source} is not a folder; give the folder that holds the pictures")
+    return sorted(path.relative_to(source).as_posix() for path in source.rglob("*") if not path.is_dir())
+
+
+def photo_id(site: str, file: str) -> str:
+    """`<site>_photo_<readable part of the path>-<hash of the path>_0`.
+
+    The hash keeps apart what looks alike without accents, and pictures that share a name in two folders.
+    """
+    digest = hashlib.sha256(unicodedata.normalize("NFC", file).encode(errors="surrogateescape")).hexdigest()
+    readable = _slug(file.rpartition(".")[0] or file)[-LONGEST_SLUG:].strip("-")
+    return f"{_slug(site) or 'photos'}_photo_{readable}{'-' if readable else ''}{digest[:8]}_0"
+
+
+def _slug(text: str) -> str:
+    plain = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode().lower()
+    return re.sub(r"[^a-z0-9]+", "-", plain).strip("-")
+
+
+@dataclass(frozen=True, slots=True)
+class _Imported:
+    id: str
+    image_name: str
+    is_new: bool
+
+
+def _import_one(
+    candidate: Candidate,
+    *,
+    source: Path,
+    destination: Path,
+    read_record: Callable[[Path, Candidate], Record],
+) -> _Imported | Rejection:
+    try:
+        candidate.file.encode()
+    except UnicodeEncodeError:
+        name = candidate.file.encode(errors="surrogateescape").decode(errors="backslashreplace")
+        return Rejection(candidate.id, name, "file name is not UTF-8; rename the file")
+    path = source / candidate.file
+    try:
+        record = read_record(source, candidate)
+        image_name = _up_to_date(candidate.id, path, record, destination)
+        if image_name:
+            return _Imported(candidate.id, image_name, is_new=False)
+        image, suffix = _verified_bytes(path)
+    except BrokenSample as error:
+        return Rejection(candidate.id, candidate.file, error.reason)
+    sample = samples.write_pair(destination, candidate.id, image=image, suffix=suffix, record=record)
+    return _Imported(candidate.id, sample.image.name, is_new=True)
+
+
+def _up_to_date(sample_id: str, path: Path, record: Record, destination: Path) -> str | None:
+    """Name of the pair's image if it is newer than its source and the record says the same."""
+    try:
+        if json.loads((destination / f"{sample_id}.json").read_bytes()) != record:
+            return None
+        for suffix in samples.IMAGE_SUFFIXES:
+            image = destination / f"{sample_id}{suffix}"
+            if image.is_file():
+                return image.name if image.stat().st_mtime_ns > path.stat().st_mtime_ns else None
+    except (OSError, ValueError):
+        return None
+    return None
+
+
+def _verified_bytes(path: Path) -> tuple[bytes, str]:
+    """JPEG and PNG as they are, anything else that Pillow reads as PNG, and the suffix that fits."""
+    try:
+        samples.read_image(path, at_least=VERIFY_AT)
+    except BrokenSample as error:
+        if path.suffix.lower() in (".heic", ".heif"):
+            raise BrokenSample(path, "HEIC can't be read; save it as JPEG") from None
+        raise error
+    with Image.open(path) as image:
+        suffix = KEPT_FORMATS.get(image.format or "")
+    if suffix:
+        return path.read_bytes(), suffix
+    converted = io.BytesIO()
+    samples.read_image(path).save(converted, format="PNG")
+    return converted.getvalue(), ".png"
+
+
+def _unique(candidates: Iterable[Candidate]) -> tuple[list[Candidate], list[Rejection]]:
+    first: dict[str, Candidate] = {}
+    rejected = []
+    for candidate in candidates:
+        if first.setdefault(candidate.id, candidate) is not candidate:
+            reason = f"has the same id as another file: {first[candidate.id].file}"
+            rejected.append(Rejection(candidate.id, candidate.file, reason))
+    return list(first.values()), rejected
+
+
+def _claim(destination: Path, kind: str, source: Path) -> None:
+    """Note first what the destination is for, and refuse one that is for something else."""
+    here, there = source.resolve(), destination.resolve()
+    if there == here or here in there.parents:
+        raise InvalidConfig(f"destination {there} lies inside the source {here}; choose another `root`")
+    destination.mkdir(parents=True, exist_ok=True)
+    claim = {"kind": kind, "source": here.name, "source_digest": _path_digest(source)}
+    report = destination / REPORT_NAME
+    if not report.exists():
+        samples.write_atomically(report, json.dumps(claim, ensure_ascii=False, indent=2).encode())
+        return
+    before = json.loads(report.read_bytes())
+    if any(before.get(key) != value for key, value in claim.items()):
+        raise InvalidConfig(
+            f"{destination} holds the {before.get('kind')} import of another folder, "
+            f"{before.get('source')}; choose another `dataset` for this one, "
+            "or remove that folder if its source has moved"
+        )
+
+
+def _path_digest(source: Path) -> str:
+    """Tells two sources of one name apart without giving away where they lie."""
+    return hashlib.sha256(str(source.resolve()).encode(errors="surrogateescape")).hexdigest()[:16]
+
+
+def _remove_all_but(kept: set[str], destination: Path) -> int:
+    """Remove pairs whose source is gone or is now rejected: the next stage would use them."""
+    samples.remove_leftovers(destination)
+    kept = kept | {REPORT_NAME, REJECTED_NAME}
+    stale = [p for p in destination.iterdir() if p.name not in kept and not p.name.startswith(".")]
+    for path in stale:
+        path.unlink()
+    return len(stale)
+
+
+def _write_report(report: ImportReport, source: Path, destination: Path) -> None:
+    samples.write_atomically(destination / REJECTED_NAME, report.rejected.to_csv(index=False).encode())
+    content = {
+        "kind": report.kind,
+        "source": report.source,
+        "source_digest": _path_digest(source),
+        "found": report.found,
+        "imported": report.imported,
+        "rejected": len(report.rejected),
+        "ignored": report.ignored,
+    }
+    samples.write_atomically(
+        destination / REPORT_NAME, json.dumps(content, ensure_ascii=False, indent=2).encode()
+    )
+    if not report.imported:
+        why = report.rejected["reason"].mode()
+        raise MissingInput(
+            f"nothing could be imported from {source}: {report.found} files and rows found"
+            + (f", most often {why[0]!r}; see {destination / REJECTED_NAME}" if len(why) else "")
+        )

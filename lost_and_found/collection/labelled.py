@@ -1,0 +1,195 @@
+"""Import photos with country labels: a `labels.csv`, or a folder for each country."""
+
+from __future__ import annotations
+
+import csv
+import functools
+import io
+import unicodedata
+from collections import defaultdict
+from dataclasses import dataclass
+from pathlib import Path
+
+from lost_and_found import samples
+from lost_and_found.collection.imports import (
+    Candidate,
+    Findings,
+    ImportReport,
+    Rejection,
+    import_findings,
+    list_files,
+    photo_id,
+)
+from lost_and_found.errors import BrokenSample, InvalidConfig, UnknownCountry
+from lost_and_found.geo.countries import Country, find_country
+from lost_and_found.samples import Record
+
+LABELS_NAME = "labels.csv"
+COLUMNS = ("path", "country", "lat", "lon", "city", "region")
+
+
+def import_labelled(
+    source: Path, destination: Path, *, site: str, workers: int | None = None
+) -> ImportReport:
+    """Import labelled photos as `<site>_photo_<path and hash>_0`.
+
+    With a `labels.csv` (UTF-8; comma, semicolon or tab) its rows count: `path` and `country`, or `path`,
+    `lat` and `lon`; `city` and `region` are kept as text, other columns are ignored. Without one, the first
+    folder of a file's path names its country. Records hold `country_code`, `country_name`, `coordinates` if
+    given, `labels` (what the source said, word for word), `source` and `file`.
+
+    Raises:
+        MissingInput: no such folder, or nothing in it could be imported.
+        InvalidConfig: `labels.csv` can't be read, or the destination holds another import.
+    """
+    files = list_files(source)
+    if LABELS_NAME in files:
+        findings = _find_by_table(source, files, site)
+    else:
+        findings = _find_by_folder(source, files, site)
+    return import_findings(findings, source, destination, workers=workers)
+
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    line: int
+    values: dict[str, str]
+
+    @property
+    def path(self) -> str:
+        return unicodedata.normalize("NFC", self.values["path"].replace("\\", "/").removeprefix("./"))
+
+
+def _find_by_table(source: Path, files: list[str], site: str) -> Findings:
+    rows, rejected, ignored = _read_table(source / LABELS_NAME)
+    found = len(rows) + len(rejected)
+    # File systems spell accents in two ways, tables in either.
+    actual = {unicodedata.normalize("NFC", file): file for file in files}
+    rows_of: dict[str, list[_Row]] = defaultdict(list)
+    for row in rows:
+        rows_of[row.path].append(row)
+    candidates = []
+    for path, same in rows_of.items():
+        sample_id = photo_id(site, path)
+        file, outcome = actual.get(path), same[0]
+        if file is None:
+            reason = "no such file"
+        elif any(row.values != outcome.values for row in same):
+            reason = "labelled in several ways"
+        else:
+            try:
+                record = _record(outcome.values) | {"source": source.resolve().name, "file": file}
+                candidates.append(Candidate(sample_id, file, record))
+            except (UnknownCountry, BrokenSample) as error:
+                reason = error.reason if isinstance(error, BrokenSample) else f"unknown country: {error}"
+            else:
+                reason, same = "repeats an earlier line", same[1:]
+        rejected += [Rejection(sample_id, path, f"{reason} ({LABELS_NAME} line {row.line})") for row in same]
+    unlisted = [file for path, file in actual.items() if path not in rows_of and path != LABELS_NAME]
+    rejected += [Rejection("", file, f"not named in {LABELS_NAME}") for file in unlisted]
+    return Findings("labelled", found + len(unlisted), candidates, rejected, ignored, _read_record)
+
+
+def _read_table(path: Path) -> tuple[list[_Row], list[Rejection], list[str]]:
+    """Rows with the number of fields that the header has, the others, and a word on each column not used."""
+    text = _decode(path)
+    first_line = text.split("\n", 1)[0]
+    delimiter = max(",;\t", key=first_line.count)
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+    rows, rejected = [], []
+    try:
+        header = [name.strip().lower() for name in next(reader, [])]
+        _check_header(header, path)
+        for fields in reader:
+            if len(fields) == len(header):
+                values = {name: field.strip() for name, field in zip(header, fields, strict=True)}
+                rows.append(_Row(reader.line_num, {name: values.get(name, "") for name in COLUMNS}))
+            elif fields:
+                counts = f"{len(fields)} instead of {len(header)}"
+                reason = f"wrong number of fields: {counts} ({LABELS_NAME} line {reader.line_num})"
+                rejected.append(Rejection("", fields[0], reason))
+    except csv.Error as error:
+        raise InvalidConfig(f"{path} line {reader.line_num}: {error}; mend the line") from None
+    return rows, rejected, [f"column {name!r} of {LABELS_NAME}" for name in header if name not in COLUMNS]
+
+
+def _decode(path: Path) -> str:
+    data = path.read_bytes()
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = data[: error.start].count(b"\n") + 1
+        raise InvalidConfig(f"{path} line {line}: not UTF-8; save the table as CSV in UTF-8") from None
+
+
+def _check_header(header: list[str], path: Path) -> None:
+    known = [name for name in header if name in COLUMNS]
+    if len(set(known)) < len(known):
+        raise InvalidConfig(f"{path} line 1: a column appears twice: {', '.join(header)}")
+    if "path" not in known or not ("country" in known or {"lat", "lon"} <= set(known)):
+        raise InvalidConfig(
+            f"{path} line 1: the columns are {', '.join(header) or 'none'}; "
+            "needed are path and country, or path, lat and lon"
+        )
+
+
+def _find_by_folder(source: Path, files: list[str], site: str) -> Findings:
+    candidates, rejected = [], []
+    for file in files:
+        folder, _, rest = file.partition("/")
+        if not rest:
+            rejected.append(Rejection("", file, f"lies in no country's folder and there is no {LABELS_NAME}"))
+            continue
+        try:
+            record = _record({"country": folder}) | {"source": source.resolve().name, "file": file}
+            candidates.append(Candidate(photo_id(site, file), file, record))
+        except UnknownCountry as error:
+            rejected.append(Rejection(photo_id(site, file), file, f"unknown country: {error}"))
+    return Findings("labelled", len(files), candidates, rejected, [], _read_record)
+
+
+def _record(labels: dict[str, str]) -> Record:
+    """What the labels say, checked.
+
+    Raises:
+        BrokenSample: neither country nor coordinates, or coordinates that can't be.
+        UnknownCountry: with the nearest names.
+    """
+    record: Record = {"labels": {name: text for name, text in labels.items() if text and name != "path"}}
+    lat, lon = labels.get("lat", ""), labels.get("lon", "")
+    if lat or lon:
+        numbers = [_number(lat, "lat"), _number(lon, "lon")]
+        record["coordinates"] = samples.check_coordinates(numbers, where=LABELS_NAME)
+    if labels.get("country"):
+        country = _country(labels["country"])
+        record |= {"country_code": country.code, "country_name": country.name}
+    elif "coordinates" not in record:
+        raise BrokenSample(LABELS_NAME, "neither country nor coordinates")
+    return record
+
+
+@functools.cache
+def _country_or_error(text: str) -> Country | UnknownCountry:
+    """Looking for near names is slow, and a table repeats the same few."""
+    try:
+        return find_country(text)
+    except UnknownCountry as error:
+        return error
+
+
+def _country(text: str) -> Country:
+    outcome = _country_or_error(text)
+    if isinstance(outcome, UnknownCountry):
+        raise outcome
+    return outcome
+
+
+def _number(text: str, name: str) -> float:
+    try:
+        return float(text.replace(",", "."))  # a comma inside one field is a decimal comma
+    except ValueError:
+        raise BrokenSample(LABELS_NAME, f"{name} is not a number ({text!r})") from None
+
+
+def _read_record(source: Path, candidate: Candidate) -> Record:
+    return candidate.record

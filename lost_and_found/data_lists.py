@@ -1,0 +1,210 @@
+"""Pinned lists: exactly which samples, in which order, with a digest of each image.
+
+`data-lists/<name>.txt` holds one `id<TAB>digest` a line; `data-lists/<name>.json`, its header, says how the
+list came about and holds the digest of the text, so that an edit doesn't go unnoticed.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from lost_and_found.digests import digest, digest_images
+from lost_and_found.errors import ListMismatch, MissingInput
+from lost_and_found.samples import Sample, write_atomically
+
+SHOWN = 5
+
+
+@dataclass(frozen=True)
+class PinnedList:
+    """A list as it is, or will be, on disk.
+
+    Attributes:
+        digests: the digest of the image by id, in the order of the list.
+        rule: what made the list, for example "split" or "load_samples".
+        parameters: the seed, filters and thresholds of the rule; JSON values.
+        countries: how many samples each country has, by alpha-2 code; may be empty.
+        parents: digests of the lists that it came from, by name.
+    """
+
+    digests: Mapping[str, str]
+    rule: str
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    countries: Mapping[str, int] = field(default_factory=dict)
+    parents: Mapping[str, str] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self.digests)
+
+    @property
+    def ids(self) -> list[str]:
+        """The ids in order."""
+        return list(self.digests)
+
+    @property
+    def text(self) -> str:
+        """What the .txt file holds."""
+        return "".join(f"{sample_id}\t{hexdigits}\n" for sample_id, hexdigits in self.digests.items())
+
+    @property
+    def digest(self) -> str:
+        """The digest of the .txt file, which names the list's content everywhere else."""
+        return digest(self.text.encode())
+
+    def header(self) -> dict[str, Any]:
+        """What the .json file holds."""
+        return {
+            "rule": self.rule,
+            "parameters": dict(self.parameters),
+            "samples": len(self),
+            "countries": dict(sorted(self.countries.items())),
+            "parents": dict(self.parents),
+            "digest": self.digest,
+        }
+
+
+def new_list(
+    samples: Sequence[Sample],
+    rule: str,
+    *,
+    parameters: Mapping[str, Any] | None = None,
+    country_codes: Iterable[str | None] = (),
+) -> PinnedList:
+    """A list of these samples in this order, with the digests of their images as they are now."""
+    hexdigits = digest_images(samples)
+    return PinnedList(
+        {sample.id: one for sample, one in zip(samples, hexdigits, strict=True)},
+        rule,
+        parameters=parameters or {},
+        countries=Counter(code for code in country_codes if code),
+    )
+
+
+def sublist(
+    parent_path: Path,
+    ids: Iterable[str],
+    rule: str,
+    *,
+    parameters: Mapping[str, Any] | None = None,
+    country_codes: Iterable[str | None] = (),
+) -> PinnedList:
+    """A list of some samples of a pinned list, in the order of `ids`, with the digests that the parent holds.
+
+    Raises:
+        ListMismatch: an id isn't in the parent, or the parent was edited.
+    """
+    parent = read_list(parent_path)
+    ids = list(ids)
+    strangers = [sample_id for sample_id in ids if sample_id not in parent.digests]
+    if strangers:
+        raise ListMismatch(
+            f"{parent_path} doesn't hold {_some(strangers)}; a sublist takes from its parent only"
+        )
+    return PinnedList(
+        {sample_id: parent.digests[sample_id] for sample_id in ids},
+        rule,
+        parameters=parameters or {},
+        countries=Counter(code for code in country_codes if code),
+        parents={parent_path.stem: parent.digest},
+    )
+
+
+def pin(path: Path, pinned: PinnedList) -> PinnedList:
+    """Write a list once; when it is there already, check that it is the same.
+
+    Returns:
+        The list on disk.
+
+    Raises:
+        ListMismatch: the list on disk is another one. It is never overwritten, since results may rest on it.
+    """
+    if not path.exists():
+        header = json.dumps(pinned.header(), indent=1, ensure_ascii=False, sort_keys=False)
+        write_atomically(path.with_suffix(".json"), (header + "\n").encode())
+        write_atomically(path, pinned.text.encode())
+        return pinned
+    existing = read_list(path)
+    # Through JSON, so that a tuple equals the list that was read back.
+    wanted = json.loads(json.dumps(pinned.header()))
+    if (differences := _differences(existing.header(), wanted)) or existing.digests != pinned.digests:
+        raise ListMismatch(
+            f"{path} is pinned already and this run would make another list: "
+            f"{'; '.join(differences) or 'same samples in another order'}. Take another dataset name, "
+            f"or remove {path} and its .json if nothing rests on them."
+        )
+    return existing
+
+
+def read_list(path: Path) -> PinnedList:
+    """The list on disk.
+
+    Raises:
+        MissingInput: the list or its header isn't there.
+        ListMismatch: it was edited, is cut off, or names a sample twice.
+    """
+    try:
+        data = path.read_bytes()
+        header = json.loads(path.with_suffix(".json").read_bytes())
+    except FileNotFoundError as error:
+        raise MissingInput(
+            f"{error.filename} is missing; run the notebook that writes this list first"
+        ) from None
+    except ValueError as error:
+        raise ListMismatch(f"{path.with_suffix('.json')} is not valid JSON ({error}); restore it") from None
+    if digest(data) != header.get("digest"):
+        raise ListMismatch(
+            f"{path} isn't the list that its header describes: it was edited or cut off. "
+            "Restore both files, or remove both and make the list again."
+        )
+    rows = [line.split("\t") for line in data.decode().splitlines()]
+    digests = dict(rows)
+    if len(digests) != len(rows):
+        raise ListMismatch(f"{path} names {len(rows) - len(digests)} samples twice")
+    return PinnedList(
+        digests,
+        header["rule"],
+        parameters=header["parameters"],
+        countries=header["countries"],
+        parents=header["parents"],
+    )
+
+
+def check_samples(pinned: PinnedList, samples: Sequence[Sample], *, where: object) -> None:
+    """Nothing, if each image is the one that was pinned.
+
+    Raises:
+        ListMismatch: some images changed since.
+    """
+    found = digest_images(samples)
+    changed = [
+        sample.id for sample, one in zip(samples, found, strict=True) if one != pinned.digests[sample.id]
+    ]
+    if changed:
+        raise ListMismatch(
+            f"{where}: {len(changed)} of {len(samples)} images are not those that were pinned: "
+            f"{_some(changed)}. Put the original images back, or list the new ones for another dataset."
+        )
+
+
+def _differences(existing: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[str]:
+    differences = []
+    for key in ("rule", "samples", "parents"):
+        if existing[key] != wanted[key]:
+            differences.append(f"{key} {existing[key]} there, {wanted[key]} now")
+    there, now = existing["parameters"], wanted["parameters"]
+    for key in sorted({*there, *now}):
+        if there.get(key) != now.get(key):
+            differences.append(f"{key} {there.get(key)} there, {now.get(key)} now")
+    if not differences and existing["digest"] != wanted["digest"]:
+        differences.append("other samples or images")
+    return differences
+
+
+def _some(ids: Sequence[str]) -> str:
+    more = f" and {len(ids) - SHOWN} more" if len(ids) > SHOWN else ""
+    return ", ".join(ids[:SHOWN]) + more

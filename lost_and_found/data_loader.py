@@ -1,0 +1,282 @@
+"""From a folder of samples to verified paths: list, filter, pair, sort, shuffle, limit, fetch, pin.
+
+The order, the shuffle and the limit depend on the ids alone, never on where or how files are stored.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from lost_and_found.data_lists import PinnedList, check_samples, new_list, pin, read_list
+from lost_and_found.digests import digest
+from lost_and_found.errors import InvalidConfig, ListMismatch, MissingInput
+from lost_and_found.processes import map_in_processes
+from lost_and_found.samples import ID_PATTERN, IMAGE_SUFFIXES, Record, Sample, parse_id, read_record
+from lost_and_found.stores import Store, image_and_record_names
+
+READ_IN_PROCESSES_FROM = 5_000
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Which samples, and in which order.
+
+    Attributes:
+        text: stands somewhere in the id.
+        mode: the id's mode, for example "singleplayer".
+        countries: alpha-2 codes, one of which the record must have.
+        predicate: gets the sample and its record; true to keep it. Its name is written to the pinned list.
+        shuffle_seed: shuffles the sorted ids; None leaves them sorted.
+        limit: how many to keep, from the front, after the shuffle.
+    """
+
+    text: str = ""
+    mode: str = ""
+    countries: frozenset[str] = frozenset()
+    predicate: Callable[[Sample, Record], bool] | None = None
+    shuffle_seed: int | None = None
+    limit: int | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse what would silently select nothing."""
+        if self.limit is not None and self.limit < 1:
+            raise InvalidConfig(f"limit {self.limit} must be at least 1, or None for all samples")
+        if wrong := sorted(code for code in self.countries if len(code) != 2 or not code.isupper()):
+            raise InvalidConfig(
+                f"countries {wrong} are not alpha-2 codes; find_country(name).code gives them"
+            )
+
+    @property
+    def needs_records(self) -> bool:
+        """Whether records must be read, which takes far longer than listing names."""
+        return bool(self.countries or self.predicate)
+
+    def as_parameters(self) -> dict[str, Any]:
+        """The JSON values that describe this selection in the header of a pinned list."""
+        return {
+            "text": self.text,
+            "mode": self.mode,
+            "countries": sorted(self.countries),
+            "predicate": self.predicate and self.predicate.__qualname__,
+            "seed": self.shuffle_seed,
+            "limit": self.limit,
+        }
+
+    def names(self, ids: Sequence[str]) -> list[str]:
+        """The ids whose text fits."""
+        if self.mode:
+            ids = [one for one in ids if f"_{self.mode}_" in one and parse_id(one).mode == self.mode]
+        return [one for one in ids if self.text in one]
+
+    def accepts(self, sample: Sample, record: Record) -> bool:
+        """Whether the record fits."""
+        if self.countries and record.get("country_code") not in self.countries:
+            return False
+        return self.predicate is None or bool(self.predicate(sample, record))
+
+    def order(self, ids: Sequence[str]) -> list[str]:
+        """The ids sorted, then shuffled and limited if so wished."""
+        ordered = sorted(ids)
+        if self.shuffle_seed is not None:
+            permutation = np.random.default_rng(self.shuffle_seed).permutation(len(ordered))
+            ordered = [ordered[place] for place in permutation]
+        return ordered[: self.limit]
+
+
+def load_samples(
+    folder: Path | str,
+    *,
+    selection: Selection = Selection(),
+    pinned: Path | None = None,
+    store: Store | str | None = None,
+) -> list[Sample]:
+    """The selected samples in their pinned order, each with both files in `folder`.
+
+    Args:
+        folder: where samples are, flat or nested, and where fetched ones are put.
+        selection: applies when the list is made; a list on disk decides for itself.
+        pinned: path of the list, `data-lists/<name>.txt`. Written at the first run; every later run gets
+            exactly these samples in this order, or an error.
+        store: where missing files are fetched from, for example "http://host:8000/"; None if all are here.
+
+    Raises:
+        MissingInput: no folder, or nothing in it that fits.
+        ListMismatch: samples of the list are missing or changed, or it was made with another selection.
+        StoreError: files couldn't be fetched.
+        BrokenSample: the selection needs a record that can't be read.
+    """
+    folder = Path(folder)
+    store = Store(store) if isinstance(store, str) else store
+    if store:
+        folder.mkdir(parents=True, exist_ok=True)
+    if pinned and pinned.exists():
+        return _load_pinned(folder, read_list(pinned), pinned, selection, store)
+    samples = _select(folder, selection, store)
+    if pinned:
+        parameters = selection.as_parameters()
+        pin(pinned, new_list(samples, "load_samples", parameters=parameters))
+    return samples
+
+
+def find_pairs(folder: Path | str) -> tuple[dict[str, Sample], dict[str, str]]:
+    """All pairs below a folder by id, and the halves: the reason by id ("image missing", "record missing").
+
+    Raises:
+        MissingInput: no such folder.
+        ListMismatch: an id is there twice.
+    """
+    if not Path(folder).is_dir():
+        raise MissingInput(f"{folder} is no folder; run the notebook that writes it, or correct the path")
+    images: dict[str, Sample] = {}
+    records: dict[str, str] = {}
+    for parent, name in _files(str(folder)):
+        stem, dot, ending = name.rpartition(".")
+        if ending == "json":
+            _add(records, stem, parent, parent)
+        elif dot + ending in IMAGE_SUFFIXES:
+            _add(images, stem, Sample(stem, parent, dot + ending), parent)
+    pairs = {stem: image for stem, image in images.items() if records.get(stem) == image.folder}
+    halves = {stem: "record missing" for stem in images if stem not in pairs}
+    halves |= {stem: "image missing" for stem in records if stem not in pairs and ID_PATTERN.fullmatch(stem)}
+    return pairs, halves
+
+
+def _add(known: dict[str, Any], stem: str, value: object, parent: str) -> None:
+    if stem in known:
+        raise ListMismatch(f"{parent}: two files below have the id {stem}; ids must be unique")
+    known[stem] = value
+
+
+def read_records(samples: Sequence[Sample]) -> list[Record]:
+    """The record of each sample, in order.
+
+    Raises:
+        BrokenSample: a record can't be read.
+    """
+    workers = None if len(samples) >= READ_IN_PROCESSES_FROM else 1
+    paths = [sample.record for sample in samples]
+    return list(map_in_processes(read_record, paths, description="records", workers=workers, chunk_size=500))
+
+
+def records_table(samples: Sequence[Sample]) -> pd.DataFrame:
+    """One row a sample, in order: id, game, lat, lon, country_code, country_name, region.
+
+    `game` is the id without its round. Degrees are NaN and texts None where the record has none.
+    """
+    records = read_records(samples)
+    points = [record.get("coordinates") or (np.nan, np.nan) for record in records]
+    return pd.DataFrame(
+        {
+            "id": [sample.id for sample in samples],
+            "game": [sample.id.rpartition("_")[0] for sample in samples],
+            "lat": np.array([lat for lat, _ in points], dtype=float),
+            "lon": np.array([lon for _, lon in points], dtype=float),
+            "country_code": pd.Series([record.get("country_code") for record in records], dtype=object),
+            "country_name": pd.Series([record.get("country_name") for record in records], dtype=object),
+            "region": pd.Series([record.get("region") for record in records], dtype=object),
+        }
+    )
+
+
+def _files(folder: str) -> Iterator[tuple[str, str]]:
+    """(Folder, name) of each file below, hidden ones left out; strings, as Path objects cost seconds."""
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.name.startswith("."):
+                continue
+            if entry.is_dir():
+                yield from _files(entry.path)
+            else:
+                yield folder, entry.name
+
+
+def _select(folder: Path, selection: Selection, store: Store | None) -> list[Sample]:
+    pairs, _ = find_pairs(folder)
+    remote = store.names() if store else {}
+    away = {
+        sample_id: names
+        for sample_id, names in image_and_record_names(remote, IMAGE_SUFFIXES).items()
+        if sample_id not in pairs
+    }
+    samples = pairs | {
+        sample_id: Sample(sample_id, str(folder), Path(image).suffix)
+        for sample_id, (image, _) in away.items()
+    }
+    ids = selection.names(list(samples))
+    if selection.needs_records:
+        if store:
+            _fetch(store, {remote[away[one][1]]: samples[one].record for one in ids if one in away}, {})
+        candidates = [samples[one] for one in sorted(ids)]
+        records = read_records(candidates)
+        ids = [
+            sample.id
+            for sample, record in zip(candidates, records, strict=True)
+            if selection.accepts(sample, record)
+        ]
+    chosen = selection.order(ids)
+    if not chosen:
+        raise MissingInput(
+            f"{folder} holds {len(pairs)} pairs, none of which fits {selection.as_parameters()}"
+        )
+    if store:
+        _fetch_pairs(store, remote, {one: away[one] for one in chosen if one in away}, samples, {})
+    return [samples[one] for one in chosen]
+
+
+def _load_pinned(
+    folder: Path, pinned: PinnedList, path: Path, selection: Selection, store: Store | None
+) -> list[Sample]:
+    wanted = selection.as_parameters()
+    if selection != Selection() and wanted != {key: pinned.parameters.get(key) for key in wanted}:
+        raise ListMismatch(
+            f"{path} was pinned with {dict(pinned.parameters)}, not with {wanted}; take another name"
+        )
+    pairs, halves = find_pairs(folder)
+    missing = [one for one in pinned.digests if one not in pairs]
+    if missing and store:
+        remote = store.names()
+        names = image_and_record_names(remote, IMAGE_SUFFIXES)
+        away = {one: names[one] for one in missing if one in names}
+        pairs |= {one: Sample(one, str(folder), Path(image).suffix) for one, (image, _) in away.items()}
+        _fetch_pairs(store, remote, away, pairs, pinned.digests)
+        missing = [one for one in missing if one not in away]
+    if missing:
+        shown = ", ".join(f"{one} ({halves.get(one, 'both files missing')})" for one in missing[:5])
+        where = f" nor in {store.location}" if store else ""
+        raise ListMismatch(
+            f"{path} names {len(pinned)} samples; {len(missing)} are not in {folder}{where}: {shown}. "
+            "Bring them back, give a store that has them, or remove the list to make a new one."
+        )
+    samples = [pairs[one] for one in pinned.digests]
+    check_samples(pinned, samples, where=path)
+    return samples
+
+
+def _fetch_pairs(
+    store: Store,
+    remote: Mapping[str, str],
+    away: Mapping[str, tuple[str, str]],
+    samples: Mapping[str, Sample],
+    digests: Mapping[str, str],
+) -> None:
+    """Download images first, then records, so that a killed download leaves half pairs and no bad ones."""
+    images = {remote[image]: samples[one].image for one, (image, _) in away.items()}
+    _fetch(store, images, digests)
+    _fetch(store, {remote[record]: samples[one].record for one, (_, record) in away.items()}, {})
+
+
+def _fetch(store: Store, wanted: Mapping[str, Path], digests: Mapping[str, str]) -> None:
+    def verify(target: Path, content: bytes) -> str | None:
+        expected = digests.get(target.stem)
+        return None if expected in (None, digest(content)) else "is not the image that was pinned"
+
+    still_missing = {path: target for path, target in wanted.items() if not target.exists()}
+    if still_missing:
+        store.fetch(still_missing, verify=verify)

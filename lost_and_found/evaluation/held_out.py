@@ -1,0 +1,94 @@
+"""Which run is tested, and on what: the test split, which nothing has seen before."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from lost_and_found.data_lists import PinnedList, read_list
+from lost_and_found.data_loader import load_samples
+from lost_and_found.errors import InvalidConfig, LeakyList, ListMismatch, MissingInput
+from lost_and_found.samples import Sample
+from lost_and_found.training.pixel_cache import CacheSpec, cache_pixels
+from lost_and_found.training.runs import Run, is_complete, predict
+from lost_and_found.training.targets import CountryTarget
+from lost_and_found.workspace import Workspace
+
+ENRICH = "2-data-preparation/02-enrich-records"
+SPLIT = "2-data-preparation/05-split-list"
+TRAIN = "3-training/01-train-model"
+
+
+def find_run(folder: Path, run_id: str = "") -> Path:
+    """Folder of a complete run below `folder`: the one of this id, or the one finished last.
+
+    Raises:
+        MissingInput: no complete run, or none of this id.
+    """
+    found = [path for path in sorted(folder.glob("*")) if is_complete(path)] if folder.is_dir() else []
+    if not found:
+        raise MissingInput(f"{folder} holds no complete run; run {TRAIN}.ipynb first")
+    if not run_id:
+        return max(found, key=lambda path: (path / "summary.json").stat().st_mtime_ns)
+    if run_id not in [path.name for path in found]:
+        names = ", ".join(path.name for path in found)
+        raise MissingInput(f"{folder} holds no complete run {run_id!r}; there are: {names}")
+    return folder / run_id
+
+
+def load_test_samples(workspace: Workspace, run: Run) -> tuple[list[Sample], PinnedList]:
+    """The samples of the test split in order, and their list, once it is sure that the run never saw them.
+
+    Raises:
+        MissingInput: the split wasn't made.
+        ListMismatch: the run was trained with other lists than those on disk, or samples changed.
+        LeakyList: the test list shares samples with the lists that the run was trained with.
+    """
+    pinned = _read_split(workspace, ".test")
+    for name in (".train", ".val"):
+        other = _read_split(workspace, name)
+        used = run.list_digests.get(f"{workspace.dataset}{name}")
+        if used != other.digest:
+            raise ListMismatch(
+                f"run {run.id} was not trained with {workspace.list_path(name)} as it is now; "
+                f"its training samples may be in this test split. Train again with {TRAIN}.ipynb."
+            )
+        if shared := pinned.digests.keys() & other.digests.keys():
+            raise LeakyList(
+                f"the test split shares {len(shared)} samples with {workspace.list_path(name)}; "
+                f"split again with {SPLIT}.ipynb"
+            )
+    return load_samples(workspace.input(ENRICH), pinned=workspace.list_path(".test")), pinned
+
+
+def country_probabilities(
+    run: Run, samples: Sequence[Sample], table: pd.DataFrame, *, spec: CacheSpec, folder: Path
+) -> tuple[np.ndarray, np.ndarray, tuple[str, ...]]:
+    """Probabilities (N, K), true class numbers (N,) and the label order of a country run.
+
+    Args:
+        run: from `load_run`.
+        samples: in the order of the list.
+        table: their records, as from `records_table`.
+        spec: the list and the picture size.
+        folder: where the pixel cache of the test split is kept.
+
+    Raises:
+        InvalidConfig: the run predicts something else than countries.
+    """
+    target = run.target
+    if not isinstance(target, CountryTarget):
+        raise InvalidConfig(f"run {run.id} predicts {target.name}, not countries")
+    cache = cache_pixels(samples, table, folder=folder, spec=spec)
+    truth = target.encode(table)["country"].numpy()
+    return predict(run, cache.pixels), truth, target.country_codes
+
+
+def _read_split(workspace: Workspace, name: str) -> PinnedList:
+    path = workspace.list_path(name)
+    if not path.exists():  # the loader would make a list of everything here
+        raise MissingInput(f"{path} is missing; run {SPLIT}.ipynb for dataset {workspace.dataset!r} first")
+    return read_list(path)

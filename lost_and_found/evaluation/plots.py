@@ -1,0 +1,169 @@
+"""The figures of a test report. Every function draws on axes or returns a figure; none shows or saves."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Mapping, Sequence
+from typing import Any
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from lost_and_found.evaluation.metrics import Scores
+from lost_and_found.evaluation.tables import TIMES, best_and_worst
+from lost_and_found.geo.countries import find_country
+from lost_and_found.samples import Sample, read_image
+
+BLUE, ORANGE, GREY = "#2f6f9f", "#c8612c", "#8a8a8a"
+COUNTRIES_AT_EACH_END = 12
+COUNTRIES_IN_HEAT_MAP = 12
+LONGEST_NAME = 22
+PICTURE = (320, 180)
+
+
+def plot_report(
+    scores: Scores,
+    *,
+    overall: pd.DataFrame,
+    countries: pd.DataFrame,
+    country_codes: Sequence[str],
+    fewest: int,
+) -> Figure:
+    """One page: the scores, the best and worst countries, and who is taken for whom.
+
+    Args:
+        scores: from `score`.
+        overall: from `overall_table`.
+        countries: from `country_table`.
+        country_codes: the label order.
+        fewest: countries with fewer samples aren't shown among best and worst.
+    """
+    figure = plt.figure(figsize=(12, 8.5), layout="constrained")
+    grid = figure.add_gridspec(2, 2, height_ratios=[1, 1.9], width_ratios=[1.15, 1])
+    plot_scores(figure.add_subplot(grid[0, 0]), overall)
+    plot_confusions(figure.add_subplot(grid[1, 0]), scores, country_codes)
+    plot_countries(figure.add_subplot(grid[:, 1]), countries, fewest=fewest)
+    return figure
+
+
+def plot_scores(axes: Axes, overall: pd.DataFrame) -> None:
+    """Bars of the scores with their intervals, and of what takes no skill in grey."""
+    table = overall[(overall["metric"] != TIMES) & overall["value"].notna()].iloc[::-1]
+    values = 100 * table["value"].to_numpy()
+    estimated = table["low"].notna().to_numpy()
+    places = np.arange(len(table))
+    axes.barh(places, values, height=0.62, color=np.where(estimated, BLUE, GREY))
+    _whiskers(axes, table[estimated], places[estimated], column="value")
+    ends = np.where(estimated, 100 * table["high"].to_numpy(), values)
+    for place, value, end in zip(places, values, ends, strict=True):
+        axes.text(float(end) + 1.2, float(place), f"{value:.1f}", va="center", fontsize=9)
+    axes.set_yticks(places, table["metric"].tolist())
+    axes.set_xlim(0, min(108, 1.15 * ends.max() + 5))
+    axes.set_xlabel("% of pictures (balanced accuracy: mean over countries)")
+    _tidy(axes, "Scores with 95 % intervals")
+
+
+def plot_countries(axes: Axes, countries: pd.DataFrame, *, fewest: int) -> None:
+    """Recall of the best and worst countries, with intervals and numbers of pictures."""
+    best, worst = best_and_worst(countries, ends=COUNTRIES_AT_EACH_END, fewest=fewest)
+    if worst.empty:
+        axes.text(0.5, 0.5, f"fewer than two countries with {fewest} pictures", ha="center", va="center")
+        axes.set_axis_off()
+        return
+    gap = len(best) + len(worst) < int((countries["n"] >= fewest).sum())
+    table = pd.concat([worst, best.iloc[::-1]])
+    places = np.arange(len(table), dtype=float)
+    places[len(worst) :] += gap
+    colours = [ORANGE] * len(worst) + [BLUE] * len(best)
+    for colour, rows in ((ORANGE, slice(None, len(worst))), (BLUE, slice(len(worst), None))):
+        _whiskers(axes, table.iloc[rows], places[rows], column="recall", colour=colour)
+    axes.scatter(100 * table["recall"], places, color=colours, s=34, zorder=3)
+    names = zip(table["country"], table["n"], strict=True)
+    axes.set_yticks(places, [f"{_short(name)} ({n:,})" for name, n in names])
+    if gap:
+        axes.axhline(len(worst), color=GREY, linestyle=":", linewidth=1)
+    axes.set_xlim(-4, 104)
+    axes.set_ylim(-0.7, places[-1] + 0.7)
+    axes.set_xlabel(f"% recognised (countries with {fewest} pictures or more)")
+    _tidy(axes, "Best and worst countries")
+
+
+def plot_confusions(axes: Axes, scores: Scores, country_codes: Sequence[str]) -> None:
+    """Who is taken for whom, among the countries of the most frequent errors."""
+    chosen: list[int] = []
+    for pair in scores.pairs:
+        chosen += [one for one in pair if one not in chosen]
+    chosen = sorted(chosen[:COUNTRIES_IN_HEAT_MAP], key=lambda one: -scores.support[one])
+    if not chosen:
+        axes.text(0.5, 0.5, "not one error", ha="center", va="center")
+        axes.set_axis_off()
+        return
+    support = np.maximum(scores.support[chosen], 1)[:, None]
+    share = 100 * scores.confusion[np.ix_(chosen, chosen)] / support
+    axes.imshow(share, cmap="Blues", vmin=0, vmax=100, aspect="auto")
+    for row, column in np.ndindex(*share.shape):
+        if share[row, column] >= 0.5:
+            colour = "white" if share[row, column] > 55 else "black"
+            text = f"{share[row, column]:.0f}"
+            axes.text(column, row, text, ha="center", va="center", fontsize=8, color=colour)
+    names = [_short(find_country(country_codes[one]).name) for one in chosen]
+    axes.set_xticks(range(len(chosen)), names, rotation=40, ha="right", rotation_mode="anchor")
+    axes.set_yticks(range(len(chosen)), names)
+    axes.set_xlabel("guessed, % of the true country's pictures")
+    axes.set_ylabel("true country")
+    _tidy(axes, "Most confused countries", grid=False)
+
+
+def plot_guesses(samples: Sequence[Sample], predictions: pd.DataFrame, *, columns: int = 4) -> Figure:
+    """Pictures with their true country and the best three guesses.
+
+    Args:
+        samples: the pictures to show.
+        predictions: from `predictions_table`, with a row for each of them.
+        columns: pictures in a row.
+    """
+    rows = max(1, -(-len(samples) // columns))
+    figure, axes = plt.subplots(rows, columns, figsize=(12, 2.75 * rows), layout="constrained", squeeze=False)
+    by_id = {row["id"]: row for row in predictions.to_dict("records")}
+    for place in axes.flat:
+        place.set_axis_off()
+    for place, sample in zip(axes.flat, samples, strict=False):
+        row = by_id[sample.id]
+        place.imshow(read_image(sample.image, at_least=PICTURE).resize(PICTURE))
+        colour = BLUE if row["rank"] == 1 else ORANGE
+        truth = _short(find_country(row["truth"]).name)
+        place.set_title(f"{truth}\n{_guesses(row)}", fontsize=8, color=colour)
+    return figure
+
+
+def _guesses(row: Mapping[Hashable, Any]) -> str:
+    places = [place for place in (1, 2, 3) if f"guess_{place}" in row]
+    names = [_short(find_country(row[f"guess_{place}"]).name, 14) for place in places]
+    shares = [100 * row[f"probability_{place}"] for place in places]
+    return ", ".join(f"{name} {share:.0f} %" for name, share in zip(names, shares, strict=True))
+
+
+def _whiskers(
+    axes: Axes, table: pd.DataFrame, places: np.ndarray, *, column: str, colour: str = "black"
+) -> None:
+    low, high, value = (100 * table[name].to_numpy() for name in ("low", "high", column))
+    # A percentile interval need not hold the estimate, and error bars can't be negative.
+    ends = np.maximum([value - low, high - value], 0)
+    axes.errorbar(value, places, xerr=ends, fmt="none", ecolor=colour, elinewidth=1.4, capsize=2.5)
+
+
+def _tidy(axes: Axes, title: str, *, grid: bool = True) -> None:
+    axes.set_title(title, loc="left", fontsize=11, fontweight="bold")
+    axes.tick_params(labelsize=9, length=0)
+    axes.xaxis.label.set_fontsize(9)
+    axes.yaxis.label.set_fontsize(9)
+    axes.spines[["top", "right", "left"]].set_visible(False)
+    if grid:
+        axes.grid(axis="x", color="#dddddd", linewidth=0.8)
+        axes.set_axisbelow(True)
+
+
+def _short(name: str, longest: int = LONGEST_NAME) -> str:
+    return name if len(name) <= longest else name[: longest - 1].rstrip() + "…"

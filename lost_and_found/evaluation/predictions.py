@@ -1,0 +1,61 @@
+"""What a model guessed for each sample, for later comparison with other models and with people."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from lost_and_found.errors import MissingInput
+from lost_and_found.evaluation.metrics import truth_ranks
+from lost_and_found.samples import Sample
+
+GUESSES = 5
+
+
+def predictions_table(
+    ids: Sequence[str], truth: np.ndarray, probabilities: np.ndarray, country_codes: Sequence[str]
+) -> pd.DataFrame:
+    """One row a sample: id, truth, rank of the truth, guess_1, probability_1, ... guess_5, probability_5.
+
+    Args:
+        ids: (N,).
+        truth: (N,) class numbers.
+        probabilities: (N, K); with fewer than five classes there are fewer guesses.
+        country_codes: (K,) the label order.
+    """
+    codes = np.asarray(country_codes, dtype=object)
+    # Stable, so that equal probabilities keep the label order, as in the ranks.
+    order = np.argsort(-probabilities, axis=1, kind="stable")[:, :GUESSES]
+    table = pd.DataFrame({"id": ids, "truth": codes[truth], "rank": truth_ranks(probabilities, truth)})
+    for place in range(order.shape[1]):
+        guess = order[:, place]
+        table[f"guess_{place + 1}"] = codes[guess]
+        table[f"probability_{place + 1}"] = probabilities[np.arange(len(guess)), guess].astype(float).round(6)
+    return table
+
+
+def read_predictions(path: Path) -> pd.DataFrame:
+    """The table that the test notebook wrote; the code NA is Namibia, not a missing value.
+
+    Raises:
+        MissingInput: there is none.
+    """
+    if not path.is_file():
+        raise MissingInput(f"{path} is missing; run 4-evaluation/01-test-model.ipynb")
+    return pd.read_csv(path, keep_default_na=False)
+
+
+def draw_examples(
+    samples: Sequence[Sample], predictions: pd.DataFrame, *, each: int, seed: int
+) -> dict[str, list[Sample]]:
+    """A seeded draw of at most `each` samples that were guessed "right", and of as many "wrong" ones."""
+    rng = np.random.default_rng(seed)
+    by_id = {sample.id: sample for sample in samples}
+    is_right = predictions["rank"] == 1
+    return {
+        name: [by_id[one] for one in rng.permutation(predictions["id"][rows].to_numpy())[:each]]
+        for name, rows in (("right", is_right), ("wrong", ~is_right))
+    }

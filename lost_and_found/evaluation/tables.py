@@ -1,0 +1,135 @@
+"""The tables of a test report, with countries by name, and their plain text."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from lost_and_found.evaluation.metrics import Estimate, Scores
+from lost_and_found.geo.countries import find_country
+
+TIMES = "top-1 in multiples of chance"
+
+
+def overall_table(scores: Scores, *, subset_name: str = "") -> pd.DataFrame:
+    """One row a score: metric, value, low, high (the 95 % interval, NaN for what isn't estimated), n.
+
+    Values are shares, but for the last row.
+    """
+    classes = len(scores.support)
+    present = int((scores.support > 0).sum())
+    rows = [_row(f"top-{k} accuracy", estimate, scores.samples) for k, estimate in scores.top_k.items()]
+    rows.append(_row(f"balanced accuracy, {present} countries", scores.balanced, scores.samples))
+    if scores.balanced_subset is not None:
+        support = scores.support[list(scores.subset)]
+        name = f"balanced accuracy, {(support > 0).sum()} of {subset_name or 'the subset'}"
+        rows.append(_row(name, scores.balanced_subset, int(support.sum())))
+    for name, value in (
+        (f"chance, 1 in {classes}", scores.chance),
+        ("always the most frequent country", scores.majority),
+    ):
+        rows.append({"metric": name, "value": value, "low": np.nan, "high": np.nan, "n": scores.samples})
+    top1 = scores.top_k[1]
+    times = Estimate(*(end / scores.chance for end in (top1.value, top1.low, top1.high)))
+    rows.append(_row(TIMES, times, scores.samples))
+    return pd.DataFrame(rows)
+
+
+def country_table(scores: Scores, country_codes: Sequence[str]) -> pd.DataFrame:
+    """One row a country, the best found first: country, code, n, recall, low, high, guessed, precision ...
+
+    `n` counts the country's samples, `guessed` how often it was the first guess. Recall is NaN without
+    samples, precision without guesses.
+    """
+    table = pd.DataFrame(
+        {
+            "country": [find_country(code).name for code in country_codes],
+            "code": list(country_codes),
+            "n": scores.support,
+            "recall": scores.recall.value,
+            "low": scores.recall.low,
+            "high": scores.recall.high,
+            "guessed": scores.predicted,
+            "precision": scores.precision.value,
+            "precision_low": scores.precision.low,
+            "precision_high": scores.precision.high,
+        }
+    )
+    return table.sort_values(["recall", "n"], ascending=False, kind="stable", ignore_index=True)
+
+
+def best_and_worst(countries: pd.DataFrame, *, ends: int, fewest: int) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The `ends` best and as many of the worst rows, among countries with at least `fewest` samples.
+
+    With a sample or two a recall is 0 or 1 by luck, and such countries would fill both ends. Where there are
+    fewer than twice `ends` countries they are shared out, each to one end.
+    """
+    enough = countries[countries["n"] >= fewest]
+    worst = min(ends, len(enough) // 2)
+    return enough.head(min(ends, len(enough) - worst)), enough.tail(worst).iloc[::-1]
+
+
+def confusion_table(scores: Scores, country_codes: Sequence[str]) -> pd.DataFrame:
+    """The most frequent errors: truth, guess, count, and share of the truth's samples with low and high."""
+    names = [find_country(code).name for code in country_codes]
+    return pd.DataFrame(
+        {
+            "truth": [names[true] for true, _ in scores.pairs],
+            "guess": [names[guess] for _, guess in scores.pairs],
+            "count": [int(scores.confusion[pair]) for pair in scores.pairs],
+            "share": scores.pair_share.value,
+            "low": scores.pair_share.low,
+            "high": scores.pair_share.high,
+        }
+    )
+
+
+def overall_text(overall: pd.DataFrame) -> str:
+    """The table of scores with aligned columns."""
+    lines = [("", "value", "95 % interval", "pictures")]
+    for row in overall.to_dict("records"):
+        times = row["metric"] == TIMES
+        scale, unit = (1, "x") if times else (100, " %")
+        interval = (
+            "" if np.isnan(row["low"]) else f"{scale * row['low']:.1f} to {scale * row['high']:.1f}{unit}"
+        )
+        value = "none" if np.isnan(row["value"]) else f"{scale * row['value']:.1f}{unit}"
+        lines.append((row["metric"], value, interval, f"{row['n']:,}"))
+    return _aligned(lines)
+
+
+def country_text(countries: pd.DataFrame) -> str:
+    """Recall of countries with aligned columns."""
+    lines = [("", "found", "95 % interval", "pictures")]
+    for row in countries.to_dict("records"):
+        interval = f"{100 * row['low']:.0f} to {100 * row['high']:.0f} %"
+        lines.append((row["country"], f"{100 * row['recall']:.0f} %", interval, f"{row['n']:,}"))
+    return _aligned(lines)
+
+
+def confusion_text(confusions: pd.DataFrame) -> str:
+    """The most frequent errors with aligned columns."""
+    lines = [("", "share", "95 % interval", "pictures")]
+    for row in confusions.to_dict("records"):
+        interval = f"{100 * row['low']:.0f} to {100 * row['high']:.0f} %"
+        name = f"{row['truth']} taken for {row['guess']}"
+        lines.append((name, f"{100 * row['share']:.0f} %", interval, f"{row['count']:,}"))
+    return _aligned(lines)
+
+
+def _row(name: str, estimate: Estimate, n: int) -> dict[str, object]:
+    ends = {"value": estimate.value, "low": estimate.low, "high": estimate.high}
+    return {"metric": name, **{key: float(end) for key, end in ends.items()}, "n": n}
+
+
+def _aligned(lines: Sequence[tuple[str, ...]]) -> str:
+    """First column flush left, the others flush right."""
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    return "\n".join(
+        "  ".join(
+            [first.ljust(widths[0]), *(cell.rjust(w) for cell, w in zip(rest, widths[1:], strict=True))]
+        )
+        for first, *rest in lines
+    )

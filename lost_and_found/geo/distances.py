@@ -1,0 +1,75 @@
+"""Great-circle distances and unit vectors, for numpy arrays and for torch tensors.
+
+A point is (lat, lon) in degrees along the last axis. Tensors stay tensors (dtype, device and gradient are
+kept); everything else becomes a float64 array. Torch is not imported here, so that processes that only need
+numpy start quickly: nobody can pass a tensor without having imported it.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import numpy as np
+
+EARTH_RADIUS_KM = 6371.0
+
+
+def haversine_km(a: Any, b: Any) -> Any:  # noqa: ANN401 (an array or a tensor; one comes back as the other does)
+    """Great-circle distance in km; its gradients are finite at coincident and opposite points too.
+
+    The usual arcsine of the square root loses precision near antipodes (2 km in float32) and has no slope
+    there. With the squared half chord h to b and the squared half chord to b's antipode, which is 1 - h,
+    computed separately, the arctangent of their roots is exact at both ends.
+
+    Args:
+        a: points, shape (..., 2), degrees.
+        b: points, shape (..., 2), degrees; leading axes broadcast against those of `a`.
+
+    Source: Sinnott, R. W., "Virtues of the haversine", Sky and Telescope 68 (1984) 159.
+    """
+    xp, (a, b) = _same_kind(a, b)
+    lat_a, lon_a = _radians(a)
+    lat_b, lon_b = _radians(b)
+    both_cosines = xp.cos(lat_a) * xp.cos(lat_b)
+    half_lon = (lon_b - lon_a) / 2
+    to_b = xp.sin((lat_b - lat_a) / 2) ** 2 + both_cosines * xp.sin(half_lon) ** 2
+    to_antipode = xp.sin((lat_b + lat_a) / 2) ** 2 + both_cosines * xp.cos(half_lon) ** 2
+    return 2 * EARTH_RADIUS_KM * xp.arctan2(_root(xp, to_b), _root(xp, to_antipode))
+
+
+def to_unit_vectors(points: Any) -> Any:  # noqa: ANN401
+    """Points (..., 2) in degrees as unit vectors (..., 3): x to (0, 0), y to (0, 90), z to the north pole."""
+    xp, (points,) = _same_kind(points)
+    lat, lon = _radians(points)
+    return xp.stack((xp.cos(lat) * xp.cos(lon), xp.cos(lat) * xp.sin(lon), xp.sin(lat)), -1)
+
+
+def from_unit_vectors(xyz: Any) -> Any:  # noqa: ANN401
+    """Points (..., 2) in degrees, lon in [-180, 180], of vectors (..., 3) of any length but zero."""
+    xp, (xyz,) = _same_kind(xyz)
+    x, y, z = xyz[..., 0], xyz[..., 1], xyz[..., 2]
+    lat = xp.arctan2(z, _root(xp, x**2 + y**2))
+    return xp.rad2deg(xp.stack((lat, xp.arctan2(y, x)), -1))
+
+
+def _same_kind(*arrays: Any) -> tuple[Any, list[Any]]:  # noqa: ANN401
+    """The module to compute with and the arrays as that module's own kind."""
+    torch = sys.modules.get("torch")
+    tensors = [a for a in arrays if torch is not None and isinstance(a, torch.Tensor)]
+    if torch is None or not tensors:
+        return np, [np.asarray(a, dtype=np.float64) for a in arrays]
+    return torch, [torch.as_tensor(a, dtype=tensors[0].dtype, device=tensors[0].device) for a in arrays]
+
+
+def _radians(points: Any) -> tuple[Any, Any]:  # noqa: ANN401
+    if points.ndim == 0 or points.shape[-1] != 2:
+        raise ValueError(f"points have shape {tuple(points.shape)}; the last axis must be (lat, lon)")
+    radians = points * (np.pi / 180)
+    return radians[..., 0], radians[..., 1]
+
+
+def _root(xp: Any, squared: Any) -> Any:  # noqa: ANN401
+    """Square root whose slope at zero is zero instead of infinite; rounding below zero counts as zero."""
+    positive = squared > 0
+    return xp.sqrt(xp.where(positive, squared, 1.0)) * positive

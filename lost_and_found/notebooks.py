@@ -1,0 +1,250 @@
+"""Runs the stage notebooks from a shell, and checks that they are as they should be.
+
+`python -m lost_and_found.notebooks run PROFILE [-p NAME VALUE]...` is what `scripts/run-stages` calls. A
+profile, `scripts/profiles/<name>.yaml`, lists notebooks and their parameters. What a notebook prints is shown
+as it runs; the executed copy, with its tables and figures, is kept under `executed/`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import os
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import yaml
+
+from lost_and_found.errors import InvalidConfig, LostAndFoundError, MissingInput
+
+Scalar = str | int | float | bool
+REPOSITORY = Path(__file__).resolve().parents[1]
+STAGES = "[1-9]-*"
+MAXIMUM_CELL_LINES = 15
+PATH_PARAMETERS = {"root", "source", "weights"}
+
+
+@dataclass(frozen=True)
+class Profile:
+    """Which notebooks to run, in order, and the parameters that differ from their own defaults."""
+
+    notebooks: tuple[str, ...]
+    parameters: Mapping[str, Scalar | None]
+
+
+def read_profile(name: str, *, repository: Path = REPOSITORY) -> Profile:
+    """The profile of this name.
+
+    Raises:
+        MissingInput: there is none; the message names those that are.
+        InvalidConfig: the file has other keys than `notebooks` and `parameters`.
+    """
+    folder = repository / "scripts" / "profiles"
+    path = folder / f"{name}.yaml"
+    if not path.is_file():
+        known = ", ".join(sorted(one.stem for one in folder.glob("*.yaml")))
+        raise MissingInput(f"no profile {name!r}; there are: {known}")
+    content = yaml.safe_load(path.read_text())
+    if not isinstance(content, dict) or set(content) - {"notebooks", "parameters"}:
+        raise InvalidConfig(f"{path} may have the keys `notebooks` and `parameters` only")
+    return Profile(tuple(content["notebooks"]), content.get("parameters") or {})
+
+
+def read_notebook(path: Path) -> nbformat.NotebookNode:
+    """A notebook in the current format.
+
+    Raises:
+        MissingInput: no such notebook.
+    """
+    if not path.is_file():
+        raise MissingInput(f"there is no notebook {path}")
+    return nbformat.read(path, as_version=4)
+
+
+def parameters_of(path: Path) -> dict[str, Scalar]:
+    """The names and defaults in the notebook's cell tagged `parameters`.
+
+    Raises:
+        InvalidConfig: no such cell, or something else than `name = scalar` in it.
+    """
+    cells = [cell for cell in read_notebook(path).cells if "parameters" in cell.metadata.get("tags", ())]
+    if len(cells) != 1:
+        raise InvalidConfig(f"{path} has {len(cells)} cells tagged `parameters` instead of one")
+    defaults: dict[str, Scalar] = {}
+    for statement in ast.parse(cells[0].source).body:
+        match statement:
+            case ast.Assign(targets=[ast.Name(id=name)], value=value):
+                defaults[name] = ast.literal_eval(value)
+            case _:
+                raise InvalidConfig(f"{path}: the parameters cell may hold `name = scalar` only")
+    return defaults
+
+
+def resolve_parameters(
+    profile: Profile, given: Mapping[str, str], known: Mapping[str, Scalar], *, folder: Path
+) -> dict[str, Scalar]:
+    """The profile's parameters, overridden by what was given as text, with the types of the defaults.
+
+    Args:
+        profile: its `dataset: null` stands for the name of the folder given as `source`.
+        given: texts from the command line.
+        known: all parameters of the profile's notebooks with their defaults.
+        folder: relative paths are relative to it.
+
+    Raises:
+        InvalidConfig: a name that no notebook knows, or a text that doesn't fit the default's type.
+    """
+    for origin, names in (("the profile", profile.parameters), ("-p", given)):
+        if unknown := sorted(set(names) - set(known)):
+            raise InvalidConfig(
+                f"{origin} sets {', '.join(unknown)}, which no notebook of the profile knows; "
+                f"they know {', '.join(sorted(known))}"
+            )
+    values: dict[str, Any] = dict(profile.parameters)
+    values |= {name: _typed(name, text, known[name]) for name, text in given.items()}
+    for name in PATH_PARAMETERS & set(values):
+        path = Path(str(values[name])).expanduser()
+        if name != "weights" or (folder / path).exists():
+            values[name] = str((folder / path).resolve())
+    if values.get("dataset", "") is None:
+        if not values.get("source"):
+            raise InvalidConfig("say what to import: -p source FOLDER")
+        values["dataset"] = Path(values["source"]).name
+    return values
+
+
+def _typed(name: str, text: str, default: Scalar) -> Scalar:
+    if isinstance(default, bool):
+        if text.lower() in ("true", "false"):
+            return text.lower() == "true"
+        raise InvalidConfig(f"-p {name} {text}: must be true or false")
+    try:
+        return type(default)(text)
+    except ValueError:
+        raise InvalidConfig(
+            f"-p {name} {text}: must be {type(default).__name__}, as {default!r} is"
+        ) from None
+
+
+def run(profile: Profile, given: Mapping[str, str], *, repository: Path = REPOSITORY) -> None:
+    """Run the notebooks of a profile in order, each in its own folder and with a fresh kernel.
+
+    Raises:
+        LostAndFoundError: a parameter is wrong, or a notebook stopped; later ones are not run.
+    """
+    paths = {name: repository / f"{name}.ipynb" for name in profile.notebooks}
+    defaults = {name: parameters_of(path) for name, path in paths.items()}
+    known = {key: value for own in defaults.values() for key, value in own.items()}
+    values = resolve_parameters(profile, given, known, folder=Path.cwd())
+    root = Path(str(values.get("root", repository)))
+    for place, (name, path) in enumerate(paths.items(), start=1):
+        start = time.perf_counter()
+        print(f"\n[{place}/{len(paths)}] {name}", flush=True)
+        own = {key: value for key, value in values.items() if key in defaults[name]}
+        output = root / "executed" / str(values.get("dataset", "")) / f"{name}.ipynb"
+        output.parent.mkdir(parents=True, exist_ok=True)
+        execute(path, output, own)
+        print(f"      {time.perf_counter() - start:.1f} s", flush=True)
+    print(f"\nExecuted notebooks, with tables and figures: {output.parents[1]}")
+
+
+def execute(path: Path, output: Path, parameters: Mapping[str, Scalar]) -> None:
+    """Run one notebook and write the executed copy, also when it stops half-way.
+
+    Raises:
+        LostAndFoundError: the notebook stopped; the message is the error's own where the project raised it.
+    """
+    import papermill
+
+    os.environ["PYDEVD_DISABLE_FILE_VALIDATION"] = "1"  # else every kernel warns about frozen modules
+    try:
+        papermill.execute_notebook(
+            path,
+            output,
+            parameters=dict(parameters),
+            cwd=path.parent,
+            kernel_name="python3",
+            progress_bar=False,
+            stdout_file=sys.stdout,
+        )
+    except papermill.PapermillExecutionError as error:
+        own = error.ename in {one.__name__ for one in _error_types(LostAndFoundError)}
+        detail = error.evalue if own else "\n".join(error.traceback)
+        raise LostAndFoundError(f"{path.name} stopped: {detail}\nThe executed copy: {output}") from None
+
+
+def _error_types(root: type[Exception]) -> list[type[Exception]]:
+    return [root, *(leaf for child in root.__subclasses__() for leaf in _error_types(child))]
+
+
+def problems(path: Path) -> list[str]:
+    """What is wrong with a notebook as it is stored; nothing if it is as CONTRIBUTING.md asks."""
+    notebook = read_notebook(path)
+    found = []
+    if notebook.metadata.get("kernelspec", {}).get("language") != "python":
+        found.append("metadata lack kernelspec.language")
+    if not notebook.cells or notebook.cells[0].cell_type != "markdown":
+        found.append("it doesn't begin with prose")
+    try:
+        if not {"root", "dataset"} <= set(parameters_of(path)):
+            found.append("parameters lack root or dataset")
+    except (InvalidConfig, ValueError, SyntaxError) as error:
+        found.append(str(error))
+    for number, cell in enumerate(notebook.cells):
+        if cell.cell_type == "code":
+            found += [f"cell {number}: {problem}" for problem in _cell_problems(cell)]
+    return [f"{path.parent.name}/{path.name}: {problem}" for problem in found]
+
+
+def _cell_problems(cell: nbformat.NotebookNode) -> list[str]:
+    found = []
+    if cell.get("outputs") or cell.get("execution_count"):
+        found.append("has outputs; run nbstripout on the notebook")
+    lines = cell.source.count("\n") + 1
+    if lines > MAXIMUM_CELL_LINES and "parameters" not in cell.metadata.get("tags", ()):
+        found.append(f"has {lines} lines, at most {MAXIMUM_CELL_LINES}; move code to the package")
+    try:
+        tree = ast.parse(cell.source)
+    except SyntaxError as error:
+        return [*found, f"is not plain Python ({error.msg}); no magics and no shell commands"]
+    forbidden = (ast.ClassDef, ast.FunctionDef, ast.For, ast.While)
+    found += [
+        f"line {node.lineno}: {type(node).__name__} belongs in the package"
+        for node in ast.walk(tree)
+        if isinstance(node, forbidden)
+    ]
+    if "sys.path" in cell.source:
+        found.append("changes sys.path; the package is installed")
+    return found
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The command line; returns the exit status."""
+    parser = argparse.ArgumentParser(prog="scripts/run-stages", description="Run stage notebooks in order.")
+    commands = parser.add_subparsers(dest="command", required=True)
+    runner = commands.add_parser("run", help="run the notebooks of a profile", description=parser.description)
+    runner.add_argument("profile", nargs="?", default="practice", help="scripts/profiles/<profile>.yaml")
+    runner.add_argument(
+        "-p", nargs=2, action="append", default=[], metavar=("NAME", "VALUE"), help="set a notebook parameter"
+    )
+    commands.add_parser("check", help="check how the notebooks are stored")
+    options = parser.parse_args(arguments)
+    if options.command == "check":
+        found = [one for path in sorted(REPOSITORY.glob(f"{STAGES}/*.ipynb")) for one in problems(path)]
+        print("\n".join(found) or "notebooks: no problems")
+        return 1 if found else 0
+    try:
+        run(read_profile(options.profile), dict(options.p))
+    except LostAndFoundError as error:
+        print(f"\nerror: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""The practice world: drawn street scenes at real coordinates, so that every stage runs without a download."""

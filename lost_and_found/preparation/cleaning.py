@@ -1,0 +1,156 @@
+"""Leaving out pictures that show nothing, and pictures of what another one shows already."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from lost_and_found.errors import InvalidConfig
+from lost_and_found.geo.distances import haversine_km
+from lost_and_found.preparation.places import close_pairs
+
+REMOVED_COLUMNS = ["id", "reason", "value", "like"]
+HASH_BITS = 64
+MAXIMUM_HASH_DISTANCE = 6
+PAIRS_AT_ONCE = 4_000_000
+
+
+@dataclass(frozen=True)
+class Thresholds:
+    """What is good enough.
+
+    Attributes:
+        channel_variance: least of the largest variance of a channel, in squared levels of 0 to 255.
+        laplacian_variance: least variance of the Laplacian, in squared levels.
+        place_km: pictures at most so far apart are of the same place; None keeps them all.
+        hash_distance: pictures whose hashes differ in at most so many of 64 bits are the same; None keeps them all.
+
+    Raises:
+        InvalidConfig: a threshold that can't be meant.
+    """
+
+    channel_variance: float = 300.0
+    laplacian_variance: float = 30.0
+    place_km: float | None = 0.005
+    hash_distance: int | None = 2
+
+    def __post_init__(self) -> None:
+        """Refuse what would keep or remove everything by mistake."""
+        if not (self.channel_variance >= 0 and self.laplacian_variance >= 0):
+            raise InvalidConfig(f"variances can't be below 0, as in {self}; 0 keeps every picture")
+        if self.place_km is not None and not 0 <= self.place_km <= 10:
+            raise InvalidConfig(f"place_km {self.place_km} must be in 0 to 10 km, or None")
+        if self.hash_distance is not None and not 0 <= self.hash_distance <= MAXIMUM_HASH_DISTANCE:
+            raise InvalidConfig(
+                f"hash_distance {self.hash_distance} must be in 0 to {MAXIMUM_HASH_DISTANCE}, or None"
+            )
+
+
+def clean(
+    table: pd.DataFrame, measures: pd.DataFrame, thresholds: Thresholds = Thresholds()
+) -> tuple[list[str], pd.DataFrame]:
+    """The ids to keep, in order, and one row for each other one: id, reason, value, like.
+
+    Of pictures that are alike, the first in the order of the table is kept; `like` names it. Places and pictures are
+    compared only with ones that are kept themselves, so nothing is removed for the sake of a removed one.
+
+    Args:
+        table: columns id, lat and lon (NaN when absent).
+        measures: as `measure_images` gives them, for at least the ids of the table.
+        thresholds: what is good enough.
+
+    Raises:
+        InvalidConfig: ids without measures, or ids that are there twice.
+    """
+    rows = _joined(table, measures)
+    removed: dict[int, tuple[str, float, str]] = {}
+    ids = rows["id"].tolist()
+    for row in np.flatnonzero(rows["problem"] != ""):
+        removed[int(row)] = (f"unreadable: {rows['problem'].iloc[row]}", np.nan, "")
+    for reason, name in (("dark", "channel_variance"), ("blurred", "laplacian_variance")):
+        values = rows[name].to_numpy(dtype=float)
+        for row in np.flatnonzero(values < getattr(thresholds, name)):
+            removed.setdefault(int(row), (reason, float(values[row]), ""))
+    if thresholds.place_km is not None:
+        points = rows[["lat", "lon"]].to_numpy(dtype=float, copy=True)
+        points[list(removed)] = np.nan
+        pairs = close_pairs(points, thresholds.place_km)
+        apart_km = haversine_km(points[pairs[:, 0]], points[pairs[:, 1]])
+        for row, (like, value) in _followers(pairs, apart_km).items():
+            removed[row] = ("same place", value, ids[like])
+    if thresholds.hash_distance is not None:
+        left = np.array([row for row in range(len(rows)) if row not in removed], dtype=int)
+        hashes = np.array([int(one, 16) for one in rows["perceptual_hash"].iloc[left]], dtype=np.uint64)
+        pairs = similar_hashes(hashes, thresholds.hash_distance)
+        bits_apart = np.bitwise_count(hashes[pairs[:, 0]] ^ hashes[pairs[:, 1]])
+        for row, (like, value) in _followers(left[pairs], bits_apart).items():
+            removed[row] = ("same picture", value, ids[like])
+    kept = [one for row, one in enumerate(ids) if row not in removed]
+    listed = pd.DataFrame([(ids[row], *removed[row]) for row in sorted(removed)], columns=REMOVED_COLUMNS)
+    return kept, listed
+
+
+def similar_hashes(hashes: np.ndarray, distance: int) -> np.ndarray:
+    """Pairs of rows (m, 2) of uint64 hashes that differ in at most so many bits, the earlier row first.
+
+    Of several equal hashes only the first is compared with the rest; the others are paired with that first one.
+    Candidates share one of distance + 1 bands of bits exactly, as so few differences leave one band untouched.
+    """
+    unique, first, inverse = np.unique(hashes, return_index=True, return_inverse=True)
+    rows = np.arange(len(hashes))
+    again = rows[first[inverse] != rows]
+    pairs = [np.stack([first[inverse[again]], again], axis=1)]
+    edges = np.linspace(0, HASH_BITS, distance + 2).astype(int) if distance else np.array([0])
+    for low, high in zip(edges[:-1], edges[1:], strict=True):
+        band = (unique >> np.uint64(low)) & np.uint64((1 << int(high - low)) - 1)
+        order = np.argsort(band, kind="stable")
+        starts = np.concatenate([[0], np.flatnonzero(np.diff(band[order])) + 1, [len(order)]])
+        for start, size in zip(starts[:-1], np.diff(starts), strict=True):
+            if size > 1:
+                pairs.extend(_near_in_bucket(unique, first, order[start : start + size], distance))
+    both = np.sort(np.concatenate(pairs), axis=1)
+    return np.unique(both, axis=0)
+
+
+def _near_in_bucket(
+    hashes: np.ndarray, rows: np.ndarray, bucket: np.ndarray, distance: int
+) -> Iterator[np.ndarray]:
+    """Pairs of rows (k, 2) from one bucket of hash numbers, in blocks that bound the memory."""
+    values = hashes[bucket]
+    step = max(1, PAIRS_AT_ONCE // len(bucket))
+    for start in range(0, len(bucket), step):
+        near = np.bitwise_count(values[start : start + step, None] ^ values[None, start:]) <= distance
+        left, right = np.nonzero(near)
+        different = left < right
+        yield rows[bucket[start + np.stack([left[different], right[different]], axis=1)]]
+
+
+def _followers(pairs: np.ndarray, values: np.ndarray) -> dict[int, tuple[int, float]]:
+    """For each row to remove, the earlier row that is kept instead, and how far that is.
+
+    Going through the pairs in order settles a row before it is asked whether it may stand for others. Copies of a
+    row (value 0) are paired with that row alone, so they go where it goes.
+    """
+    instead: dict[int, tuple[int, float]] = {}
+    order = np.lexsort((pairs[:, 1], pairs[:, 0]))
+    for (first, second), value in zip(pairs[order].tolist(), values[order].tolist(), strict=True):
+        if second not in instead and first not in instead:
+            instead[second] = (first, float(value))
+        elif second not in instead and value < 1e-9:  # 180° and -180° are a rounding error apart
+            instead[second] = instead[first]
+    return instead
+
+
+def _joined(table: pd.DataFrame, measures: pd.DataFrame) -> pd.DataFrame:
+    for name, ids in (("list", table["id"]), ("measures", measures["id"])):
+        if ids.duplicated().any():
+            raise InvalidConfig(f"the {name} names {ids[ids.duplicated()].iloc[0]} twice")
+    rows = table[["id", "lat", "lon"]].merge(measures, on="id", how="left", validate="one_to_one")
+    if (lacking := rows["problem"].isna()).any():
+        raise InvalidConfig(
+            f"{lacking.sum()} samples have no measures, {rows['id'][lacking].iloc[0]} among them; measure them"
+        )
+    return rows

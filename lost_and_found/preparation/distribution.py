@@ -1,0 +1,153 @@
+"""How many samples of each country to keep, so that the list follows a target distribution.
+
+Collected rounds are skewed (one in five shows the United States). The study measured on a list whose
+countries have the shares of the game's multiplayer rounds, which are far more even; `quotas` computes it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+
+from lost_and_found.errors import InvalidConfig
+from lost_and_found.geo.countries import find_country
+from lost_and_found.practice.facts import multiplayer_counts
+
+RULES = ("published", "full")
+TARGETS = ("multiplayer", "uniform", "collected")
+
+
+def quotas(
+    available: Mapping[str, int],
+    target: Mapping[str, float],
+    threshold: float,
+    slack: float,
+    rule: str = "full",
+) -> dict[str, int]:
+    """How many samples of each country to draw, in the order of `available`.
+
+    Countries with at least `threshold` of all available samples are common, and the one that has the fewest
+    for its weight in the target sets the scale: the number of samples for a target weight of one. A country
+    is kept if it has at least `slack` times what that scale asks of it; one that isn't in the target is left
+    out.
+
+    The rules differ in what a kept country gives:
+
+    - "full": what the scale asks, or all that it has if that is less.
+    - "published": as the study did. A common country gives what the scale asks; every other one gives `slack`
+      times what it has. That wastes part of the scarcest, and gives some others more than their share.
+
+    Args:
+        available: samples by country, in whatever naming `target` uses.
+        target: weights by country, for example counts of another collection; they need not sum to one.
+        threshold: share of all available samples, from 0 to 1, from which a country is common.
+        slack: from 0 (keep every country) to 1 (keep only those that can give their whole share).
+        rule: "full" or "published".
+
+    Raises:
+        InvalidConfig: a parameter out of range, or no country that is common and in the target.
+    """
+    _check(available, target, threshold, slack, rule)
+    total = sum(available.values())
+    weighted = {country: weight for country, weight in target.items() if weight > 0}
+    common = {country for country in weighted if available.get(country, 0) >= max(threshold * total, 1)}
+    if not common:
+        raise InvalidConfig(
+            f"no country of the target has {threshold:.2%} of the {total:,} samples; lower the threshold"
+        )
+    scale = min(available[country] / weighted[country] for country in common)
+    chosen = {}
+    for country, count in available.items():
+        asked = scale * weighted.get(country, 0)
+        if asked == 0 or count < slack * asked:
+            continue
+        if rule == "published" and country not in common:
+            chosen[country] = _ceil(slack * count)
+        else:
+            chosen[country] = min(count, _ceil(asked))
+    return {country: count for country, count in chosen.items() if count}
+
+
+def target_weights(name: str, available: Mapping[str, int]) -> dict[str, float]:
+    """The weights of a named target distribution by alpha-2 code.
+
+    "multiplayer" is the game's own, from 18,582 published rounds; "uniform" gives every country that is there
+    the same; "collected" is the distribution that is there, so that all of it is kept.
+    """
+    match name:
+        case "multiplayer":
+            return {find_country(country).code: count for country, count in multiplayer_counts().items()}
+        case "uniform":
+            return dict.fromkeys(available, 1)
+        case "collected":
+            return dict(available)
+    raise InvalidConfig(f"target {name!r} is not one of {TARGETS}")
+
+
+def plan(available: Mapping[str, int], chosen: Mapping[str, int], *, minimum_count: int) -> pd.DataFrame:
+    """What happens to each country: columns country_code, available, quota, reason; the most frequent first.
+
+    A quota below `minimum_count` becomes zero; `reason` says why a country gives nothing, else it is empty.
+
+    Raises:
+        InvalidConfig: nothing would be left.
+    """
+    rows = []
+    for code, count in sorted(available.items(), key=lambda item: (-item[1], item[0])):
+        quota = chosen.get(code, 0)
+        reason = "" if quota else "not in the target, or too few for its share"
+        if 0 < quota < minimum_count:
+            quota, reason = 0, f"only {quota}, fewer than minimum_count {minimum_count}"
+        rows.append((code, count, quota, reason))
+    planned = pd.DataFrame(rows, columns=["country_code", "available", "quota", "reason"])
+    if not planned["quota"].any():
+        raise InvalidConfig(f"no country has {minimum_count} samples; lower minimum_count or collect more")
+    return planned
+
+
+def draw(table: pd.DataFrame, wanted: Mapping[str, int], *, seed: int) -> list[str]:
+    """The ids of a seeded draw of `wanted[code]` samples of each country, sorted.
+
+    A country's draw depends on its own ids and the seed alone, and a smaller quota draws a part of what a
+    larger one does.
+
+    Args:
+        table: columns id and country_code.
+        wanted: quotas by alpha-2 code; at most what the table has.
+        seed: any integer from 0.
+
+    Raises:
+        InvalidConfig: a quota is larger than what there is.
+    """
+    ids_by_country = table.groupby("country_code")["id"].apply(sorted)
+    drawn: list[str] = []
+    for code, quota in wanted.items():
+        ids = ids_by_country.get(code, [])
+        if quota > len(ids):
+            raise InvalidConfig(f"quota of {quota} for {code}, but there are only {len(ids)} samples")
+        country_seed = int.from_bytes(hashlib.sha256(code.encode()).digest()[:8])
+        order = np.random.default_rng([seed, country_seed]).permutation(len(ids))
+        drawn += [ids[place] for place in order[:quota]]
+    return sorted(drawn)
+
+
+def _ceil(count: float) -> int:
+    """Round up, but not for the last bits of a product that should be whole."""
+    return math.ceil(count - 1e-9)
+
+
+def _check(
+    available: Mapping[str, int], target: Mapping[str, float], threshold: float, slack: float, rule: str
+) -> None:
+    if rule not in RULES:
+        raise InvalidConfig(f"rule {rule!r} is not one of {RULES}")
+    for name, value in (("threshold", threshold), ("slack", slack)):
+        if not 0 <= value <= 1:
+            raise InvalidConfig(f"{name} {value} must be from 0 to 1")
+    for name, counts in (("available", available), ("target", target)):
+        if wrong := {key: count for key, count in counts.items() if not 0 <= count < math.inf}:
+            raise InvalidConfig(f"{name} counts must be finite and not negative: {wrong}")

@@ -1,0 +1,254 @@
+"""Giving each record its country, region, surroundings and distance to the border.
+
+Coordinates decide where there are any, by the polygon that holds the point; a country that the record itself names
+is only used without coordinates. Collected data often names the country of the nearest town, which is wrong for
+about 1 % of points near towns and 7 % of points anywhere.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from lost_and_found.data_loader import read_records
+from lost_and_found.errors import BrokenSample, InvalidConfig, UnknownCountry
+from lost_and_found.geo.countries import find_country
+from lost_and_found.geo.regions import locate, nearest_regions, region_source, regions
+from lost_and_found.geo.towns import nearest_town
+from lost_and_found.preparation.pairs import Outcome, begin_transfer, mark_finished, write_table
+from lost_and_found.processes import map_in_processes
+from lost_and_found.samples import IMAGE_SUFFIXES, Record, Sample, read_record, write_atomically
+
+CHUNK = 500
+IN_PROCESSES_FROM = 5_000
+MAXIMUM_SEA_KM = 25.0
+COUNTRY_FIELDS = ("country_name", "country", "country_code")
+# What this step says about a point; values that a record brought along may come from another map.
+POSITION_FIELDS = ("region", "regions", "place", "border_km", "is_in_region", "country_before")
+
+
+@dataclass(frozen=True)
+class Enrichment(Outcome):
+    """What became of a folder of pairs.
+
+    Attributes:
+        changed: one row for each sample whose own country isn't the one that holds its coordinates: id, from, to.
+    """
+
+    changed: pd.DataFrame
+
+    def counts(self) -> pd.Series:
+        """How many pairs were written, kept, removed, rejected, and given another country."""
+        return pd.concat([super().counts(), pd.Series({"given another country": len(self.changed)})])
+
+
+def enrich_collection(
+    source: Path, destination: Path, *, maximum_sea_km: float = MAXIMUM_SEA_KM, workers: int | None = None
+) -> Enrichment:
+    """Write each pair of a folder to another one with its record enriched; images are hard links.
+
+    Records get country_code, country_name, and with coordinates also region (the polygon that holds the point, or
+    the nearest one), is_in_region (false off every polygon), regions (five nearest centroids as
+    [name, [lat, lon]]), place (nearest town), border_km, and country_before if the record said another country.
+
+    Args:
+        source: pairs, never changed.
+        destination: filled by this function alone; also gets `rejected.csv` and `changed.csv`.
+        maximum_sea_km: points farther off every polygon are rejected; nearer ones are on coasts and islands that
+            the map simplifies away.
+        workers: processes; by default one for each core.
+
+    Raises:
+        InvalidConfig: a negative distance, or a destination that holds something else.
+        MissingInput: no source.
+        StorageFull: no room; run again after making some, finished pairs are kept.
+    """
+    if not maximum_sea_km >= 0:
+        raise InvalidConfig(f"maximum_sea_km {maximum_sea_km} must be at least 0")
+    settings = {"maximum_sea_km": maximum_sea_km, "regions": region_source()}
+    transfer = begin_transfer(source, destination, step="enrich", settings=settings)
+    changed = _changes_of_finished(transfer.destination, list(transfer.finished.values()))
+    chunks = [transfer.to_do[first : first + CHUNK] for first in range(0, len(transfer.to_do), CHUNK)]
+    enrich = functools.partial(_enrich_chunk, destination=transfer.destination, maximum_sea_km=maximum_sea_km)
+    results = map_in_processes(
+        enrich,
+        chunks,
+        description=f"enrich, {CHUNK} samples an item",
+        workers=workers if len(transfer.to_do) >= IN_PROCESSES_FROM else 1,
+        chunk_size=1,
+    )
+    for chunk, reasons_and_changes in zip(chunks, results, strict=True):
+        for sample, (reason, change) in zip(chunk, reasons_and_changes, strict=True):
+            if reason:
+                transfer.reject(sample, reason)
+            elif change:
+                changed.append((sample.id, *change))
+    outcome = transfer.outcome()
+    changes = pd.DataFrame(sorted(changed), columns=["id", "from", "to"])
+    write_table(transfer.destination / "changed.csv", changes)
+    return Enrichment(outcome.written, outcome.kept, outcome.removed, outcome.rejected, changes)
+
+
+def enriched(
+    records: Sequence[Record], *, maximum_sea_km: float = MAXIMUM_SEA_KM
+) -> list[Record | BrokenSample]:
+    """The enriched record for each record, or the error that says why there is none."""
+    results: list[Record | BrokenSample] = [
+        {name: value for name, value in record.items() if name not in POSITION_FIELDS} for record in records
+    ]
+    with_point = [row for row, record in enumerate(records) if record.get("coordinates") is not None]
+    points = np.array([records[row]["coordinates"] for row in with_point], dtype=float).reshape(-1, 2)
+    positions = _positions(points)
+    for row, record in enumerate(records):
+        own, problem = _own_country(record)
+        position = positions.pop(0) if record.get("coordinates") is not None else None
+        if position is not None:
+            if not position["is_in_region"] and position["border_km"] > maximum_sea_km:
+                reason = f"{position['border_km']:.0f} km off every region, more than {maximum_sea_km:g}"
+                results[row] = BrokenSample("point", reason)
+                continue
+            found = position["country_code"]
+            before = {"country_before": own} if own not in (None, found) else {}
+            results[row] = {**_fields(results[row]), **position, **before}
+        elif problem or own is None:
+            results[row] = BrokenSample("record", problem or "neither coordinates nor a country")
+        else:
+            country = find_country(own)
+            names = {"country_code": country.code, "country_name": country.name}
+            results[row] = {**_fields(results[row]), **names}
+    return results
+
+
+def _fields(result: Record | BrokenSample) -> Record:
+    return result if isinstance(result, dict) else {}
+
+
+def _positions(points: np.ndarray) -> list[Record]:
+    """What the map says about each point."""
+    if not len(points):
+        return []
+    lat, lon = points.T
+    where, table = locate(lat, lon), regions()
+    names, centres = table["region"].tolist(), table[["lat", "lon"]].round(6).to_numpy().tolist()
+    around = nearest_regions(lat, lon)
+    places = nearest_town(lat, lon)["name"]
+    return [
+        {
+            "country_code": code,
+            "country_name": find_country(code).name,
+            "region": region,
+            "is_in_region": bool(inside),
+            "regions": [[names[one], centres[one]] for one in nearest],
+            "place": place,
+            "border_km": round(float(border_km), 3),
+        }
+        for code, region, inside, border_km, nearest, place in zip(
+            where["country_code"],
+            where["region"],
+            where["inside"],
+            where["border_km"],
+            around,
+            places,
+            strict=True,
+        )
+    ]
+
+
+def _own_country(record: Record) -> tuple[str | None, str | None]:
+    """What the record itself says: its alpha-2 code if it is plain (else the text), and what is wrong with it."""
+    texts = [str(record[name]) for name in COUNTRY_FIELDS if record.get(name)]
+    found: dict[str, str] = {}
+    problem = None
+    for text in texts:
+        try:
+            found.setdefault(find_country(text).code, text)
+        except UnknownCountry as error:
+            problem = str(error)
+    if len(found) > 1:
+        return " / ".join(found), f"contradictory countries: {' / '.join(map(repr, found.values()))}"
+    if found:
+        return next(iter(found)), None
+    return (texts[0] if texts else None), problem
+
+
+def _enrich_chunk(
+    samples: Sequence[Sample], *, destination: Path, maximum_sea_km: float
+) -> list[tuple[str | None, tuple[str, str] | None]]:
+    """For each sample, why it was rejected, if it was, and its change of country (from, to), if there was one."""
+    read: list[Record | BrokenSample] = []
+    for sample in samples:
+        try:
+            read.append(read_record(sample.record))
+        except BrokenSample as error:
+            read.append(error)
+    fresh = iter(enriched([one for one in read if isinstance(one, dict)], maximum_sea_km=maximum_sea_km))
+    answers: list[tuple[str | None, tuple[str, str] | None]] = []
+    for sample, record in zip(samples, read, strict=True):
+        result = record if isinstance(record, BrokenSample) else next(fresh)
+        if isinstance(result, BrokenSample):
+            answers.append((result.reason, None))
+            continue
+        reason = _write(sample, destination, result)
+        before = result.get("country_before")
+        answers.append((reason, (before, result["country_code"]) if before else None))
+    return answers
+
+
+def _write(sample: Sample, destination: Path, record: Record) -> str | None:
+    """Why the pair can't be written; None once it is."""
+    try:
+        text = json.dumps(record, ensure_ascii=False, allow_nan=False).encode()
+    except ValueError as error:  # such as 1e999, which is valid JSON, reads as infinity and can't be written
+        return f"record can't be written as JSON ({error})"
+    image = destination / sample.image.name
+    for suffix in IMAGE_SUFFIXES:
+        if suffix != sample.image.suffix:
+            image.with_suffix(suffix).unlink(missing_ok=True)
+    _link(sample.image, image)
+    target = destination / f"{sample.id}.json"
+    write_atomically(target, text)
+    mark_finished(sample.record, target)
+    return None
+
+
+def _link(original: Path, link: Path) -> None:
+    """Make a hard link, or a copy where the file system has none or it lies on another one."""
+    if link.exists() and link.samefile(original):
+        return
+    temporary = link.with_name(f".{link.name}.{os.getpid()}.tmp")
+    try:
+        os.link(original, temporary)  # Path.hardlink_to is the same the other way round
+        temporary.replace(link)
+    except OSError:
+        temporary.unlink(missing_ok=True)
+        write_atomically(link, original.read_bytes())
+        mark_finished(original, link)
+
+
+def _changes_of_finished(destination: Path, finished: Sequence[Sample]) -> list[tuple[Any, ...]]:
+    """Rows of changed.csv for samples that are done already; from their records if an earlier run was killed."""
+    path = destination / "changed.csv"
+    if not finished:
+        rows: list[tuple[Any, ...]] = []
+    elif path.exists():
+        # Namibia's code is NA.
+        stored = pd.read_csv(path, dtype=str, keep_default_na=False)
+        done = {sample.id for sample in finished}
+        rows = [row for row in stored.itertuples(index=False, name=None) if row[0] in done]
+    else:
+        rows = [
+            (sample.id, record["country_before"], record["country_code"])
+            for sample, record in zip(finished, read_records(finished), strict=True)
+            if record.get("country_before")
+        ]
+    # From here until the end the file would be incomplete.
+    path.unlink(missing_ok=True)
+    return rows

@@ -1,0 +1,78 @@
+"""A world heat map of coordinates as one HTML file that opens offline and can be zoomed and dragged."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from string import Template
+
+import numpy as np
+import pandas as pd
+import shapely
+
+from lost_and_found.geo.countries import find_country
+from lost_and_found.geo.region_file import SHIPPED, read_region_file
+from lost_and_found.samples import write_atomically
+
+PAGE = Path(__file__).parent / "heat_map.html"
+CELLS_PER_DEGREE = 100  # the finest cells, about 1 km; the page gathers them into larger ones
+COARSE_DEGREES = 0.15
+SMALLEST_ISLAND = 0.05  # square degrees
+
+
+def write_heat_map(path: Path, table: pd.DataFrame, *, title: str) -> int:
+    """Write the page and return how many samples it shows.
+
+    Countries are drawn under the samples. Cells follow the zoom, and pointing at one tells its count and
+    countries. Samples without coordinates are counted on the page, not shown.
+
+    Args:
+        path: ends in .html.
+        table: columns lat and lon (NaN when absent) and country_code.
+        title: stands on the page.
+    """
+    located = table.dropna(subset=["lat", "lon"])
+    codes, names = pd.factorize(located["country_code"].fillna(""), sort=True)
+    cells = pd.DataFrame(
+        {
+            "x": np.floor((located["lon"].to_numpy(dtype=float) + 180) * CELLS_PER_DEGREE).astype(int),
+            "y": np.floor((90 - located["lat"].to_numpy(dtype=float)) * CELLS_PER_DEGREE).astype(int),
+            "country": codes,
+        }
+    )
+    counted = cells.groupby(["x", "y", "country"]).size().reset_index(name="count")
+    data = {
+        "title": title,
+        "samples": len(located),
+        "without": len(table) - len(located),
+        "cells_per_degree": CELLS_PER_DEGREE,
+        "names": [find_country(str(code)).name if code else "no country" for code in names],
+        "cells": [counted[name].tolist() for name in ("x", "y", "country", "count")],
+        "land": _outlines(),
+    }
+    # In a script element "</" would end it, wherever it stands.
+    text = json.dumps(data, ensure_ascii=False, separators=(",", ":")).replace("</", "<\\/")
+    page = Template(PAGE.read_text(encoding="utf-8")).substitute(title=_escaped(title), data=text)
+    write_atomically(path, page.encode())
+    return len(located)
+
+
+def _outlines() -> list[list[int]]:
+    """Rings of the countries, simplified, each as x, y, x, y ... in whole hundredths of a degree."""
+    file = read_region_file(SHIPPED)
+    rings: list[list[int]] = []
+    for _, rows in file.table.groupby("country_code"):
+        # Simplified as one coverage, neighbours would share their borders; at this scale nobody sees the difference.
+        country = shapely.union_all(shapely.simplify(file.geometries[rows.index], COARSE_DEGREES / 4))
+        parts = shapely.get_parts(shapely.simplify(country, COARSE_DEGREES))
+        rings.extend(_ring(part) for part in parts if shapely.area(part) > SMALLEST_ISLAND)
+    return rings
+
+
+def _ring(polygon: shapely.Polygon) -> Sequence[int]:
+    return np.round(shapely.get_coordinates(polygon.exterior) * 100).astype(int).ravel().tolist()
+
+
+def _escaped(text: str) -> str:
+    return text.replace("&", "&amp;").replace("<", "&lt;")

@@ -1,0 +1,51 @@
+"""Which samples were taken close to each other."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from scipy.spatial import cKDTree
+
+from lost_and_found.errors import InvalidConfig
+from lost_and_found.geo.distances import EARTH_RADIUS_KM, to_unit_vectors
+
+
+def first_at_same_place(points: np.ndarray) -> np.ndarray:
+    """For each row of points (n, 2) in degrees, the first row with exactly these coordinates, shape (n,).
+
+    Rows without coordinates (NaN) are each their own.
+    """
+    rows = np.arange(len(points))
+    known = rows[~np.isnan(points).any(axis=1)]
+    here = pd.DataFrame(points[known]).replace({1: {-180.0: 180.0}})
+    # Grouping by hash is five times faster here than numpy's sorting of rows.
+    groups = here.groupby([0, 1], sort=False).ngroup().to_numpy()
+    _, first = np.unique(groups, return_index=True)
+    rows[known] = known[first[groups]]
+    return rows
+
+
+def close_pairs(points: np.ndarray, distance_km: float) -> np.ndarray:
+    """Pairs of rows (m, 2) of points (n, 2) in degrees that are at most so far apart, the earlier row first.
+
+    Of several rows at exactly one place only the first is compared with the rest, as a thousand pictures of
+    one webcam would give half a million pairs; the others are paired with that first one. So the pairs connect
+    whatever all of the pairs would connect.
+
+    Raises:
+        InvalidConfig: a negative distance.
+    """
+    if not 0 <= distance_km < EARTH_RADIUS_KM:
+        raise InvalidConfig(f"a distance of {distance_km} km between places must be at least 0 and on Earth")
+    first = first_at_same_place(points)
+    rows = np.arange(len(points))
+    again = rows[first != rows]
+    one_each = rows[(first == rows) & ~np.isnan(points).any(axis=1)]
+    tree = cKDTree(to_unit_vectors(points[one_each]))
+    pairs = tree.query_pairs(chord(distance_km), output_type="ndarray")
+    return np.concatenate([np.sort(one_each[pairs], axis=1), np.stack([first[again], again], axis=1)])
+
+
+def chord(distance_km: float) -> float:
+    """Straight distance on the unit sphere between points so far apart by great circle."""
+    return float(2 * np.sin(distance_km / EARTH_RADIUS_KM / 2))

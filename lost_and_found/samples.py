@@ -1,0 +1,226 @@
+"""The data point: one place on Earth as `<id>.png|jpg` beside `<id>.json`.
+
+An id is `<site>_<mode>_<game>_<round>`, for example `geoguessr_singleplayer_00AH3Et9ehwdPYL8_0`. A record is
+a dict that may hold `coordinates` ([lat, lon] in degrees), `country_code` (alpha-2, XK for Kosovo),
+`country_name`, `region`, `regions`, `place`, `border_km`, `duration` (s) and `source`. Files whose names
+begin with a dot are not samples: that is where files are written before they get their names.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import math
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from lost_and_found.errors import BrokenSample, InvalidConfig, StorageFull
+
+IMAGE_SUFFIXES = (".png", ".jpg")
+NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+ID_PATTERN = re.compile(r"(?P<site>[^_/]+)_(?P<mode>[^_/]+)_(?P<game>[^/]+)_(?P<round>\d+)")
+
+Record = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """A pair on disk, in one folder, with the id as stem of both files.
+
+    The paths are made when asked for: 300,000 samples would otherwise hold 600,000 Path objects.
+    """
+
+    id: str
+    folder: str
+    suffix: str
+
+    @property
+    def image(self) -> Path:
+        """The picture, `<id>.png` or `<id>.jpg`."""
+        return Path(self.folder, self.image_name)
+
+    @property
+    def image_name(self) -> str:
+        """File name of the picture."""
+        return self.id + self.suffix
+
+    @property
+    def record(self) -> Path:
+        """The record, `<id>.json`."""
+        return Path(self.folder, f"{self.id}.json")
+
+
+@dataclass(frozen=True, slots=True)
+class SampleId:
+    """The four parts of an id."""
+
+    site: str
+    mode: str
+    game: str
+    round: int
+
+    def __str__(self) -> str:
+        return f"{self.site}_{self.mode}_{self.game}_{self.round}"
+
+
+def parse_id(text: str) -> SampleId:
+    """The parts of an id.
+
+    Raises:
+        InvalidConfig: the text has not the form `<site>_<mode>_<game>_<round>`.
+    """
+    match = ID_PATTERN.fullmatch(text)
+    if not match:
+        raise InvalidConfig(f"{text!r} is no sample id; it should look like <site>_<mode>_<game>_<round>")
+    return SampleId(match["site"], match["mode"], match["game"], int(match["round"]))
+
+
+def read_record(path: Path) -> Record:
+    """The record in a JSON file, its coordinates checked and as floats.
+
+    Raises:
+        BrokenSample: no file, no JSON object, a NaN, or coordinates that can't be a photo's.
+    """
+    try:
+        record = json.loads(path.read_bytes(), parse_constant=_refuse_constant)
+    except FileNotFoundError:
+        raise BrokenSample(path, "record missing") from None
+    except (ValueError, RecursionError) as error:  # covers JSONDecodeError and UnicodeDecodeError
+        raise BrokenSample(path, f"record is not valid JSON ({error})") from None
+    if not isinstance(record, dict):
+        raise BrokenSample(path, f"record is a JSON {type(record).__name__}, not an object")
+    if record.get("coordinates") is not None:
+        record["coordinates"] = check_coordinates(record["coordinates"], where=path)
+    return record
+
+
+def check_coordinates(value: object, *, where: object) -> list[float]:
+    """[lat, lon] in degrees as floats.
+
+    Raises:
+        BrokenSample: not two finite numbers, out of range, or exactly (0, 0), the devices' "unknown".
+    """
+    if not isinstance(value, list | tuple) or len(value) != 2:
+        raise BrokenSample(where, f"coordinates are not [lat, lon]: {value!r}")
+    if not all(isinstance(part, int | float) and not isinstance(part, bool) for part in value):
+        raise BrokenSample(where, f"coordinates are not numbers: {value!r}")
+    lat, lon = map(float, value)
+    if not (math.isfinite(lat) and math.isfinite(lon)):
+        raise BrokenSample(where, f"coordinates are not finite: {value!r}")
+    if abs(lat) > 90:
+        raise BrokenSample(where, f"latitude beyond ±90: {lat}")
+    if abs(lon) > 180:
+        raise BrokenSample(where, f"longitude beyond ±180: {lon}")
+    if lat == 0 and lon == 0:
+        raise BrokenSample(where, "coordinates are (0, 0), which means no position")
+    return [lat, lon]
+
+
+def read_image(path: Path, *, at_least: tuple[int, int] | None = None) -> Image.Image:
+    """The whole picture, upright, as 8-bit RGB.
+
+    Transparency is laid on black and 16-bit grey is scaled to 8 bits.
+
+    Args:
+        path: any format that Pillow reads.
+        at_least: (width, height) in pixels that the caller will shrink to; lets JPEG decode at a fraction of
+            its size, several times faster.
+
+    Raises:
+        BrokenSample: no file, an empty or cut off one, or no image.
+    """
+    try:
+        if path.stat().st_size == 0:
+            raise BrokenSample(path, "image file is empty")
+        with Image.open(path) as image:
+            if at_least:
+                # A photo stored on its side is turned afterwards, so both sides must stay long enough.
+                image.draft(None, (max(at_least), max(at_least)))
+            image.load()
+            return _as_rgb(ImageOps.exif_transpose(image))
+    except FileNotFoundError:
+        raise BrokenSample(path, "image missing") from None
+    except UnidentifiedImageError:
+        raise BrokenSample(path, "not an image") from None
+    except Image.DecompressionBombError:
+        raise BrokenSample(path, "image has too many pixels") from None
+    except (
+        OSError,
+        SyntaxError,
+        ValueError,
+        EOFError,
+    ) as error:  # what Pillow's decoders raise on damaged data
+        raise BrokenSample(path, f"image is damaged ({error})") from None
+
+
+def _as_rgb(image: Image.Image) -> Image.Image:
+    if image.mode in ("I;16", "I;16L", "I;16B", "I"):
+        return image.convert("I").point(lambda level: level / 257).convert("L").convert("RGB")
+    if image.has_transparency_data:
+        image = image.convert("RGBA")
+        on_black = Image.new("RGBA", image.size, (0, 0, 0, 255))
+        return Image.alpha_composite(on_black, image).convert("RGB")
+    return image if image.mode == "RGB" else image.convert("RGB")
+
+
+def write_pair(folder: Path, sample_id: str, *, image: bytes, suffix: str, record: Record) -> Sample:
+    """Write both files of a sample; whoever sees the record sees the whole image.
+
+    The record is written last, so a process killed in between leaves an image alone, which loaders count as
+    half a pair and a second run completes.
+
+    Args:
+        folder: exists already.
+        sample_id: `<site>_<mode>_<game>_<round>`.
+        image: an encoded picture.
+        suffix: `.png` or `.jpg`.
+        record: JSON-serialisable, without NaN.
+    """
+    parse_id(sample_id)
+    if suffix not in IMAGE_SUFFIXES:
+        raise InvalidConfig(f"{sample_id}: image suffix {suffix!r} is not one of {IMAGE_SUFFIXES}")
+    sample = Sample(sample_id, str(folder), suffix)
+    text = json.dumps(record, ensure_ascii=False, allow_nan=False)
+    write_atomically(sample.image, image)
+    write_atomically(sample.record, text.encode())
+    return sample
+
+
+def write_atomically(path: Path, data: bytes) -> None:
+    """Write a file that is either whole or not there, even if the process is killed.
+
+    There is no fsync: the promise is about processes, not about power cuts, and a sync for each of 300,000
+    small files would take longer than all other work.
+
+    Raises:
+        StorageFull: no room; nothing is left behind.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        temporary.write_bytes(data)
+        temporary.replace(path)
+    except BaseException as error:
+        temporary.unlink(missing_ok=True)
+        if isinstance(error, OSError) and error.errno in NO_ROOM:
+            raise StorageFull(
+                f"{path}: no room for {len(data):,} bytes ({error.strerror}); free some and run again, "
+                "finished files are kept"
+            ) from error
+        raise
+
+
+def remove_leftovers(folder: Path) -> int:
+    """How many temporary files of killed processes were removed; for a folder that no one else writes to."""
+    leftovers = list(folder.glob(".*.tmp"))
+    for leftover in leftovers:
+        leftover.unlink(missing_ok=True)
+    return len(leftovers)
+
+
+def _refuse_constant(name: str) -> float:
+    raise ValueError(f"{name} is not a JSON number")

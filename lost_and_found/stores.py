@@ -1,0 +1,123 @@
+"""Where samples can be fetched from: whatever fsspec opens, read only.
+
+Among others a folder, flat or nested (`/data/streets`), a file server with a directory listing
+(`http://host:8000/streets/`) and an archive (`zip:///data/streets.zip`).
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from pathlib import Path
+from urllib.parse import unquote
+
+import fsspec
+from tqdm.auto import tqdm
+
+from lost_and_found.errors import StoreError
+from lost_and_found.samples import write_atomically
+
+THREADS = 16
+TRIES = 3
+PAUSE_S = 0.5
+SHOWN = 3
+
+
+class Store:
+    """Files by name, wherever they lie below one location."""
+
+    def __init__(self, location: str) -> None:
+        """Open a location; see the module for the forms it may have.
+
+        Raises:
+            StoreError: nothing can be opened there.
+        """
+        self.location = location
+        try:
+            self._filesystem, self._root = fsspec.core.url_to_fs(location)
+        except (OSError, ValueError, ImportError) as error:
+            raise StoreError(f"{location} can't be opened ({error}); check the address") from error
+
+    def names(self) -> Mapping[str, str]:
+        """The path of each file in the store, by its name without folders; hidden files are left out.
+
+        Raises:
+            StoreError: the store can't be listed, or holds two files of one name.
+        """
+        try:
+            paths = self._filesystem.find(self._root)
+        except (OSError, ValueError, RuntimeError) as error:
+            raise StoreError(
+                f"{self.location} can't be listed ({error}); is it there and running?"
+            ) from error
+        names: dict[str, str] = {}
+        for path in sorted(paths):
+            name = unquote(path.rsplit("/", 1)[-1])
+            if name in names:
+                raise StoreError(f"{self.location} holds {name} twice: {names[name]} and {path}")
+            if name and not name.startswith("."):
+                names[name] = path
+        if not names:
+            raise StoreError(f"{self.location} holds no files; check the address")
+        return names
+
+    def fetch(self, wanted: Mapping[str, Path], *, verify: Callable[[Path, bytes], str | None]) -> None:
+        """Download files in parallel, each to a temporary name first.
+
+        Files that arrived are kept when others fail, so a second call has only the rest to do.
+
+        Args:
+            wanted: where to put each file, by its path in the store.
+            verify: gets the destination and the content; returns what is wrong with it, or None.
+
+        Raises:
+            StoreError: some files couldn't be had, after three tries each.
+        """
+        problems: list[str] = []
+        with (
+            ThreadPoolExecutor(THREADS) as pool,
+            tqdm(total=len(wanted), desc=f"fetch from {self.location}", unit=" files") as bar,
+        ):
+            jobs = [pool.submit(self._fetch_one, path, target, verify) for path, target in wanted.items()]
+            try:
+                for job in as_completed(jobs):
+                    if problem := job.result():
+                        problems.append(problem)
+                    bar.update()
+            except BaseException:
+                pool.shutdown(cancel_futures=True)
+                raise
+        if problems:
+            raise StoreError(
+                f"{len(problems)} of {len(wanted)} files couldn't be fetched from {self.location}: "
+                f"{'; '.join(sorted(problems)[:SHOWN])}. The others are kept; run again to fetch the rest."
+            )
+
+    def _fetch_one(self, path: str, target: Path, verify: Callable[[Path, bytes], str | None]) -> str | None:
+        problem = ""
+        for attempt in range(TRIES):
+            time.sleep(PAUSE_S * attempt)
+            try:
+                content = self._filesystem.cat_file(path)
+            except FileNotFoundError:
+                return f"{path} is not there"
+            except Exception as error:  # each of fsspec's back ends raises its own
+                problem = f"{path}: {type(error).__name__} {error}"
+                continue
+            if wrong := verify(target, content):
+                return f"{path} {wrong}"
+            write_atomically(target, content)
+            return None
+        return problem
+
+
+def image_and_record_names(
+    names: Mapping[str, str], suffixes: Sequence[str]
+) -> Mapping[str, tuple[str, str]]:
+    """The names of (image, record) by id, for ids of which both are in the store."""
+    return {
+        name.rsplit(".", 1)[0]: (name, f"{name.rsplit('.', 1)[0]}.json")
+        for name in names
+        if name.endswith(tuple(suffixes)) and f"{name.rsplit('.', 1)[0]}.json" in names
+    }

@@ -1,0 +1,1 @@
+"""Stage 3: from pinned lists to a run folder with a trained model."""

@@ -1,0 +1,154 @@
+"""The settings of a run: what the parameters cell of the training notebook says, checked."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import re
+from dataclasses import dataclass
+from typing import Any
+
+from lost_and_found.errors import InvalidConfig
+
+TARGETS = ("country",)
+ARCHITECTURES = (
+    "resnet18",
+    "resnet34",
+    "resnet50",
+    "resnet101",
+    "resnet152",
+    "mobilenet_v2",
+    "mobilenet_v3_small",
+    "mobilenet_v3_large",
+    "efficientnet_b1",
+    "efficientnet_b3",
+    "efficientnet_b4",
+    "efficientnet_b7",
+)
+# Mean and standard deviation of red, green, blue, for pixels scaled to 0..1.
+NORMALISATIONS = {
+    "imagenet": ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
+    "half": ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5)),
+}
+DEVICES = re.compile(r"auto|cpu|mps|cuda(:\d+)?")
+# Smallest allowed value, and whether that value itself is allowed.
+LOWER_BOUNDS: dict[str, tuple[float, bool]] = {
+    "width": (32, True),  # the networks halve the picture five times
+    "height": (32, True),
+    "batch_size": (2, True),  # batch normalisation needs two pictures
+    "epochs": (1, True),
+    "learning_rate": (0, False),
+    "backbone_factor": (0, True),
+    "weight_decay": (0, True),
+    "step_size": (1, True),
+    "gamma": (0, False),
+    "patience": (1, True),
+    "seed": (0, True),
+}
+UPPER_BOUNDS: dict[str, float] = {"backbone_factor": 1, "gamma": 1, "seed": 2**63 - 1}
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingConfig:
+    """One run's settings.
+
+    Attributes:
+        dataset: name of the pinned lists.
+        target: what is predicted, one of `TARGETS`.
+        architecture: one of `ARCHITECTURES`.
+        weights: where the backbone starts: "default" (torchvision's), "none" (random), "auto" (default where
+            it can be had, else none with a warning), or the path of a state dict.
+        normalisation: one of `NORMALISATIONS`; it has to be the one that the weights were trained with.
+        width: of the pictures, in pixels.
+        height: of the pictures, in pixels.
+        batch_size: largest number of pictures a step.
+        epochs: most passes over the train split.
+        learning_rate: of the head at the start.
+        backbone_factor: a pretrained backbone learns at this part of the head's rate, so that its features
+            aren't lost; a backbone that starts from random weights learns at the full rate.
+        weight_decay: AdamW's.
+        step_size: epochs after which the learning rates are multiplied by `gamma`, again and again.
+        gamma: see `step_size`.
+        patience: training stops after so many epochs without a better validation.
+        seed: of weights, order and dropout.
+        device: "auto", "cpu", "mps", "cuda" or "cuda:<number>".
+
+    Raises:
+        InvalidConfig: a value is not allowed; the message says which are.
+    """
+
+    dataset: str
+    target: str = "country"
+    architecture: str = "mobilenet_v3_small"
+    weights: str = "auto"
+    normalisation: str = "imagenet"
+    width: int = 130
+    height: int = 80
+    batch_size: int = 64
+    epochs: int = 20
+    learning_rate: float = 1e-3
+    backbone_factor: float = 0.1
+    weight_decay: float = 1e-2
+    step_size: int = 7
+    gamma: float = 0.1
+    patience: int = 11
+    seed: int = 0
+    device: str = "auto"
+
+    def __post_init__(self) -> None:
+        """Check every field; whole floats in integer fields are refused rather than rounded."""
+        for field in dataclasses.fields(self):
+            self._check_type(field.name, str(field.type))
+        self._check_choice("target", TARGETS)
+        self._check_choice("architecture", ARCHITECTURES)
+        self._check_choice("normalisation", tuple(NORMALISATIONS))
+        if not DEVICES.fullmatch(self.device):
+            raise InvalidConfig(f"device is {self.device!r}; allowed are auto, cpu, mps, cuda, cuda:<number>")
+        if not self.weights:
+            raise InvalidConfig(
+                "weights is empty; allowed are default, none, auto, or the path of a state dict"
+            )
+        if not self.dataset or "/" in self.dataset:
+            raise InvalidConfig(f"dataset is {self.dataset!r}; it must be a plain name such as 'practice'")
+        for name, (lowest, included) in LOWER_BOUNDS.items():
+            self._check_bounds(name, lowest, UPPER_BOUNDS.get(name, math.inf), included=included)
+
+    def _check_type(self, name: str, kind: str) -> None:
+        value = getattr(self, name)
+        if kind == "float" and isinstance(value, int) and not isinstance(value, bool):
+            object.__setattr__(self, name, float(value))  # 1 and 1.0 are one setting and one digest
+        elif type(value).__name__ != kind:
+            raise InvalidConfig(f"{name} is {value!r}, a {type(value).__name__}; it must be of type {kind}")
+
+    def _check_choice(self, name: str, allowed: tuple[str, ...]) -> None:
+        value = getattr(self, name)
+        if value not in allowed:
+            raise InvalidConfig(f"{name} is {value!r}; allowed are {', '.join(allowed)}")
+
+    def _check_bounds(self, name: str, lowest: float, highest: float, *, included: bool) -> None:
+        value = getattr(self, name)
+        high_enough = value >= lowest if included else value > lowest
+        if not (high_enough and value <= highest and math.isfinite(value)):
+            least = f"at least {lowest:g}" if included else f"more than {lowest:g}"
+            most = f" and at most {highest:g}" if math.isfinite(highest) else ""
+            raise InvalidConfig(f"{name} is {value!r}; it must be {least}{most}")
+
+    def to_json(self) -> dict[str, Any]:
+        """The fields as JSON-serialisable values."""
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_json(cls, values: dict[str, Any]) -> TrainingConfig:
+        """The config that `to_json` wrote.
+
+        Raises:
+            InvalidConfig: an unknown or missing field, or a value that is not allowed.
+        """
+        known = {field.name for field in dataclasses.fields(cls)}
+        if unknown := sorted(set(values) - known):
+            raise InvalidConfig(
+                f"unknown settings {', '.join(unknown)}; known are {', '.join(sorted(known))}"
+            )
+        if "dataset" not in values:
+            raise InvalidConfig("the settings name no dataset")
+        return cls(**values)

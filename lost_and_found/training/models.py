@@ -1,0 +1,194 @@
+"""The networks of the study: torchvision's architectures with a new last layer."""
+
+from __future__ import annotations
+
+import urllib.error
+import urllib.request
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+import torchvision
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from lost_and_found.digests import digest
+from lost_and_found.errors import InvalidConfig, MissingWeights
+from lost_and_found.training.config import TrainingConfig
+
+WRAPPERS = ("state_dict", "model_state_dict", "model")
+CONNECTION_TIMEOUT_S = 10
+SHOWN = 3
+
+
+@dataclass(frozen=True)
+class InitialWeights:
+    """Where a network starts.
+
+    Attributes:
+        used: "default", "none" or "file".
+        reason: how that came about, in words.
+        digest: which weights exactly; "" for none.
+        state: parameters by name, None for random ones.
+    """
+
+    used: str
+    reason: str
+    digest: str = ""
+    state: Mapping[str, Tensor] | None = None
+
+
+def initial_weights(config: TrainingConfig) -> InitialWeights:
+    """The weights that the config asks for.
+
+    Raises:
+        MissingWeights: they can't be had.
+        InvalidConfig: the file holds no weights.
+    """
+    if config.weights == "none":
+        return InitialWeights("none", "asked for")
+    if config.weights not in ("default", "auto"):
+        return _weights_from_file(Path(config.weights))
+    try:
+        return _default_weights(config.architecture)
+    except MissingWeights as error:
+        if config.weights == "default":
+            raise
+        warning = f"training {config.architecture} from random weights, which needs far more data: {error}"
+        warnings.warn(warning, stacklevel=2)
+        return InitialWeights("none", str(error))
+
+
+def build_model(architecture: str, outputs: int, weights: InitialWeights | None = None) -> nn.Module:
+    """The network with a new, random last layer.
+
+    Args:
+        architecture: one of `config.ARCHITECTURES`.
+        outputs: length of the output for a picture.
+        weights: for all other layers; random without.
+
+    Raises:
+        InvalidConfig: the weights are of another network.
+    """
+    model = torchvision.models.get_model(architecture, weights=None, num_classes=outputs)
+    if weights is not None and weights.state is not None:
+        _load_backbone(model, weights.state, where=f"weights for {architecture} ({weights.reason})")
+    return model
+
+
+def head(model: nn.Module) -> nn.Linear:
+    """The last layer, the only one that depends on the target."""
+    # In every architecture of the study it is the linear layer that was made last.
+    return [module for module in model.modules() if isinstance(module, nn.Linear)][-1]
+
+
+def parameter_groups(
+    model: nn.Module, *, learning_rate: float, backbone_learning_rate: float
+) -> list[dict[str, Any]]:
+    """Two groups for an optimizer, named "backbone" and "head"."""
+    of_head = list(head(model).parameters())
+    known = {id(parameter) for parameter in of_head}
+    of_backbone = [parameter for parameter in model.parameters() if id(parameter) not in known]
+    return [
+        {"name": "backbone", "params": of_backbone, "lr": backbone_learning_rate},
+        {"name": "head", "params": of_head, "lr": learning_rate},
+    ]
+
+
+class Normalisation(nn.Module):
+    """From uint8 pixels (B, 3, H, W) to what the network was made for: (pixel / 255 - mean) / std."""
+
+    factor: Tensor
+    shift: Tensor
+
+    def __init__(self, mean: tuple[float, ...], std: tuple[float, ...]) -> None:
+        super().__init__()
+        means, stds = torch.tensor(mean).view(3, 1, 1), torch.tensor(std).view(3, 1, 1)
+        self.register_buffer("factor", 1 / (255 * stds))
+        self.register_buffer("shift", -means / stds)
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        """Float32 of the same shape, channels last in memory, which CPU and GPU convolve faster."""
+        pixels = pixels.contiguous(memory_format=torch.channels_last)
+        return torch.addcmul(self.shift, pixels.float(), self.factor)
+
+
+def pick_device(name: str) -> torch.device:
+    """The device of that name; "auto" is the first GPU, else Apple's, else the CPU.
+
+    Raises:
+        InvalidConfig: this machine has no such device.
+    """
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+    device = torch.device(name)
+    usable = {
+        "cpu": True,
+        "mps": torch.backends.mps.is_available(),
+        "cuda": (device.index or 0) < torch.cuda.device_count(),
+    }
+    if not usable[device.type]:
+        raise InvalidConfig(f"device is {name!r}, which this machine lacks; 'auto' takes what there is")
+    return device
+
+
+def _default_weights(architecture: str) -> InitialWeights:
+    """Torchvision's weights, from its cache or by download."""
+    weights = torchvision.models.get_model_weights(architecture).DEFAULT
+    cached = Path(torch.hub.get_dir()) / "checkpoints" / Path(weights.url).name
+    try:
+        if not cached.is_file():
+            # torch's download would wait for ever where packets get lost.
+            urllib.request.urlopen(weights.url, timeout=CONNECTION_TIMEOUT_S).close()
+        state = weights.get_state_dict(progress=True, check_hash=True, weights_only=True)
+    except (OSError, urllib.error.URLError, RuntimeError) as error:
+        raise MissingWeights(
+            f"torchvision's weights for {architecture} are neither in {cached.parent} nor to be downloaded "
+            f"({error}). Ways out: put the file {cached.name} there, give the path of a state dict as "
+            "`weights`, or train from random weights with `weights: none`"
+        ) from error
+    return InitialWeights("default", str(weights), cached.name, state)
+
+
+def _weights_from_file(path: Path) -> InitialWeights:
+    """A state dict, bare or wrapped, as .pth or .safetensors."""
+    if not path.is_file():
+        raise MissingWeights(
+            f"no weights at {path.absolute()}; give the path of a state dict, or 'default', 'none' or 'auto'"
+        )
+    try:
+        is_pickle = path.suffix != ".safetensors"
+        state: Any = torch.load(path, map_location="cpu", weights_only=True) if is_pickle else load_file(path)
+    except Exception as error:  # whatever torch, pickle and zip raise for files that aren't theirs
+        raise InvalidConfig(f"{path} holds no weights that can be read safely ({error})") from error
+    for wrapper in WRAPPERS:
+        if isinstance(state, dict) and isinstance(state.get(wrapper), dict):
+            state = state[wrapper]
+    if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
+        raise InvalidConfig(
+            f"{path} holds no state dict: tensors by name, bare or under {', '.join(WRAPPERS)}"
+        )
+    return InitialWeights("file", path.name, digest(path.read_bytes()), state)
+
+
+def _load_backbone(model: nn.Module, state: Mapping[str, Tensor], *, where: str) -> None:
+    """Load all but the last layer, which belongs to other classes; nothing may be missing or left over."""
+    mine = model.state_dict()
+    last = head(model)
+    prefix = next(name for name, module in model.named_modules() if module is last) + "."
+    wanted = {name for name in mine if not name.startswith(prefix)}
+    given = {name for name in state if not name.startswith(prefix)}
+    # Checkpoints from before torch 0.4.1 don't count batches, and nothing here reads the count.
+    missing = sorted(name for name in wanted - given if not name.endswith("num_batches_tracked"))
+    unexpected = sorted(given - wanted)
+    misshapen = sorted(name for name in wanted & given if mine[name].shape != state[name].shape)
+    faults = {"missing": missing, "unexpected": unexpected, "of another shape": misshapen}
+    if any(faults.values()):
+        found = "; ".join(
+            f"{len(names)} {fault} ({', '.join(names[:SHOWN])})" for fault, names in faults.items() if names
+        )
+        raise InvalidConfig(f"{where} don't fit: {found}; take weights of the same architecture")
+    model.load_state_dict({name: state[name] for name in wanted & given}, strict=False)

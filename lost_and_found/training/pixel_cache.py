@@ -1,0 +1,176 @@
+"""Pictures decoded and resized once: a memory-mapped array of 8-bit pixels and a table of labels.
+
+A cache is the folder `<list>-<width>x<height>-<digest of the list>` with `pixels.npy` (uint8, N x 3 x height
+x width), `labels.csv` (the records in the same order) and `cache.json`. It gets its name only when it
+is whole. Nothing is normalised here: that belongs to the model.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import math
+import shutil
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from lost_and_found.errors import InvalidConfig, ListMismatch, MissingInput, StorageFull
+from lost_and_found.processes import map_in_processes
+from lost_and_found.samples import NO_ROOM, Sample, write_atomically
+from lost_and_found.training.decoding import CHANNELS, RESAMPLING, allocate, write_picture
+from lost_and_found.training.locks import sole_writer
+
+
+@dataclass(frozen=True, kw_only=True)
+class CacheSpec:
+    """What a cache is made of: a list (by name and digest) and a picture size in pixels."""
+
+    list_name: str
+    list_digest: str
+    width: int
+    height: int
+    resampling: str = RESAMPLING
+
+    @property
+    def folder_name(self) -> str:
+        """Name of the folder of this cache."""
+        return f"{self.list_name}-{self.width}x{self.height}-{self.list_digest[:12]}"
+
+
+@dataclass(frozen=True)
+class PixelCache:
+    """One split.
+
+    Attributes:
+        spec: what it was made of.
+        pixels: uint8, shape (N, 3, height, width), mapped from the file; RGB, rows from the top.
+        table: one record a picture in the same order, with at least the column `id`.
+    """
+
+    spec: CacheSpec
+    pixels: np.ndarray
+    table: pd.DataFrame
+
+    @property
+    def ids(self) -> list[str]:
+        """Ids of the samples, in order."""
+        return self.table["id"].tolist()
+
+    def __len__(self) -> int:
+        return len(self.pixels)
+
+
+def cache_pixels(
+    samples: Sequence[Sample],
+    table: pd.DataFrame,
+    *,
+    folder: Path,
+    spec: CacheSpec,
+    workers: int | None = None,
+) -> PixelCache:
+    """The cache of these samples, made now unless it is there already.
+
+    Args:
+        samples: in the order of the list.
+        table: one row a sample in the same order, with the column `id`. It replaces a stored one that
+            differs, so labels can be corrected without decoding again.
+        folder: where caches lie.
+        spec: the list, which must be the one that the samples were loaded by, and the size.
+        workers: processes; by default one for each available core.
+
+    Raises:
+        BrokenSample: a picture can't be read; the message names it.
+        ListMismatch: the cache there is not of these samples, or is damaged.
+        StorageFull: no room; nothing that looks like a cache is left.
+    """
+    ids = [sample.id for sample in samples]
+    if not ids:
+        raise InvalidConfig(f"list {spec.list_name!r} is empty: there is nothing to cache")
+    if table["id"].tolist() != ids:
+        raise ListMismatch(
+            f"list {spec.list_name!r}: the table's ids are not the samples' ids in their order"
+        )
+    place = folder / spec.folder_name
+    with sole_writer(place, wait=True):
+        if not place.is_dir():
+            _build(samples, table, place=place, spec=spec, workers=workers)
+        cache = read_cache(place, spec=spec)
+        if cache.ids != ids:
+            raise ListMismatch(f"{place} holds other samples than the list; delete it and run again")
+        if _as_csv(table) != (place / "labels.csv").read_bytes():
+            write_atomically(place / "labels.csv", _as_csv(table))
+    return read_cache(place, spec=spec)
+
+
+def read_cache(place: Path, *, spec: CacheSpec | None = None) -> PixelCache:
+    """The cache in a folder.
+
+    Args:
+        place: folder that `cache_pixels` made.
+        spec: what it has to be made of; without it any cache will do.
+
+    Raises:
+        MissingInput: there is no cache.
+        ListMismatch: it was made of something else, or its files don't fit each other.
+    """
+    if not (place / "cache.json").is_file():
+        raise MissingInput(f"{place} is no pixel cache; run 3-training/01-train-model.ipynb to make it")
+    found = CacheSpec(**json.loads((place / "cache.json").read_text()))
+    if spec is not None and found != spec:
+        raise ListMismatch(f"{place} was made of {found}, but {spec} is wanted; delete it and run again")
+    table = _from_csv(place / "labels.csv")
+    try:
+        # Copy-on-write: torch shares the memory of writable arrays only, and the file stays as it is.
+        pixels = np.load(place / "pixels.npy", mmap_mode="c")
+    except (OSError, ValueError) as error:
+        raise ListMismatch(f"{place} is damaged ({error}); delete it and run again") from None
+    if pixels.shape != (len(table), CHANNELS, found.height, found.width) or pixels.dtype != np.uint8:
+        raise ListMismatch(
+            f"{place} is damaged (pixels {pixels.dtype} {pixels.shape} for {len(table)} records of "
+            f"{found.width}x{found.height}); delete it and run again"
+        )
+    return PixelCache(found, pixels, table)
+
+
+def _build(
+    samples: Sequence[Sample], table: pd.DataFrame, *, place: Path, spec: CacheSpec, workers: int | None
+) -> None:
+    """Fill a hidden folder, then give it its name."""
+    unfinished = place.with_name(f".{place.name}.tmp")
+    shutil.rmtree(unfinished, ignore_errors=True)  # of a killed process: only the sole writer gets here
+    unfinished.mkdir(parents=True)
+    try:
+        write_atomically(unfinished / "cache.json", json.dumps(asdict(spec), indent=2).encode())
+        write_atomically(unfinished / "labels.csv", _as_csv(table))
+        shape = (len(samples), CHANNELS, spec.height, spec.width)
+        offset = allocate(unfinished / "pixels.npy", shape)
+        write = functools.partial(write_picture, file=unfinished / "pixels.npy", offset=offset, shape=shape)
+        items = list(enumerate(samples))
+        for _ in map_in_processes(write, items, description=f"caching {spec.list_name}", workers=workers):
+            pass
+        unfinished.rename(place)
+    except OSError as error:
+        if error.errno in NO_ROOM:
+            needed = math.prod(shape)
+            raise StorageFull(f"{place}: no room for {needed:,} bytes; free some and run again") from error
+        raise
+    finally:
+        shutil.rmtree(unfinished, ignore_errors=True)
+
+
+def _as_csv(table: pd.DataFrame) -> bytes:
+    return table.to_csv(index=False, lineterminator="\n").encode()
+
+
+def _from_csv(path: Path) -> pd.DataFrame:
+    """The table as it was; "NA" is Namibia here, not a missing value."""
+    table = pd.read_csv(
+        path, keep_default_na=False, na_values=[""], dtype={"id": str}, float_precision="round_trip"
+    )
+    for name in table.columns[[pd.api.types.is_string_dtype(kind) for kind in table.dtypes]]:
+        table[name] = table[name].astype(object).where(table[name].notna(), None)
+    return table

@@ -1,0 +1,250 @@
+"""The run folder: everything a training leaves, enough to use the model without any service.
+
+`runs/<id>/` holds `config.json`, `metrics.csv` (a row an epoch), `summary.json`, `model.safetensors`,
+`labels.json` (label order, normalisation, picture size, digests of the lists) and `environment.json`. While
+it is being written it is called `.<id>.partial`; who sees `runs/<id>/` sees a complete run.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import platform
+import shutil
+import subprocess
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import safetensors.torch
+import torch
+from torch import nn
+from tqdm.auto import tqdm
+
+from lost_and_found.digests import digest
+from lost_and_found.errors import InvalidConfig, MissingInput
+from lost_and_found.samples import write_atomically
+from lost_and_found.training.config import NORMALISATIONS, TrainingConfig
+from lost_and_found.training.models import InitialWeights, Normalisation, build_model, pick_device
+from lost_and_found.training.pixel_cache import PixelCache
+from lost_and_found.training.targets import Target, target_from_json
+
+FILES = ("config.json", "metrics.csv", "summary.json", "model.safetensors", "labels.json", "environment.json")
+PACKAGES = ("lost-and-found", "torch", "torchvision", "numpy", "pandas", "pillow")
+NOT_IN_DIGEST = ("device", "weights")  # weights count by their content
+
+
+@dataclass(frozen=True)
+class Run:
+    """A finished training, its model ready to predict.
+
+    Attributes:
+        folder: `runs/<id>`.
+        config: as it was trained.
+        target: knows the label order.
+        normalisation: what the model wants its pixels through.
+        model: best epoch's weights, in evaluation mode, on `device`.
+        device: where the model is.
+        metrics: one row an epoch.
+        summary: best metrics, best epoch, weights used, times.
+        list_digests: of the lists it was trained and validated with, by list name.
+    """
+
+    folder: Path
+    config: TrainingConfig
+    target: Target
+    normalisation: Normalisation
+    model: nn.Module
+    device: torch.device
+    metrics: pd.DataFrame
+    summary: dict[str, Any]
+    list_digests: dict[str, str]
+
+    @property
+    def id(self) -> str:
+        """Name of the folder."""
+        return self.folder.name
+
+
+def run_id(config: TrainingConfig, weights: InitialWeights, caches: Mapping[str, PixelCache]) -> str:
+    """`<dataset>-<target>-<architecture>-<width>x<height>-<8 hex digits>`.
+
+    The digits come from everything that decides the outcome: settings, initial weights, lists and labels.
+    """
+    settings = {name: value for name, value in config.to_json().items() if name not in NOT_IN_DIGEST}
+    content = {
+        "settings": settings,
+        "weights": [weights.used, weights.digest],
+        "lists": list_digests(caches),
+        "labels": {
+            split: digest(cache.table.to_csv(index=False).encode()) for split, cache in caches.items()
+        },
+    }
+    hexdigits = digest(json.dumps(content, sort_keys=True).encode())[:8]
+    return (
+        f"{config.dataset}-{config.target}-{config.architecture}-{config.width}x{config.height}-{hexdigits}"
+    )
+
+
+def list_digests(caches: Mapping[str, PixelCache]) -> dict[str, str]:
+    """Digests of the lists of these caches, by list name."""
+    return {cache.spec.list_name: cache.spec.list_digest for cache in caches.values()}
+
+
+def is_complete(folder: Path) -> bool:
+    """Whether all files of a run are there."""
+    return all((folder / name).is_file() for name in FILES)
+
+
+@contextmanager
+def new_run_folder(folder: Path) -> Iterator[Path]:
+    """A folder to fill with a run, which becomes `folder` when the block ends well.
+
+    What an interrupted training left is removed first, so only the sole writer may come here.
+    """
+    partial = folder.with_name(f".{folder.name}.partial")
+    for leftover in (partial, folder):
+        if leftover.is_dir():
+            shutil.rmtree(leftover)
+    partial.mkdir(parents=True)
+    yield partial
+    partial.rename(folder)
+
+
+def write_settings(
+    folder: Path, *, config: TrainingConfig, target: Target, digests: Mapping[str, str], device: torch.device
+) -> None:
+    """Write what is known before training: `config.json`, `labels.json` and `environment.json`."""
+    mean, std = NORMALISATIONS[config.normalisation]
+    labels = {
+        **target.to_json(),
+        "normalisation": {"name": config.normalisation, "mean": mean, "std": std},
+        "width": config.width,
+        "height": config.height,
+        "lists": dict(digests),
+    }
+    write_json(folder / "config.json", config.to_json())
+    write_json(folder / "labels.json", labels)
+    write_json(folder / "environment.json", environment(device))
+
+
+def write_json(path: Path, values: Mapping[str, Any]) -> None:
+    """A JSON file for people to read too."""
+    write_atomically(
+        path, (json.dumps(values, indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode()
+    )
+
+
+def append_metrics(path: Path, row: Mapping[str, float]) -> None:
+    """Add an epoch to `metrics.csv`."""
+    is_new = not path.exists()
+    with path.open("a", newline="") as file:
+        writer = csv.DictWriter(file, list(row), lineterminator="\n")
+        if is_new:
+            writer.writeheader()
+        writer.writerow(row)
+
+
+def save_weights(path: Path, model: nn.Module) -> None:
+    """Write the model's parameters and buffers; a killed process leaves the former file."""
+    temporary = path.with_name(f".{path.name}.tmp")
+    # Safetensors stores dense tensors in the usual order only.
+    state = {name: value.detach().cpu().contiguous() for name, value in model.state_dict().items()}
+    safetensors.torch.save_file(state, temporary)
+    temporary.replace(path)
+
+
+def load_run(folder: Path, *, device: str = "auto") -> Run:
+    """The run in a folder.
+
+    Raises:
+        MissingInput: there is none, or it isn't complete.
+        InvalidConfig: its files were changed so that they don't fit each other.
+    """
+    if not is_complete(folder):
+        raise MissingInput(f"{folder} holds no complete run; run 3-training/01-train-model.ipynb")
+    config = TrainingConfig.from_json(read_json(folder / "config.json"))
+    labels = read_json(folder / "labels.json")
+    target = target_from_json(labels)
+    model = build_model(config.architecture, target.outputs)
+    try:
+        model.load_state_dict(safetensors.torch.load_file(folder / "model.safetensors"))
+    except (RuntimeError, safetensors.SafetensorError) as error:
+        raise InvalidConfig(f"{folder}: the weights don't fit the settings ({error}); train again") from error
+    place = pick_device(device)
+    normalisation = Normalisation(labels["normalisation"]["mean"], labels["normalisation"]["std"])
+    return Run(
+        folder=folder,
+        config=config,
+        target=target,
+        normalisation=normalisation.to(place),
+        model=model.to(place, memory_format=torch.channels_last).eval(),  # type: ignore[call-overload]
+        device=place,
+        metrics=pd.read_csv(folder / "metrics.csv", float_precision="round_trip"),
+        summary=read_json(folder / "summary.json"),
+        list_digests=labels["lists"],
+    )
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """The object in a JSON file."""
+    values: dict[str, Any] = json.loads(path.read_text())
+    return values
+
+
+@torch.inference_mode()
+def predict(run: Run, pixels: np.ndarray, *, batch_size: int = 256) -> np.ndarray:
+    """The target's decoded predictions: for countries, probabilities (N, K) in the order of the labels.
+
+    Args:
+        run: from `load_run`.
+        pixels: uint8 (N, 3, height, width), RGB, of the size that the run was trained with.
+        batch_size: pictures at a time.
+
+    Returns:
+        float32, one row a picture.
+
+    Raises:
+        InvalidConfig: pixels of another type or size.
+    """
+    wanted = (3, run.config.height, run.config.width)
+    if pixels.dtype != np.uint8 or pixels.shape[1:] != wanted:
+        raise InvalidConfig(
+            f"run {run.id} predicts from uint8 pixels of shape (N, {', '.join(map(str, wanted))}), "
+            f"not from {pixels.dtype} {pixels.shape}"
+        )
+    predictions = []
+    for start in tqdm(range(0, len(pixels), batch_size), desc="predicting", unit=" batches"):
+        batch = torch.from_numpy(pixels[start : start + batch_size]).to(run.device)
+        predictions.append(run.target.decode(run.model(run.normalisation(batch))).cpu())
+    return torch.cat(predictions).numpy() if predictions else np.empty((0, run.target.outputs), np.float32)
+
+
+def environment(device: torch.device) -> dict[str, Any]:
+    """What the numbers may depend on: versions, device, the commit of the code where it is a git checkout."""
+    is_gpu = device.type == "cuda"
+    return {
+        "started": datetime.now(UTC).isoformat(timespec="seconds"),
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "packages": {name: metadata.version(name) for name in PACKAGES},
+        "device": torch.cuda.get_device_name(device) if is_gpu else f"{device.type} {platform.machine()}",
+        "threads": torch.get_num_threads(),
+        "git_commit": _git_commit(),
+    }
+
+
+def _git_commit() -> str | None:
+    here = Path(__file__).resolve().parent
+    command = ["git", "-C", str(here), "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
+    try:
+        answer = subprocess.run(command, capture_output=True, text=True, check=False)
+    except FileNotFoundError:
+        return None
+    return answer.stdout.strip() or None

@@ -1,0 +1,51 @@
+"""Where each notebook finds its input and puts its output."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from lost_and_found.errors import InvalidConfig, MissingInput
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """One root under which all stages pass files forward.
+
+    A notebook `N-stage/NN-verb-object.ipynb` writes to `<root>/N-stage/NN-verb-object/<dataset>/`; pinned
+    lists lie in `<root>/data-lists/`. The root is the repository, unless a parameter moves it.
+    """
+
+    root: Path
+    dataset: str
+
+    def __post_init__(self) -> None:
+        """Make the root absolute, so that later changes of the working folder don't matter."""
+        if not self.dataset or "/" in self.dataset or self.dataset.startswith("."):
+            raise InvalidConfig(f"dataset {self.dataset!r} must be a plain name such as 'practice'")
+        object.__setattr__(self, "root", Path(self.root).resolve())
+
+    def output(self, notebook: str) -> Path:
+        """Folder that a notebook such as "2-data-preparation/01-resize-images" fills; made if absent."""
+        folder = self.root / notebook / self.dataset
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder
+
+    def input(self, notebook: str) -> Path:
+        """Folder that an earlier notebook filled.
+
+        Raises:
+            MissingInput: it wasn't run for this dataset.
+        """
+        folder = self.root / notebook / self.dataset
+        if not folder.is_dir() or not any(folder.iterdir()):
+            raise MissingInput(
+                f"{folder} is missing or empty; run {notebook}.ipynb for dataset {self.dataset!r} first"
+            )
+        return folder
+
+    def list_path(self, name: str = "") -> Path:
+        """Path of a pinned list of this dataset: `data-lists/<dataset><name>.txt`, such as name ".train"."""
+        folder = self.root / "data-lists"
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder / f"{self.dataset}{name}.txt"

@@ -1,0 +1,16 @@
+"""Fixtures that several test modules share."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(scope="session")
+def real_data() -> Path:
+    """Folder of real photographs and maps; tests that ask for it skip where it is absent."""
+    beside_the_project = Path(__file__).resolve().parents[2] / "shared" / "real-data"
+    folder = Path(os.environ.get("LOST_AND_FOUND_REAL_DATA", beside_the_project))
+    if not folder.is_dir():
+        pytest.skip("no real data at hand (set LOST_AND_FOUND_REAL_DATA to its folder)")
+    return folder

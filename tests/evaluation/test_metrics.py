@@ -1,0 +1,227 @@
+"""Scores and their intervals."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+from sklearn import metrics as sklearn_metrics
+
+from lost_and_found.errors import InvalidConfig
+from lost_and_found.evaluation.metrics import score, truth_ranks
+
+
+def one_hot(predicted, classes):
+    return np.eye(classes)[np.asarray(predicted)]
+
+
+def made_up(samples=500, classes=12, seed=0):
+    rng = np.random.default_rng(seed)
+    truth = rng.choice(classes, samples, p=rng.dirichlet(np.full(classes, 5)))
+    probabilities = rng.random((samples, classes))
+    probabilities[np.arange(samples), truth] += rng.random(samples)
+    return probabilities / probabilities.sum(axis=1, keepdims=True), truth
+
+
+# -- ranks --
+
+
+def test_the_rank_is_the_place_of_the_truth_among_the_guesses():
+    probabilities = np.array([[0.5, 0.3, 0.2], [0.5, 0.3, 0.2], [0.1, 0.3, 0.6]])
+    assert truth_ranks(probabilities, np.array([0, 2, 1])).tolist() == [1, 3, 2]
+
+
+def test_equal_probabilities_rank_in_label_order_so_that_saying_nothing_gains_nothing():
+    probabilities = np.full((4, 4), 0.25)
+    assert truth_ranks(probabilities, np.arange(4)).tolist() == [1, 2, 3, 4]
+
+
+@given(
+    hnp.arrays(
+        np.float32,
+        st.tuples(st.integers(1, 20), st.integers(1, 6)),
+        elements=st.sampled_from([0.0, 0.25, 0.5, 1.0]),
+    ),
+    st.randoms(use_true_random=False),
+)
+def test_rank_one_means_that_argmax_is_right_and_ranks_are_places_in_a_stable_order(scores, random):
+    truth = np.array([random.randrange(scores.shape[1]) for _ in scores])
+    ranks = truth_ranks(scores, truth)
+    order = np.argsort(-scores, axis=1, kind="stable")
+    assert np.array_equal(ranks == 1, scores.argmax(axis=1) == truth)
+    assert np.array_equal(order[np.arange(len(truth)), ranks - 1], truth)
+
+
+@pytest.mark.parametrize(
+    ("probabilities", "truth", "message"),
+    [
+        (np.ones((3, 2)), np.array([0, 1]), "don't fit"),
+        (np.ones((0, 2)), np.array([], dtype=int), "at least one sample"),
+        (np.ones(3), np.array([0, 1, 0]), "don't fit"),
+        (np.array([[np.nan, 1.0]]), np.array([0]), "diverged"),
+        (np.ones((1, 2)), np.array([2]), r"outside 0\.\.1"),
+        (np.ones((1, 2)), np.array([-1]), r"outside 0\.\.1"),
+        (np.ones((1, 2)), np.array([0.0]), "class numbers"),
+    ],
+)
+def test_input_that_does_not_fit_is_refused(probabilities, truth, message):
+    with pytest.raises(InvalidConfig, match=message):
+        truth_ranks(probabilities, truth)
+
+
+# -- scores --
+
+
+def test_scores_by_hand():
+    truth = np.array([0, 0, 0, 0, 1, 1, 2])
+    predicted = np.array([0, 0, 0, 1, 1, 0, 0])
+    scores = score(one_hot(predicted, 4), truth, resamples=100)
+    assert scores.top_k[1].value == pytest.approx(4 / 7)
+    assert scores.balanced.value == pytest.approx((3 / 4 + 1 / 2 + 0) / 3)
+    assert scores.recall.value == pytest.approx([3 / 4, 1 / 2, 0, np.nan], nan_ok=True)
+    assert scores.precision.value == pytest.approx([3 / 5, 1 / 2, np.nan, np.nan], nan_ok=True)
+    assert scores.support.tolist() == [4, 2, 1, 0]
+    assert scores.confusion[0].tolist() == [3, 1, 0, 0]
+    assert sorted(scores.pairs) == [(0, 1), (1, 0), (2, 0)]
+    assert dict(zip(scores.pairs, scores.pair_share.value, strict=True)) == {
+        (0, 1): 0.25,
+        (1, 0): 0.5,
+        (2, 0): 1.0,
+    }
+    assert (scores.chance, scores.majority) == (0.25, pytest.approx(4 / 7))
+
+
+def test_scores_agree_with_scikit_learn():
+    probabilities, truth = made_up()
+    scores = score(probabilities, truth, resamples=100)
+    predicted = probabilities.argmax(axis=1)
+    labels = np.arange(probabilities.shape[1])
+    for k, estimate in scores.top_k.items():
+        expected = sklearn_metrics.top_k_accuracy_score(truth, probabilities, k=k, labels=labels)
+        assert estimate.value == pytest.approx(expected)
+    assert scores.balanced.value == pytest.approx(sklearn_metrics.balanced_accuracy_score(truth, predicted))
+    precision, recall, _, support = sklearn_metrics.precision_recall_fscore_support(
+        truth, predicted, labels=labels, zero_division=np.nan
+    )
+    assert scores.precision.value == pytest.approx(precision, nan_ok=True)
+    assert scores.recall.value == pytest.approx(recall, nan_ok=True)
+    assert scores.support.tolist() == support.tolist()
+    assert np.array_equal(scores.confusion, sklearn_metrics.confusion_matrix(truth, predicted, labels=labels))
+
+
+def test_labels_outside_the_subset_are_left_out_and_are_no_class_with_recall_zero():
+    truth = np.array([0, 0, 1, 1, 2, 2, 2, 2])
+    predicted = np.array([0, 0, 1, 2, 0, 1, 0, 1])  # class 2 is never found
+    scores = score(one_hot(predicted, 3), truth, subset=[0, 1], resamples=100)
+    assert scores.balanced_subset.value == pytest.approx((1 + 0.5) / 2)  # not divided by three
+    assert scores.balanced.value == pytest.approx((1 + 0.5 + 0) / 3)
+
+
+def test_a_guess_outside_the_subset_is_a_wrong_guess():
+    scores = score(one_hot([2, 0, 1], 3), np.array([0, 0, 1]), subset=[0, 1], resamples=100)
+    assert scores.balanced_subset.value == pytest.approx((0.5 + 1) / 2)
+
+
+def test_the_subset_of_all_classes_scores_as_without_a_subset():
+    probabilities, truth = made_up()
+    scores = score(probabilities, truth, subset=range(12), resamples=100)
+    for end in ("value", "low", "high"):
+        assert getattr(scores.balanced_subset, end) == pytest.approx(getattr(scores.balanced, end))
+
+
+def test_a_subset_without_samples_has_no_score():
+    scores = score(one_hot([0, 1], 3), np.array([0, 1]), subset=[2], resamples=100)
+    assert np.isnan([scores.balanced_subset.value, scores.balanced_subset.low]).all()
+    assert score(one_hot([0], 3), np.array([0]), resamples=100).balanced_subset is None
+
+
+@pytest.mark.parametrize(("classes", "ks"), [(2, [1]), (3, [1]), (4, [1, 3]), (6, [1, 3, 5])])
+def test_a_k_that_is_always_right_is_not_reported(classes, ks):
+    assert list(score(one_hot([0, 1], classes), np.array([0, 1]), resamples=100).top_k) == ks
+
+
+def test_too_few_resamples_and_groups_that_do_not_fit_are_refused():
+    with pytest.raises(InvalidConfig, match="noise"):
+        score(one_hot([0], 2), np.array([0]), resamples=99)
+    with pytest.raises(InvalidConfig, match="2 groups for 1 samples"):
+        score(one_hot([0], 2), np.array([0]), groups=["a", "b"])
+
+
+# -- intervals --
+
+
+def test_the_same_seed_gives_the_same_interval_and_another_seed_nearly_the_same():
+    probabilities, truth = made_up()
+    first, same, other = (score(probabilities, truth, seed=seed).balanced for seed in (1, 1, 2))
+    assert first == same
+    assert first.low != other.low
+    assert first.low == pytest.approx(other.low, abs=0.02)
+
+
+def test_intervals_of_a_proportion_have_the_width_of_theory():
+    rng = np.random.default_rng(0)
+    truth = np.zeros(2000, dtype=int)
+    probabilities = one_hot((rng.random(2000) < 0.3).astype(int), 2)
+    top1 = score(probabilities, truth, resamples=2000).top_k[1]
+    half = 1.96 * np.sqrt(0.7 * 0.3 / 2000)
+    assert (top1.value - top1.low, top1.high - top1.value) == pytest.approx((half, half), rel=0.1)
+
+
+def test_intervals_over_groups_are_wider_when_groups_say_the_same():
+    rng = np.random.default_rng(0)
+    truth = np.zeros(1000, dtype=int)
+    probabilities = one_hot(np.repeat(rng.random(200) < 0.4, 5).astype(int), 2)
+    games = np.repeat([f"game {number}" for number in range(200)], 5)
+    alone, grouped = (score(probabilities, truth, groups=groups).top_k[1] for groups in (None, games))
+    ratio = (grouped.high - grouped.low) / (alone.high - alone.low)
+    assert ratio == pytest.approx(np.sqrt(5), rel=0.1)
+
+
+def test_groups_of_one_are_the_same_as_no_groups():
+    probabilities, truth = made_up(samples=100)
+    names = [f"{number:03}" for number in range(100)]
+    assert score(probabilities, truth, groups=names).balanced == score(probabilities, truth).balanced
+
+
+@pytest.mark.parametrize("accuracy", [0.2, 0.5, 0.9])
+def test_nineteen_of_twenty_intervals_hold_the_true_accuracy(accuracy):
+    rng = np.random.default_rng(1)
+    held = []
+    for seed in range(300):
+        truth = np.zeros(150, dtype=int)
+        probabilities = one_hot((rng.random(150) > accuracy).astype(int), 2)
+        top1 = score(probabilities, truth, resamples=200, seed=seed).top_k[1]
+        held.append(top1.low <= accuracy <= top1.high)
+    assert 0.90 <= np.mean(held) <= 0.985
+
+
+@pytest.mark.parametrize(("found", "low", "high"), [(0, 0.0, 0.3085), (10, 0.6915, 1.0)])
+def test_a_country_found_always_or_never_has_the_exact_interval(found, low, high):
+    # The values are those of tables of Clopper and Pearson's interval for 0 and for 10 of 10.
+    predicted = [0] * found + [1] * (10 - found)
+    recall = score(one_hot(predicted, 2), np.zeros(10, dtype=int)).recall
+    assert (recall.low[0], recall.high[0]) == (pytest.approx(low, abs=1e-4), pytest.approx(high, abs=1e-4))
+
+
+@given(st.integers(1, 40), st.integers(2, 7), st.integers(0, 2**32 - 1))
+def test_every_score_lies_between_zero_and_one_and_within_its_interval(samples, classes, seed):
+    probabilities, truth = made_up(samples, classes, seed)
+    scores = score(probabilities, truth, resamples=100, seed=seed)
+    estimates = [*scores.top_k.values(), scores.balanced, scores.recall, scores.precision, scores.pair_share]
+    for estimate in estimates:
+        known = ~np.isnan(estimate.value)
+        for end in (estimate.value, estimate.low, estimate.high):
+            assert ((np.asarray(end)[known] >= 0) & (np.asarray(end)[known] <= 1)).all()
+        assert (estimate.low[known] <= estimate.high[known]).all()
+    assert scores.confusion.sum() == samples
+    values = [estimate.value for estimate in scores.top_k.values()]
+    assert values == sorted(values)
+
+
+def test_the_order_of_samples_changes_no_score():
+    probabilities, truth = made_up()
+    order = np.random.default_rng(0).permutation(len(truth))
+    first, second = score(probabilities, truth), score(probabilities[order], truth[order])
+    assert first.balanced.value == pytest.approx(second.balanced.value)
+    assert first.pairs == second.pairs
+    assert np.array_equal(first.confusion, second.confusion)

@@ -1,0 +1,206 @@
+"""Subsets, tables, predictions and figures of a test report."""
+
+import json
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from lost_and_found.errors import InvalidConfig, MissingInput
+from lost_and_found.evaluation import plots, predictions, tables
+from lost_and_found.evaluation.metrics import score
+from lost_and_found.evaluation.subsets import country_subset
+from lost_and_found.geo.countries import find_country
+from lost_and_found.samples import Sample
+
+CODES = ("BR", "FR", "NA", "US")
+
+
+@pytest.fixture
+def results():
+    rng = np.random.default_rng(0)
+    truth = rng.choice(4, 200, p=[0.1, 0.3, 0.1, 0.5])
+    probabilities = rng.dirichlet(np.ones(4), 200)
+    probabilities[np.arange(200), truth] += 0.4 * rng.random(200)
+    probabilities /= probabilities.sum(axis=1, keepdims=True)
+    return probabilities, truth, score(probabilities, truth, subset=[0, 1], resamples=100)
+
+
+@pytest.fixture(autouse=True)
+def _close_figures():
+    plt.switch_backend("Agg")
+    yield
+    plt.close("all")
+
+
+@pytest.mark.parametrize(("name", "countries"), [("published-52", 52), ("published-75", 75)])
+def test_the_named_subsets_are_the_countries_of_the_published_lists(name, countries):
+    codes = country_subset(name)
+    assert len(codes) == countries
+    assert {"US", "FR", "SG", "MT"} <= set(codes)
+    assert list(codes) == sorted(set(codes))
+
+
+def test_the_larger_published_subset_is_that_of_the_published_index(real_data):
+    index = json.loads((real_data / "published-sample/country_to_index_mapped.json").read_bytes())
+    assert country_subset("published-75") == tuple(sorted(find_country(name).code for name in index))
+
+
+@pytest.mark.parametrize(
+    ("text", "codes"), [("", ()), ("France, USA,fr", ("FR", "US")), ("NA", ("NA",)), (" , ", ())]
+)
+def test_a_subset_may_be_any_countries(text, codes):
+    assert country_subset(text) == codes
+
+
+def test_an_unknown_subset_is_refused_with_what_there_is():
+    with pytest.raises(InvalidConfig, match="published-52, published-75, or countries"):
+        country_subset("published-99")
+
+
+def test_the_overall_table_has_scores_chance_and_how_much_better_than_chance(results):
+    _, truth, scores = results
+    table = tables.overall_table(scores, subset_name="mine").set_index("metric")
+    assert list(table.index) == [
+        "top-1 accuracy",
+        "top-3 accuracy",
+        "balanced accuracy, 4 countries",
+        "balanced accuracy, 2 of mine",
+        "chance, 1 in 4",
+        "always the most frequent country",
+        "top-1 in multiples of chance",
+    ]
+    assert table.loc["chance, 1 in 4", "value"] == 0.25
+    assert table.loc["always the most frequent country", "value"] == np.bincount(truth).max() / 200
+    times = table.loc["top-1 in multiples of chance"]
+    assert times["value"] == pytest.approx(4 * table.loc["top-1 accuracy", "value"])
+    assert times["high"] == pytest.approx(4 * table.loc["top-1 accuracy", "high"])
+    assert table.loc["balanced accuracy, 2 of mine", "n"] == (truth < 2).sum()
+
+
+def test_the_text_of_a_table_has_aligned_columns(results):
+    *_, scores = results
+    overall = tables.overall_table(scores)
+    for text in (
+        tables.overall_text(overall),
+        tables.country_text(tables.country_table(scores, CODES)),
+        tables.confusion_text(tables.confusion_table(scores, CODES)),
+    ):
+        lines = text.splitlines()
+        assert len({len(line) for line in lines}) == 1
+        assert lines[0].endswith("pictures")
+    assert "25.0 %" in tables.overall_text(overall)
+
+
+def test_a_score_that_there_is_none_of_says_so():
+    scores = score(np.eye(3), np.arange(3) % 2, subset=[2], resamples=100)
+    lines = tables.overall_text(tables.overall_table(scores, subset_name="mine")).splitlines()
+    (line,) = [line for line in lines if "0 of mine" in line]
+    assert line.split()[-2:] == ["none", "0"]
+
+
+def test_the_country_table_has_names_and_the_best_first(results):
+    *_, scores = results
+    table = tables.country_table(scores, CODES)
+    assert set(table["country"]) == {"Brazil", "France", "Namibia", "United States"}
+    assert table["recall"].is_monotonic_decreasing
+    assert table["n"].sum() == table["guessed"].sum() == 200
+
+
+@pytest.mark.parametrize(
+    ("n", "best", "worst"),
+    [
+        ([9] * 6, ["a", "b"], ["f", "e"]),
+        ([9, 1, 9, 9, 1, 9], ["a", "c"], ["f", "d"]),
+        ([9, 9, 9, 1, 1, 1], ["a", "b"], ["c"]),
+        ([1] * 6, [], []),
+    ],
+)
+def test_best_and_worst_share_no_country_and_leave_out_those_with_few_pictures(n, best, worst):
+    table = pd.DataFrame({"country": list("abcdef"), "n": n, "recall": [0.9, 0.8, 0.7, 0.6, 0.5, 0.4]})
+    top, bottom = tables.best_and_worst(table, ends=2, fewest=5)
+    assert (list(top["country"]), list(bottom["country"])) == (best, worst)
+
+
+def test_the_most_frequent_errors_come_first(results):
+    *_, scores = results
+    table = tables.confusion_table(scores, CODES)
+    assert table["count"].is_monotonic_decreasing
+    assert table["count"].sum() == 200 - np.trace(scores.confusion)
+    assert (table["truth"] != table["guess"]).all()
+
+
+def test_predictions_hold_the_best_guesses_and_come_back_from_a_file(results, tmp_path):
+    probabilities, truth, scores = results
+    ids = [f"a_b_{number}_0" for number in range(200)]
+    table = predictions.predictions_table(ids, truth, probabilities, CODES)
+    assert list(table.columns) == ["id", "truth", "rank"] + [
+        f"{name}_{place}" for place in (1, 2, 3, 4) for name in ("guess", "probability")
+    ]
+    assert (table["guess_1"] == table["truth"]).mean() == scores.top_k[1].value
+    assert ((table["guess_1"] == table["truth"]) == (table["rank"] == 1)).all()
+    shares = table[[f"probability_{place}" for place in (1, 2, 3, 4)]].to_numpy()
+    assert (np.diff(shares, axis=1) <= 0).all()
+    assert shares.sum(axis=1) == pytest.approx(np.ones(200), abs=1e-5)
+
+    table.to_csv(tmp_path / "predictions.csv", index=False)
+    again = predictions.read_predictions(tmp_path / "predictions.csv")
+    assert "NA" in set(again["truth"])  # Namibia is no missing value
+    pd.testing.assert_frame_equal(again, table, check_dtype=False)
+
+
+def test_missing_predictions_name_the_notebook(tmp_path):
+    with pytest.raises(MissingInput, match="01-test-model"):
+        predictions.read_predictions(tmp_path / "predictions.csv")
+
+
+def test_examples_are_a_seeded_draw_of_right_and_wrong_guesses(results, tmp_path):
+    probabilities, truth, _ = results
+    samples = [Sample(f"a_b_{n}_0", str(tmp_path), ".jpg") for n in range(200)]
+    table = predictions.predictions_table([one.id for one in samples], truth, probabilities, CODES)
+    drawn = predictions.draw_examples(samples, table, each=5, seed=1)
+    assert drawn == predictions.draw_examples(samples, table, each=5, seed=1)
+    ranks = dict(zip(table["id"], table["rank"], strict=True))
+    assert [ranks[one.id] for one in drawn["right"]] == [1] * 5
+    assert all(ranks[one.id] > 1 for one in drawn["wrong"])
+
+
+def test_the_page_shows_scores_countries_and_confusions(results, tmp_path):
+    *_, scores = results
+    overall = tables.overall_table(scores)
+    countries = tables.country_table(scores, CODES)
+    figure = plots.plot_report(scores, overall=overall, countries=countries, country_codes=CODES, fewest=5)
+    figure.savefig(tmp_path / "test.png")
+    titles = [axes.get_title(loc="left") for axes in figure.axes]
+    assert titles == ["Scores with 95 % intervals", "Most confused countries", "Best and worst countries"]
+    labels = {label.get_text() for label in figure.axes[2].get_yticklabels()}
+    assert {name.rsplit(" ", 1)[0] for name in labels} == set(countries["country"])
+
+
+@pytest.mark.parametrize("truth", [[0, 0, 0], [0, 1, 2]])
+def test_the_page_of_a_perfect_model_can_be_drawn(truth):
+    scores = score(np.eye(3)[truth], np.array(truth), subset=[1], resamples=100)
+    figure = plots.plot_report(
+        scores,
+        overall=tables.overall_table(scores),
+        countries=tables.country_table(scores, CODES[:3]),
+        country_codes=CODES[:3],
+        fewest=5,
+    )
+    figure.canvas.draw()
+
+
+def test_pictures_are_shown_with_truth_and_guesses(results, tmp_path):
+    probabilities, truth, _ = results
+    samples = []
+    for number in range(3):
+        samples.append(Sample(f"a_b_{number}_0", str(tmp_path), ".png"))
+        Image.new("RGB", (32, 18), (90 * number, 0, 0)).save(samples[-1].image)
+    table = predictions.predictions_table([one.id for one in samples], truth[:3], probabilities[:3], CODES)
+    figure = plots.plot_guesses(samples, table)
+    figure.canvas.draw()
+    assert len([axes for axes in figure.axes if axes.images]) == 3
+    assert find_country(CODES[truth[0]]).name in figure.axes[0].get_title()
+    assert not [axes for axes in plots.plot_guesses([], table).axes if axes.images]

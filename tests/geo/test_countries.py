@@ -1,0 +1,206 @@
+import contextlib
+import csv
+import json
+import time
+from importlib.resources import files
+
+import pytest
+
+from lost_and_found.errors import UnknownCountry
+from lost_and_found.geo import countries
+from lost_and_found.geo.countries import Country, aliases, all_countries, find_country
+
+STATES = """
+    Alabama Alaska Arizona Arkansas California Colorado Connecticut Delaware Florida Hawaii Idaho Illinois
+    Indiana Iowa Kansas Kentucky Louisiana Maine Maryland Massachusetts Michigan Minnesota Mississippi
+    Missouri Montana Nebraska Nevada Ohio Oklahoma Oregon Pennsylvania Tennessee Texas Utah Vermont
+    Virginia Washington Wisconsin Wyoming
+"""
+
+
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        ("Turkey", "TR"), ("Türkiye", "TR"), ("turkiye", "TR"), ("Republic of Türkiye", "TR"),
+        ("Ivory Coast", "CI"), ("Côte d'Ivoire", "CI"), ("Cote dIvoire", "CI"), ("Côte d’Ivoire", "CI"),
+        ("Swaziland", "SZ"), ("Eswatini", "SZ"), ("Burma", "MM"), ("Myanmar", "MM"), ("Cape Verde", "CV"),
+        ("Czech Republic", "CZ"), ("Czechia", "CZ"), ("Macedonia", "MK"), ("FYROM", "MK"), ("Russia", "RU"),
+        ("Russian Federation", "RU"), ("South Korea", "KR"), ("Korea, Republic of", "KR"), ("S. Korea", "KR"),
+        ("North Korea", "KP"), ("Korea, Democratic People's Republic of", "KP"), ("DPRK", "KP"),
+        ("Laos", "LA"), ("Lao People's Democratic Republic", "LA"), ("Vietnam", "VN"), ("Viet Nam", "VN"),
+        ("Bolivia", "BO"), ("Bolivia, Plurinational State of", "BO"),
+        ("Plurinational State of Bolivia", "BO"), ("USA", "US"), ("usa", "US"), ("U.S.", "US"),
+        ("U.S.A.", "US"), ("America", "US"), ("us", "US"), ("United States of America", "US"),
+        ("the United States", "US"), ("UK", "GB"), ("Great Britain", "GB"), ("England", "GB"),
+        ("Scotland", "GB"), ("Northern Ireland", "GB"), ("Ireland", "IE"), ("UAE", "AE"), ("Dubai", "AE"),
+        ("Réunion", "RE"), ("Reunion", "RE"), ("Holland", "NL"), ("the Netherlands", "NL"),
+        ("Palestine", "PS"), ("Palestine, State of", "PS"), ("Kosovo", "XK"), ("XK", "XK"), ("XKX", "XK"),
+        ("Congo", "CG"), ("Republic of the Congo", "CG"), ("DR Congo", "CD"),
+        ("Congo, The Democratic Republic of the", "CD"), ("DRC", "CD"), ("Zaire", "CD"), ("Micronesia", "FM"),
+        ("Hong Kong", "HK"), ("Hong Kong S.A.R.", "HK"), ("Macau", "MO"), ("Macao", "MO"), ("Taiwan", "TW"),
+        ("Taiwan, Province of China", "TW"), ("Republic of China", "TW"), ("China", "CN"), ("Curaçao", "CW"),
+        ("Curacao", "CW"), ("Brunei", "BN"), ("Syria", "SY"), ("Iran", "IR"), ("Iraq", "IQ"),
+        ("Moldova", "MD"), ("Tanzania, United Republic of", "TZ"), ("Venezuela", "VE"), ("Vatican", "VA"),
+        ("Holy See (Vatican City State)", "VA"), ("East Timor", "TL"), ("S. Sudan", "SS"), ("S.Sudan", "SS"),
+        ("Virgin Islands, U.S.", "VI"), ("British Virgin Islands", "VG"), ("St. Lucia", "LC"), ("ST", "ST"),
+        ("St Kitts & Nevis", "KN"), ("Trinidad & Tobago", "TT"), ("Bosnia", "BA"), ("AND", "AD"),
+        ("Niger", "NE"), ("Nigeria", "NG"), ("Georgia", "GE"), ("Guinea", "GN"), ("Guinea-Bissau", "GW"),
+        ("Equatorial Guinea", "GQ"), ("Papua New Guinea", "PG"), ("Dominica", "DM"),
+        ("Dominican Republic", "DO"), ("Austria", "AT"), ("Australia", "AU"), ("Slovakia", "SK"),
+        ("Slovenia", "SI"), ("Mali", "ML"), ("Malta", "MT"), ("Malawi", "MW"), ("Gambia", "GM"),
+        ("The Gambia", "GM"), ("Zambia", "ZM"), ("SÃO TOMÉ", "ST"), ("  New\tZealand ", "NZ"),
+        ("south_africa", "ZA"), ("NewZealand", "NZ"), ("deu", "DE"), ("Åland", "AX"),
+    ],
+)  # fmt: skip
+def test_names_codes_and_aliases_find_their_country(text, code):
+    assert find_country(text).code == code
+
+
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        ("Untied States", "US"), ("Germny", "DE"), ("Argentinna", "AR"), ("Phillipines", "PH"),
+        ("Isreal", "IL"),
+        ("Switzerlnad", "CH"), ("Indonezia", "ID"), ("Untied Kingdom", "GB"), ("Kyrgystan", "KG"),
+    ],
+)  # fmt: skip
+def test_typing_errors_that_can_mean_one_country_only_are_corrected(text, code):
+    assert find_country(text).code == code
+
+
+@pytest.mark.parametrize(
+    ("text", "proposal"),
+    [
+        ("Korea", "South Korea (KR) or North Korea (KP)"),
+        ("Virgin Islands", "British Virgin Islands (VG)"),
+        ("Nigeri", "did you mean Nigeria (NG) or Niger (NE)"),
+        ("Slovania", "Slovenia (SI) or Slovakia (SK)"),
+        ("Austrlia", "Australia (AU)"),
+        ("Dominican", "Dominican Republic (DO) or Dominica (DM)"),
+        ("Granada", "Spain (ES) or Grenada (GD)"),
+        ("SSudan", "South Sudan (SS) or Sudan (SD)"),
+        ("Czechoslovakia", "Czechia (CZ) or Slovakia (SK)"),
+        ("New Mexico", "Mexico (MX)"),
+        ("Thaiti", "Haiti (HT)"),
+    ],
+)
+def test_names_that_could_be_several_countries_are_refused_with_proposals(text, proposal):
+    with pytest.raises(UnknownCountry) as refusal:
+        find_country(text)
+    assert proposal in str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "  ", "?!", "x", "zz", "zzz", "usx", "Atlantis", "Iberia", "Panema", "Penama", "Masaya"]
+)
+def test_what_is_no_country_is_refused(text):
+    with pytest.raises(UnknownCountry):
+        find_country(text)
+
+
+@pytest.mark.parametrize("value", [None, float("nan"), 42])
+def test_missing_names_are_refused(value):
+    with pytest.raises(UnknownCountry, match="is no country name; give a name"):
+        find_country(value)
+
+
+def test_states_of_the_usa_are_no_countries():
+    for state in STATES.split():
+        with pytest.raises(UnknownCountry):
+            find_country(state)
+
+
+def test_there_are_249_iso_countries_and_kosovo():
+    every = all_countries()
+    codes, names = {country.code for country in every}, {country.name for country in every}
+    assert len(every) == len(codes) == len(names) == 250
+    assert Country("XK", "Kosovo") in every
+
+
+@pytest.mark.parametrize("country", all_countries(), ids=lambda country: country.code)
+def test_a_country_is_found_by_its_code_its_name_and_each_alias(country):
+    code, name = country.code, country.name
+    for text in (code, code.lower(), name, name.upper(), *aliases(code)):
+        assert find_country(text) == country
+
+
+def test_shown_names_are_the_ones_people_know():
+    shown = [find_country(code).name for code in ("BO", "KR", "RU", "TR", "CZ", "VN", "TW")]
+    assert shown == ["Bolivia", "South Korea", "Russia", "Türkiye", "Czechia", "Vietnam", "Taiwan"]
+
+
+def test_aliases_help_to_search_without_accents_and_hold_no_codes():
+    assert {"Turkey", "Turkiye"} <= set(aliases("TR"))
+    assert "Reunion" in aliases("RE") and "Côte d'Ivoire" in aliases("CI")
+    assert "Ivory Coast" not in aliases("CI") and "CIV" not in aliases("CI")
+
+
+def single_errors(name: str) -> set[str]:
+    """Every way to leave out or double one letter, or to swap two neighbours."""
+    places = range(len(name))
+    left_out = {name[:at] + name[at + 1 :] for at in places}
+    doubled = {name[:at] + name[at] + name[at:] for at in places}
+    swapped = {name[:at] + name[at + 1] + name[at] + name[at + 2 :] for at in places[:-1]}
+    return (left_out | doubled | swapped) - {name}
+
+
+def test_no_single_typing_error_in_any_name_gives_another_country():
+    wrong, right, tried = [], 0, 0
+    for country in all_countries():
+        for name in {country.name, *aliases(country.code)}:
+            if len(name) < 5 or name.isupper():
+                continue
+            for text in single_errors(name):
+                tried += 1
+                try:
+                    found = find_country(text)
+                except UnknownCountry:
+                    continue
+                right += found == country
+                wrong += [(text, found.name)] if found != country else []
+    assert wrong == []
+    assert right / tried > 0.85, "most single errors in names should be corrected"
+
+
+def test_repeated_names_cost_next_to_nothing():
+    find_country("Türkiye")
+    start = time.perf_counter()
+    for _ in range(100_000):
+        find_country("Türkiye")
+    assert time.perf_counter() - start < 1
+
+
+def test_folded_names_of_different_countries_never_clash():
+    assert len(countries._names()) > 600  # raises where two countries share a name
+
+
+@pytest.mark.parametrize("mode", ["singleplayer", "multiplayer"])
+def test_every_country_of_the_published_counts_is_known(mode):
+    table = files("lost_and_found") / "practice" / "data" / f"geoguessr-2024-{mode}-country-counts.csv"
+    with table.open(encoding="utf-8") as lines:
+        codes = [find_country(row["country"]).code for row in csv.DictReader(lines)]
+    assert len(codes) == len(set(codes)) > 80
+
+
+def test_every_country_of_the_real_labels_is_known(real_data):
+    for table in ("street-view-by-country/labels.csv", "webcams-with-coordinates/labels.csv"):
+        with (real_data / table).open(encoding="utf-8") as lines:
+            assert all(find_country(row["country"]).code for row in csv.DictReader(lines))
+
+
+def test_every_country_of_the_published_records_has_its_recorded_code(real_data):
+    folder = real_data / "published-sample"
+    for path in folder.glob("data/*.json"):
+        record = json.loads(path.read_text(encoding="utf-8"))
+        assert find_country(record["country_name"]).code == record["country_code"]
+    for index in ("country_to_index.json", "country_to_index_mapped.json"):
+        names = json.loads((folder / index).read_text(encoding="utf-8"))
+        assert len({find_country(name).code for name in names}) == len(names)
+
+
+def test_repeated_unknown_names_cost_little_too():
+    start = time.perf_counter()
+    for _ in range(20_000):
+        with contextlib.suppress(UnknownCountry):
+            find_country("Atlantis")
+    assert time.perf_counter() - start < 1

@@ -1,0 +1,41 @@
+"""Pictures that tests of this stage make for themselves."""
+
+import io
+import json
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+
+def photo(seed=0, size=(1280, 720)):
+    """Smooth colours with coarse and fine texture, like a photograph's spectrum."""
+    rng = np.random.default_rng(seed)
+    total = np.zeros((size[1], size[0], 3))
+    for cell in (8, 32, 128):
+        coarse = rng.integers(0, 256, (size[1] // cell + 2, size[0] // cell + 2, 3), dtype=np.uint8)
+        total += np.asarray(Image.fromarray(coarse).resize(size, Image.Resampling.BICUBIC), dtype=float)
+    return Image.fromarray((total / 3 + rng.normal(0, 4, total.shape)).clip(0, 255).astype(np.uint8))
+
+
+def encoded(image, image_format="JPEG", **options):
+    buffer = io.BytesIO()
+    image.save(buffer, image_format, **options)
+    return buffer.getvalue()
+
+
+def sample_id(number):
+    return f"test_photos_game{number // 5:04}_{number % 5}"
+
+
+def add_pair(folder: Path, name, image, record=None, suffix=".jpg"):
+    """Write a pair; `image` is a picture or bytes, `record` a dict, bytes or None for a plain one."""
+    folder.mkdir(parents=True, exist_ok=True)
+    if isinstance(image, Image.Image):
+        image = encoded(image, "JPEG" if suffix == ".jpg" else "PNG")
+    if record is None:
+        record = {"coordinates": [46.05, 14.51]}
+    if not isinstance(record, bytes):
+        record = json.dumps(record).encode()
+    (folder / f"{name}{suffix}").write_bytes(image)
+    (folder / f"{name}.json").write_bytes(record)

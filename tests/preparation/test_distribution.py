@@ -1,0 +1,111 @@
+"""Quotas and draws: the study's figures, the rules' promises, bad parameters."""
+
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lost_and_found.errors import InvalidConfig
+from lost_and_found.practice.facts import multiplayer_counts, singleplayer_counts
+from lost_and_found.preparation.distribution import draw, quotas
+
+
+@pytest.mark.parametrize(
+    ("threshold", "slack", "countries", "samples"),
+    [(0.0075, 0.75, 52, 98_154), (0.005, 0.5, 75, 86_240)],
+)
+def test_the_published_rule_gives_the_published_figures(threshold, slack, countries, samples):
+    chosen = quotas(singleplayer_counts(), multiplayer_counts(), threshold, slack, rule="published")
+    assert len(chosen) == countries
+    assert sum(chosen.values()) == samples
+
+
+@pytest.mark.parametrize(("threshold", "slack"), [(0.0075, 0.75), (0.005, 0.5)])
+def test_the_full_rule_keeps_the_same_countries_and_wastes_nothing_of_the_scarce_ones(threshold, slack):
+    available, target = singleplayer_counts(), multiplayer_counts()
+    published = quotas(available, target, threshold, slack, rule="published")
+    full = quotas(available, target, threshold, slack, rule="full")
+    assert full.keys() == published.keys()
+    scale = max(count / target[country] for country, count in full.items())
+    short = [country for country in full if available[country] < 0.999 * scale * target[country]]
+    assert short
+    assert all(full[country] == available[country] for country in short)
+
+
+def test_a_worked_example():
+    # B is the scarcest common country for its weight: 50 / 2 = 25 samples for a weight of one.
+    available = {"A": 100, "B": 50, "C": 9, "D": 2, "E": 39}
+    target = {"A": 1, "B": 2, "C": 0.4, "D": 1, "F": 5}
+    assert quotas(available, target, 0.2, 0.5, rule="full") == {"A": 25, "B": 50, "C": 9}
+    assert quotas(available, target, 0.2, 0.5, rule="published") == {"A": 25, "B": 50, "C": 5}
+
+
+counts = st.dictionaries(st.sampled_from("ABCDEFGHIJ"), st.integers(0, 1000), min_size=1)
+
+
+@given(counts, counts, st.floats(0, 0.2), st.floats(0, 1), st.sampled_from(["published", "full"]))
+def test_no_quota_exceeds_what_is_available(available, target, threshold, slack, rule):
+    try:
+        chosen = quotas(available, target, threshold, slack, rule=rule)
+    except InvalidConfig:
+        return
+    assert chosen
+    assert all(0 < count <= available[country] for country, count in chosen.items())
+    assert all(target[country] > 0 for country in chosen)
+
+
+@given(counts, st.floats(0, 1))
+def test_a_target_equal_to_what_there_is_keeps_everything(available, slack):
+    available = {country: count for country, count in available.items() if count}
+    if available:
+        assert quotas(available, available, 0, slack) == available
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"rule": "best"}, "not one of"),
+        ({"threshold": 75}, "from 0 to 1"),
+        ({"slack": -0.1}, "from 0 to 1"),
+        ({"threshold": 0.99}, "lower the threshold"),
+        ({"target": {"Z": 1}}, "lower the threshold"),
+        ({"available": {"A": -1}}, "not negative"),
+        ({"target": {"A": float("nan")}}, "finite"),
+    ],
+)
+def test_bad_parameters_are_refused_with_what_to_do(changes, message):
+    arguments = {"available": {"A": 6, "B": 4}, "target": {"A": 1, "B": 1}, "threshold": 0.1, "slack": 0.5}
+    with pytest.raises(InvalidConfig, match=message):
+        quotas(**(arguments | changes))
+
+
+def rounds(counts):
+    ids = [(f"s_m_{code}{number:03d}_0", code) for code, count in counts.items() for number in range(count)]
+    return pd.DataFrame(ids, columns=["id", "country_code"])
+
+
+def test_a_draw_has_the_quotas_and_is_not_the_first_n():
+    table = rounds({"FR": 100, "DE": 50})
+    drawn = draw(table, {"FR": 20, "DE": 50}, seed=1)
+    assert table[table.id.isin(drawn)].country_code.value_counts().to_dict() == {"FR": 20, "DE": 50}
+    first = [f"s_m_FR{number:03d}_0" for number in range(20)]
+    assert not set(first) <= set(drawn)
+
+
+def test_a_draw_depends_on_the_seed_and_the_ids_alone():
+    table = rounds({"FR": 100, "DE": 50})
+    shuffled = table.sample(frac=1, random_state=3)
+    assert draw(table, {"FR": 20}, seed=1) == draw(shuffled, {"FR": 20}, seed=1)
+    assert draw(table, {"FR": 20}, seed=1) != draw(table, {"FR": 20}, seed=2)
+    with_more_countries = draw(table, {"DE": 5, "FR": 20}, seed=1)
+    assert set(draw(table, {"FR": 20}, seed=1)) < set(with_more_countries)
+
+
+def test_a_smaller_quota_draws_a_part_of_a_larger_one():
+    table = rounds({"FR": 100})
+    assert set(draw(table, {"FR": 10}, seed=1)) < set(draw(table, {"FR": 30}, seed=1))
+
+
+def test_a_quota_beyond_what_there_is_is_refused():
+    with pytest.raises(InvalidConfig, match="only 3"):
+        draw(rounds({"FR": 3}), {"FR": 4}, seed=0)

@@ -1,0 +1,238 @@
+"""Listing, filtering, order, pinning and what happens when files are missing or changed."""
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lost_and_found.data_lists import new_list, pin, read_list, sublist
+from lost_and_found.data_loader import Selection, find_pairs, load_samples, records_table
+from lost_and_found.errors import BrokenSample, InvalidConfig, ListMismatch, MissingInput
+from tests.pairs import make_pairs, noise_jpeg
+
+
+@pytest.fixture
+def folder(tmp_path):
+    make_pairs(tmp_path / "samples", 20)
+    return tmp_path / "samples"
+
+
+@pytest.fixture
+def list_path(tmp_path):
+    return tmp_path / "lists.txt"
+
+
+def ids(samples):
+    return [sample.id for sample in samples]
+
+
+def test_all_pairs_come_sorted_by_id(folder):
+    loaded = ids(load_samples(folder))
+    assert len(loaded) == 20
+    assert loaded == sorted(loaded)
+
+
+@pytest.mark.parametrize(
+    ("selection", "expected"),
+    [
+        (Selection(text="game001"), 5),
+        (Selection(mode="multiplayer"), 5),
+        (Selection(mode="multi"), None),
+        (Selection(countries=frozenset({"FR"})), 10),
+        (Selection(mode="singleplayer", countries=frozenset({"DE"})), 8),
+        (Selection(predicate=lambda sample, record: record["coordinates"][0] < 10.03), 3),
+        (Selection(limit=4), 4),
+        (Selection(text="absent"), None),
+    ],
+)
+def test_filters_keep_what_fits(folder, selection, expected):
+    if expected is None:
+        with pytest.raises(MissingInput, match="none of which fits"):
+            load_samples(folder, selection=selection)
+    else:
+        assert len(load_samples(folder, selection=selection)) == expected
+
+
+def test_half_pairs_are_not_loaded_and_are_named(folder):
+    (folder / "practice_singleplayer_game000_0.jpg").unlink()
+    (folder / "practice_singleplayer_game000_1.json").unlink()
+    pairs, halves = find_pairs(folder)
+    assert len(pairs) == 18
+    assert halves == {
+        "practice_singleplayer_game000_0": "image missing",
+        "practice_singleplayer_game000_1": "record missing",
+    }
+
+
+def test_other_and_hidden_files_are_no_samples(folder):
+    for name in ("rejected.csv", "import.json", ".digests", ".practice_m_g_0.jpg.12.tmp"):
+        (folder / name).write_text("{}")
+    pairs, halves = find_pairs(folder)
+    assert len(pairs) == 20
+    assert not halves
+
+
+@given(st.integers(0, 2**32), st.permutations(range(30)))
+def test_order_shuffle_and_limit_depend_on_the_ids_alone(seed, order):
+    names = [f"s_m_game{number}_0" for number in range(30)]
+    shuffled = Selection(shuffle_seed=seed, limit=10)
+    assert shuffled.order([names[place] for place in order]) == shuffled.order(names)
+
+
+def test_a_nested_folder_gives_the_same_order_as_a_flat_one(folder, tmp_path):
+    for sample in load_samples(folder):
+        nested = tmp_path / "nested" / sample.id[-1] / "deep"
+        nested.mkdir(parents=True, exist_ok=True)
+        (nested / sample.image.name).write_bytes(sample.image.read_bytes())
+        (nested / sample.record.name).write_bytes(sample.record.read_bytes())
+    selection = Selection(shuffle_seed=7, limit=12)
+    assert ids(load_samples(tmp_path / "nested", selection=selection)) == ids(
+        load_samples(folder, selection=selection)
+    )
+
+
+def test_an_id_that_is_there_twice_is_an_error(folder):
+    (folder / "practice_singleplayer_game000_0.png").write_bytes(noise_jpeg(1))
+    with pytest.raises(ListMismatch, match="ids must be unique"):
+        load_samples(folder)
+
+
+def test_a_folder_that_is_not_there_is_named(tmp_path):
+    with pytest.raises(MissingInput, match="absent"):
+        load_samples(tmp_path / "absent")
+
+
+@pytest.mark.parametrize("wrong", [{"limit": 0}, {"countries": frozenset({"France"})}])
+def test_a_selection_that_would_be_empty_by_mistake_is_refused(wrong):
+    with pytest.raises(InvalidConfig):
+        Selection(**wrong)
+
+
+def test_a_broken_record_stops_a_selection_that_needs_it(folder):
+    (folder / "practice_singleplayer_game000_0.json").write_text("{")
+    with pytest.raises(BrokenSample, match="game000_0"):
+        load_samples(folder, selection=Selection(countries=frozenset({"FR"})))
+
+
+def test_the_table_has_a_row_for_each_sample_in_order(folder):
+    samples = load_samples(folder, selection=Selection(shuffle_seed=1))
+    samples[0].record.write_text("{}")
+    table = records_table(samples)
+    assert list(table["id"]) == ids(samples)
+    assert table["game"].nunique() == 4
+    assert table.loc[0, ["country_code", "country_name", "region"]].isna().all()
+    assert table["lat"].isna().sum() == 1
+
+
+# Pinned lists
+
+
+def test_a_pinned_list_is_found_again_whatever_was_added(folder, list_path):
+    selection = Selection(shuffle_seed=3, limit=8)
+    first = load_samples(folder, selection=selection, pinned=list_path)
+    make_pairs(folder, 40)
+    assert ids(load_samples(folder, pinned=list_path)) == ids(first)
+    assert ids(load_samples(folder, selection=selection, pinned=list_path)) == ids(first)
+
+
+def test_a_list_is_one_tab_separated_line_a_sample_and_a_header(folder, list_path):
+    load_samples(folder, selection=Selection(mode="multiplayer", shuffle_seed=3), pinned=list_path)
+    lines = list_path.read_bytes().decode().split("\n")
+    assert lines[-1] == ""
+    assert [len(line.split("\t")) for line in lines[:-1]] == [2] * 5
+    header = json.loads(list_path.with_suffix(".json").read_text())
+    assert header["rule"] == "load_samples"
+    assert header["parameters"]["seed"] == 3
+    assert header["parameters"]["mode"] == "multiplayer"
+    assert header["samples"] == 5
+
+
+def test_missing_samples_are_named_with_what_is_missing(folder, list_path):
+    load_samples(folder, pinned=list_path)
+    (folder / "practice_singleplayer_game001_2.jpg").unlink()
+    (folder / "practice_singleplayer_game001_3.jpg").unlink()
+    (folder / "practice_singleplayer_game001_3.json").unlink()
+    with pytest.raises(ListMismatch, match="2 are not in") as caught:
+        load_samples(folder, pinned=list_path)
+    assert "game001_2 (image missing)" in str(caught.value)
+    assert "game001_3 (both files missing)" in str(caught.value)
+
+
+def test_a_changed_image_is_named(folder, list_path):
+    load_samples(folder, pinned=list_path)
+    (folder / "practice_singleplayer_game001_2.jpg").write_bytes(noise_jpeg(99))
+    with pytest.raises(ListMismatch, match=r"1 of 20 images .*game001_2"):
+        load_samples(folder, pinned=list_path)
+
+
+def test_a_touched_but_unchanged_image_is_fine(folder, list_path):
+    load_samples(folder, pinned=list_path)
+    (folder / "practice_singleplayer_game001_2.jpg").touch()
+    assert len(load_samples(folder, pinned=list_path)) == 20
+
+
+def test_a_read_only_folder_can_be_pinned(folder, list_path):
+    folder.chmod(0o555)
+    try:
+        assert len(load_samples(folder, pinned=list_path)) == 20
+        assert len(load_samples(folder, pinned=list_path)) == 20
+    finally:
+        folder.chmod(0o755)
+
+
+@pytest.mark.parametrize(
+    "edit",
+    [
+        lambda text: text.replace("game001_2", "game001_9"),
+        lambda text: "".join(reversed(text.splitlines(keepends=True))),
+        lambda text: text[: len(text) // 2],
+        lambda text: text.replace("\n", "\r\n"),
+        lambda text: "",
+    ],
+)
+def test_an_edited_list_is_noticed(folder, list_path, edit):
+    load_samples(folder, pinned=list_path)
+    list_path.write_bytes(edit(list_path.read_bytes().decode()).encode())
+    with pytest.raises(ListMismatch, match="edited or cut off"):
+        load_samples(folder, pinned=list_path)
+
+
+def test_a_list_without_its_header_is_not_taken_for_one(folder, list_path):
+    load_samples(folder, pinned=list_path)
+    list_path.with_suffix(".json").unlink()
+    with pytest.raises(MissingInput, match=r"lists\.json"):
+        load_samples(folder, pinned=list_path)
+
+
+def test_asking_for_another_selection_than_was_pinned_is_an_error(folder, list_path):
+    load_samples(folder, selection=Selection(shuffle_seed=3), pinned=list_path)
+    with pytest.raises(ListMismatch, match="was pinned with"):
+        load_samples(folder, selection=Selection(shuffle_seed=4), pinned=list_path)
+
+
+def test_pinning_the_same_list_twice_is_fine_and_another_one_is_refused(folder, list_path):
+    samples = load_samples(folder)
+    made = new_list(samples, "clean", parameters={"threshold": 30, "limits": (1, 2)})
+    assert pin(list_path, made).digest == pin(list_path, made).digest
+    before = list_path.read_bytes()
+    with pytest.raises(ListMismatch, match="threshold 30 there, 40 now"):
+        pin(list_path, new_list(samples, "clean", parameters={"threshold": 40, "limits": (1, 2)}))
+    with pytest.raises(ListMismatch, match="samples 20 there, 19 now"):
+        pin(list_path, new_list(samples[1:], "clean", parameters={"threshold": 30, "limits": (1, 2)}))
+    with pytest.raises(ListMismatch, match="other samples or images"):
+        pin(list_path, new_list(samples[::-1], "clean", parameters={"threshold": 30, "limits": (1, 2)}))
+    assert list_path.read_bytes() == before
+
+
+def test_a_sublist_keeps_the_digests_and_names_its_parent(folder, list_path, tmp_path):
+    samples = load_samples(folder, pinned=list_path)
+    chosen = ids(samples)[3:6]
+    child = pin(tmp_path / "child.txt", sublist(list_path, chosen, "split", country_codes=["FR", "DE", "FR"]))
+    parent = read_list(list_path)
+    assert child.ids == chosen
+    assert all(child.digests[one] == parent.digests[one] for one in chosen)
+    assert read_list(tmp_path / "child.txt").parents == {"lists": parent.digest}
+    assert child.countries == {"FR": 2, "DE": 1}
+    with pytest.raises(ListMismatch, match="doesn't hold s_m_g_0"):
+        sublist(list_path, ["s_m_g_0"], "split")

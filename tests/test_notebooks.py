@@ -1,0 +1,169 @@
+"""The runner of notebooks, and how every stored notebook must look."""
+
+import nbformat
+import pytest
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
+
+from lost_and_found import notebooks
+from lost_and_found.errors import InvalidConfig, LostAndFoundError, MissingInput
+
+ALL_NOTEBOOKS = sorted(notebooks.REPOSITORY.glob(f"{notebooks.STAGES}/*.ipynb"))
+PROFILES = sorted((notebooks.REPOSITORY / "scripts" / "profiles").glob("*.yaml"))
+
+
+def write_notebook(path, *cells, parameters='root = ".."\ndataset = "x"'):
+    kernel = {"kernelspec": {"name": "python3", "language": "python", "display_name": "Python 3"}}
+    tagged = new_code_cell(parameters, metadata={"tags": ["parameters"]})
+    content = [new_markdown_cell("# Title"), tagged, *map(new_code_cell, cells)]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    nbformat.write(new_notebook(cells=content, metadata=kernel), path)
+    return path
+
+
+@pytest.fixture
+def repository(tmp_path):
+    """A small repository with two notebooks and a profile."""
+    scalars = "\n".join(
+        ["root = '..'", "dataset = 'x'", "count = 3", "ratio = 0.5", "quick = False", "source = ''"]
+    )
+    write_notebook(
+        tmp_path / "1-one" / "01-write.ipynb",
+        "from pathlib import Path\nPath(root, 'out.txt').write_text(f'{dataset} {count + 1} {ratio} {quick}')",
+        "print('wrote', count)",
+        parameters=scalars,
+    )
+    write_notebook(
+        tmp_path / "2-two" / "01-read.ipynb",
+        "from pathlib import Path\nprint(Path(root, 'out.txt').read_text())",
+    )
+    profiles = tmp_path / "scripts" / "profiles"
+    profiles.mkdir(parents=True)
+    (profiles / "small.yaml").write_text(
+        "notebooks: [1-one/01-write, 2-two/01-read]\nparameters: {dataset: y, count: 4}\n"
+    )
+    return tmp_path
+
+
+def test_a_profile_runs_its_notebooks_in_order_with_its_parameters(repository, capfd):
+    profile = notebooks.read_profile("small", repository=repository)
+    notebooks.run(profile, {"ratio": "0.25", "quick": "true"}, repository=repository)
+    assert "y 5 0.25 True" in capfd.readouterr().out
+    executed = nbformat.read(repository / "executed" / "y" / "2-two" / "01-read.ipynb", as_version=4)
+    assert any("y 5 0.25 True" in str(cell.get("outputs")) for cell in executed.cells)
+
+
+def test_a_notebook_that_stops_names_itself_and_keeps_its_copy(repository):
+    write_notebook(
+        repository / "1-one" / "01-write.ipynb",
+        "from lost_and_found.errors import MissingInput\nraise MissingInput('run the other one first')",
+        parameters='root = ".."\ndataset = "x"\ncount = 1',
+    )
+    with pytest.raises(LostAndFoundError, match=r"01-write\.ipynb stopped: run the other one first"):
+        notebooks.run(notebooks.read_profile("small", repository=repository), {}, repository=repository)
+    assert (repository / "executed" / "y" / "1-one" / "01-write.ipynb").exists()
+    assert not (repository / "executed" / "y" / "2-two").exists()
+
+
+KNOWN = {
+    "root": "..",
+    "dataset": "x",
+    "count": 3,
+    "ratio": 0.5,
+    "quick": False,
+    "source": "",
+    "weights": "auto",
+}
+
+
+def resolve(given, *, folder, **own):
+    return notebooks.resolve_parameters(notebooks.Profile((), own), given, KNOWN, folder=folder)
+
+
+def test_given_parameters_have_the_types_of_the_defaults_and_win(tmp_path):
+    values = resolve(
+        {"count": "7", "ratio": "2", "quick": "False", "dataset": "12"}, folder=tmp_path, count=5
+    )
+    assert values == {"count": 7, "ratio": 2.0, "quick": False, "dataset": "12"}
+
+
+def test_paths_are_relative_to_where_the_command_was_given(tmp_path):
+    (tmp_path / "own.pth").touch()
+    values = resolve({"source": "photos", "weights": "own.pth"}, folder=tmp_path)
+    assert values == {"source": str(tmp_path / "photos"), "weights": str(tmp_path / "own.pth")}
+    assert resolve({"weights": "none"}, folder=tmp_path) == {"weights": "none"}
+
+
+def test_a_data_set_without_a_name_has_that_of_its_source(tmp_path):
+    assert resolve({"source": "holiday"}, folder=tmp_path, dataset=None)["dataset"] == "holiday"
+    with pytest.raises(InvalidConfig, match="-p source FOLDER"):
+        resolve({}, folder=tmp_path, dataset=None)
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"cuont": "3"}, "cuont, which no notebook of the profile knows; they know count"),
+        ({"count": "many"}, "must be int"),
+        ({"count": "2.5"}, "must be int"),
+        ({"ratio": "half"}, "must be float"),
+        ({"quick": "1"}, "true or false"),
+    ],
+)
+def test_a_parameter_that_does_not_fit_is_refused(tmp_path, given, message):
+    with pytest.raises(InvalidConfig, match=message):
+        resolve(given, folder=tmp_path)
+
+
+def test_an_unknown_profile_names_those_there_are():
+    with pytest.raises(MissingInput, match="photos, practice, published"):
+        notebooks.read_profile("absent")
+
+
+@pytest.mark.parametrize("path", PROFILES, ids=lambda path: path.stem)
+def test_every_profile_sets_only_what_its_notebooks_know(path, tmp_path):
+    profile = notebooks.read_profile(path.stem)
+    known = {}
+    for name in profile.notebooks:
+        known |= notebooks.parameters_of(notebooks.REPOSITORY / f"{name}.ipynb")
+    for name, value in profile.parameters.items():
+        assert value is None or type(value) is type(known[name]), name
+    notebooks.resolve_parameters(
+        profile, {"source": "x"} if "source" in known else {}, known, folder=tmp_path
+    )
+
+
+@pytest.mark.parametrize("path", ALL_NOTEBOOKS, ids=lambda path: path.stem)
+def test_every_notebook_is_stored_as_it_should_be(path):
+    assert notebooks.problems(path) == []
+
+
+@pytest.mark.parametrize(
+    ("source", "problem"),
+    [
+        ("class A:\n    pass", "ClassDef belongs in the package"),
+        ("for x in []:\n    pass", "For belongs in the package"),
+        ("import sys\nsys.path.append('..')", "changes sys.path"),
+        ("%matplotlib inline", "not plain Python"),
+        ("!ls", "not plain Python"),
+        ("\n".join(["1"] * 16), "16 lines"),
+    ],
+)
+def test_what_does_not_belong_into_a_notebook_is_found(tmp_path, source, problem):
+    assert problem in "".join(notebooks.problems(write_notebook(tmp_path / "1-one" / "01-x.ipynb", source)))
+
+
+def test_stored_outputs_are_found(tmp_path):
+    path = write_notebook(tmp_path / "1-one" / "01-x.ipynb", "1")
+    notebook = nbformat.read(path, as_version=4)
+    notebook.cells[-1].execution_count = 1
+    nbformat.write(notebook, path)
+    assert "has outputs" in "".join(notebooks.problems(path))
+
+
+@pytest.mark.parametrize("parameters", ["root = '..'", "root = ['a']\ndataset = f()", "import os"])
+def test_a_parameters_cell_with_more_or_less_than_scalars_is_found(tmp_path, parameters):
+    assert notebooks.problems(write_notebook(tmp_path / "1-one" / "01-x.ipynb", parameters=parameters))
+
+
+def test_numbered_folders_hold_no_python_files():
+    assert not list(notebooks.REPOSITORY.glob(f"{notebooks.STAGES}/*.py"))

@@ -1,0 +1,43 @@
+"""Order, laziness and errors of work that is shared among processes."""
+
+import functools
+import os
+
+import pytest
+
+from lost_and_found.errors import BrokenSample
+from lost_and_found.processes import map_in_processes
+
+
+def square(number):
+    return number * number
+
+
+def fail_at(number, *, bad):
+    if number == bad:
+        raise BrokenSample(f"item {number}", "is bad")
+    return number
+
+
+def process_of(_):
+    return os.getpid()
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize("count", [0, 1, 100])
+def test_results_come_in_the_order_of_the_items(workers, count):
+    results = map_in_processes(square, range(count), description="test", workers=workers, chunk_size=7)
+    assert list(results) == [number * number for number in range(count)]
+
+
+def test_several_workers_are_other_processes():
+    pids = set(map_in_processes(process_of, range(20), description="test", workers=2, chunk_size=1))
+    assert os.getpid() not in pids
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_an_error_in_a_worker_reaches_the_caller_whole(workers):
+    work = functools.partial(fail_at, bad=5)
+    with pytest.raises(BrokenSample) as caught:
+        list(map_in_processes(work, range(20), description="test", workers=workers, chunk_size=2))
+    assert caught.value.reason == "is bad"

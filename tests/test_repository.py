@@ -1,0 +1,67 @@
+"""What the repository promises about itself: the lock, the layout, the words it avoids."""
+
+import re
+import subprocess
+import sys
+import tomllib
+from collections import Counter
+
+import pytest
+
+from lost_and_found.notebooks import REPOSITORY
+
+
+def test_the_lock_holds_one_version_of_each_gpu_library():
+    # Two versions of nvidia-cublas in one environment make `import torch` die with a segmentation fault.
+    packages = tomllib.loads((REPOSITORY / "poetry.lock").read_text())["package"]
+    versions = Counter(package["name"] for package in packages if package["name"].startswith("nvidia"))
+    assert versions
+    assert {name: count for name, count in versions.items() if count > 1} == {}
+
+
+def test_the_lock_names_no_package_source():
+    assert "[package.source]" not in (REPOSITORY / "poetry.lock").read_text()
+
+
+def test_every_error_type_is_raised_somewhere():
+    errors = re.findall(
+        r"^class (\w+)\(LostAndFoundError\)", (REPOSITORY / "lost_and_found/errors.py").read_text(), re.M
+    )
+    code = "\n".join(path.read_text() for path in (REPOSITORY / "lost_and_found").rglob("*.py"))
+    assert [name for name in errors if f"raise {name}(" not in code] == []
+
+
+@pytest.mark.parametrize(
+    ("package", "forbidden"),
+    [
+        ("geo", "collection|preparation|training|evaluation|human_baseline"),
+        ("collection", "preparation|training|evaluation|human_baseline"),
+        ("preparation", "training|evaluation|human_baseline"),
+        ("training", "evaluation|human_baseline"),
+        ("evaluation", "human_baseline"),
+    ],
+)
+def test_no_stage_imports_a_later_one(package, forbidden):
+    for path in (REPOSITORY / "lost_and_found" / package).rglob("*.py"):
+        imports = re.findall(
+            rf"^\s*(?:from|import) lost_and_found\.(?:{forbidden})\b.*", path.read_text(), re.M
+        )
+        assert imports == [], path
+
+
+@pytest.mark.parametrize(
+    ("library", "home"),
+    [("wandb", "training/tracking.py"), ("playwright", "collection/"), ("gradio", "human_baseline/")],
+)
+def test_each_service_is_imported_in_one_place(library, home):
+    for path in (REPOSITORY / "lost_and_found").rglob("*.py"):
+        if re.search(rf"^\s*(?:from|import) {library}\b", path.read_text(), re.M):
+            assert str(path.relative_to(REPOSITORY / "lost_and_found")).startswith(home)
+
+
+def test_importing_the_loader_is_quiet_and_light():
+    code = "import sys, lost_and_found.data_loader; print('torch' in sys.modules, 'wandb' in sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, cwd="/"
+    )
+    assert (done.stdout, done.stderr) == ("False False\n", "")

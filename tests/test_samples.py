@@ -1,0 +1,239 @@
+"""Ids, records, images and atomic writes, with every kind of damage seen in the wild."""
+
+import json
+import os
+import pickle
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+from lost_and_found.errors import BrokenSample, InvalidConfig
+from lost_and_found.samples import (
+    SampleId,
+    parse_id,
+    read_image,
+    read_record,
+    remove_leftovers,
+    write_atomically,
+    write_pair,
+)
+
+plain = st.text("abcdefXYZ0123456789-", min_size=1)
+
+
+@given(plain, plain, plain, st.integers(0, 99))
+def test_an_id_is_parsed_back_to_its_parts(site, mode, game, number):
+    identity = SampleId(site, mode, game, number)
+    assert parse_id(str(identity)) == identity
+
+
+@pytest.mark.parametrize("text", ["", "location_000000", "a_b_c_d", "a_b__1", "a_b_c/d_1", "_b_c_1"])
+def test_a_text_that_is_no_id_is_refused(text):
+    with pytest.raises(InvalidConfig, match="no sample id"):
+        parse_id(text)
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b"", "not valid JSON"),
+        (b"{", "not valid JSON"),
+        (b'{"coordinates": [1, NaN]}', "NaN is not a JSON number"),
+        (b'{"duration": Infinity}', "Infinity"),
+        (b"\xff\xfe{}", "not valid JSON"),
+        (b"[" * 100_000, "not valid JSON"),
+        (b"[1, 2]", "a JSON list"),
+        (b'"text"', "a JSON str"),
+        (b"null", "a JSON NoneType"),
+        (b'{"coordinates": [91, 0]}', "latitude beyond"),
+        (b'{"coordinates": [-90.0001, 0]}', "latitude beyond"),
+        (b'{"coordinates": [0, 180.5]}', "longitude beyond"),
+        (b'{"coordinates": [0, 0]}', "no position"),
+        (b'{"coordinates": [1]}', "not \\[lat, lon\\]"),
+        (b'{"coordinates": "1, 2"}', "not \\[lat, lon\\]"),
+        (b'{"coordinates": ["1", "2"]}', "not numbers"),
+        (b'{"coordinates": [true, false]}', "not numbers"),
+        (b'{"coordinates": [1, 1e999]}', "not finite"),
+    ],
+)
+def test_a_broken_record_says_what_is_wrong(tmp_path, content, reason):
+    path = tmp_path / "record.json"
+    path.write_bytes(content)
+    with pytest.raises(BrokenSample, match=reason) as caught:
+        read_record(path)
+    assert str(path) in str(caught.value)
+    assert str(path) not in caught.value.reason
+
+
+def test_a_missing_record_says_so(tmp_path):
+    with pytest.raises(BrokenSample, match="record missing"):
+        read_record(tmp_path / "none.json")
+
+
+def test_a_record_without_coordinates_is_fine(tmp_path):
+    path = tmp_path / "record.json"
+    path.write_text('{"country_name": "Kosovo"}')
+    assert read_record(path) == {"country_name": "Kosovo"}
+
+
+def test_a_broken_sample_survives_the_trip_between_processes():
+    error = pickle.loads(pickle.dumps(BrokenSample("a.png", "image missing")))
+    assert (error.where, error.reason) == ("a.png", "image missing")
+
+
+GRADIENT = np.linspace(0, 255, 64 * 36).reshape(36, 64).astype(np.uint8)
+
+
+def image_of(mode):
+    grey = Image.fromarray(GRADIENT)
+    if mode == "I;16":
+        return Image.fromarray(GRADIENT.astype(np.uint16) * 257)
+    return grey.convert(mode)
+
+
+@pytest.mark.parametrize(
+    ("mode", "suffix"),
+    [
+        ("RGB", "png"),
+        ("RGBA", "png"),
+        ("L", "jpg"),
+        ("CMYK", "jpg"),
+        ("I;16", "png"),
+        ("P", "png"),
+        ("LA", "png"),
+    ],
+)
+def test_every_kind_of_image_becomes_the_same_rgb(tmp_path, mode, suffix):
+    path = tmp_path / f"image.{suffix}"
+    image_of(mode).save(path)
+    image = read_image(path)
+    assert (image.mode, image.size) == ("RGB", (64, 36))
+    assert np.abs(np.asarray(image).mean(axis=2) - GRADIENT).mean() < 8
+
+
+def test_transparent_parts_are_black(tmp_path):
+    path = tmp_path / "image.png"
+    Image.new("RGBA", (4, 4), (255, 255, 255, 0)).save(path)
+    assert np.asarray(read_image(path)).max() == 0
+
+
+def test_a_photo_stored_on_its_side_is_turned_upright(tmp_path):
+    path = tmp_path / "image.jpg"
+    upright = Image.new("RGB", (64, 36))
+    upright.paste((255, 255, 255), (0, 0, 64, 18))
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    upright.transpose(Image.Transpose.ROTATE_90).save(path, exif=exif)
+    image = read_image(path)
+    assert image.size == (64, 36)
+    assert image.getpixel((32, 5))[0] > 200 > 50 > image.getpixel((32, 30))[0]
+
+
+def damaged(tmp_path, kind):
+    path = tmp_path / f"{kind}.jpg"
+    if kind == "absent":
+        return path
+    noise = np.random.default_rng(0).integers(0, 256, (90, 160, 3), dtype=np.uint8)
+    suffix = "png" if "png" in kind else "jpeg"
+    Image.fromarray(noise).save(path, suffix)
+    content = path.read_bytes()
+    path.write_bytes({"empty": b"", "text": b"not a picture"}.get(kind, content[: len(content) // 2]))
+    return path
+
+
+@pytest.mark.parametrize(
+    ("kind", "reason"),
+    [
+        ("absent", "image missing"),
+        ("empty", "image file is empty"),
+        ("text", "not an image"),
+        ("cut jpeg", "image is damaged"),
+        ("cut png", "image is damaged"),
+    ],
+)
+def test_a_damaged_image_says_what_is_wrong(tmp_path, kind, reason):
+    with pytest.raises(BrokenSample, match=reason):
+        read_image(damaged(tmp_path, kind))
+
+
+def test_decoding_for_a_smaller_size_stays_large_enough_for_it(tmp_path):
+    path = tmp_path / "image.jpg"
+    Image.new("RGB", (1280, 720)).save(path)
+    image = read_image(path, at_least=(320, 180))
+    assert 320 <= image.width < 1280
+    assert 180 <= image.height < 720
+
+
+def test_a_pair_is_written_under_its_id(tmp_path):
+    sample = write_pair(
+        tmp_path, "s_m_g_0", image=b"bytes", suffix=".jpg", record={"country_name": "Türkiye"}
+    )
+    assert sample.image.read_bytes() == b"bytes"
+    assert read_record(sample.record) == {"country_name": "Türkiye"}
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["s_m_g_0.jpg", "s_m_g_0.json"]
+
+
+@pytest.mark.parametrize(
+    ("sample_id", "suffix", "record"),
+    [("no-id", ".jpg", {}), ("s_m_g_0", ".gif", {}), ("s_m_g_0", ".jpg", {"duration": float("nan")})],
+)
+def test_a_pair_that_no_one_could_read_is_not_written(tmp_path, sample_id, suffix, record):
+    with pytest.raises((InvalidConfig, ValueError)):
+        write_pair(tmp_path, sample_id, image=b"bytes", suffix=suffix, record=record)
+    assert not list(tmp_path.iterdir())
+
+
+FULL_DISK = """
+import resource, sys
+from pathlib import Path
+from lost_and_found.samples import write_atomically
+resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
+write_atomically(Path(sys.argv[1]), bytes(500))
+write_atomically(Path(sys.argv[1]), bytes(5000))
+"""
+
+
+def test_a_full_disk_leaves_the_old_file_and_no_half_of_the_new_one(tmp_path):
+    path = tmp_path / "file"
+    done = subprocess.run([sys.executable, "-c", FULL_DISK, path], capture_output=True, text=True)
+    assert "StorageFull" in done.stderr
+    assert "free some and run again" in done.stderr
+    assert path.read_bytes() == bytes(500)
+    assert list(tmp_path.iterdir()) == [path]
+
+
+WRITE_FOR_EVER = """
+import itertools, sys
+from pathlib import Path
+from lost_and_found.samples import write_pair
+for number in itertools.count():
+    write_pair(Path(sys.argv[1]), f"s_m_{number}_0", image=bytes(3_000_000), suffix=".jpg", record={})
+"""
+
+
+def test_a_killed_writer_leaves_no_half_file(tmp_path):
+    writer = subprocess.Popen([sys.executable, "-c", WRITE_FOR_EVER, tmp_path])
+    while len(list(tmp_path.glob("*.json"))) < 3:
+        time.sleep(0.01)
+    os.kill(writer.pid, signal.SIGKILL)
+    writer.wait()
+    remove_leftovers(tmp_path)
+    assert {path.stat().st_size for path in tmp_path.glob("*.jpg")} == {3_000_000}
+    for path in tmp_path.glob("*.json"):
+        json.loads(path.read_text())
+        assert path.with_suffix(".jpg").exists()
+    assert not list(tmp_path.glob(".*"))
+
+
+def test_a_failed_write_is_cleaned_up(tmp_path):
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(OSError, match="folder"):
+        write_atomically(tmp_path / "folder", b"a folder can't be replaced by a file")
+    assert [path.name for path in tmp_path.iterdir()] == ["folder"]

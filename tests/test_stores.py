@@ -1,0 +1,151 @@
+"""Fetching missing pairs from a folder, an archive and a real HTTP server on loopback."""
+
+import functools
+import http.server
+import shutil
+import threading
+import zipfile
+
+import pytest
+
+from lost_and_found.data_loader import Selection, load_samples
+from lost_and_found.errors import ListMismatch, StoreError
+from lost_and_found.stores import Store
+from tests.pairs import make_pairs, noise_jpeg
+
+
+class FileServer(http.server.SimpleHTTPRequestHandler):
+    """Serves a folder with listings; refuses names that hold `broken` for the first `failures` requests."""
+
+    failures = 0
+    requested: list[str]
+
+    def do_GET(self):
+        type(self).requested.append(self.path)
+        if "game000_1.jpg" in self.path and type(self).failures > 0:
+            type(self).failures -= 1
+            self.send_error(503)
+        else:
+            super().do_GET()
+
+    def log_message(self, *arguments):
+        pass
+
+
+@pytest.fixture
+def remote(tmp_path):
+    make_pairs(tmp_path / "remote" / "a", 5)
+    make_pairs(tmp_path / "remote" / "b", 10)
+    for path in (tmp_path / "remote" / "a").iterdir():
+        (tmp_path / "remote" / "b" / path.name).unlink()
+    return tmp_path / "remote"
+
+
+@pytest.fixture
+def server(remote):
+    handler = type("Handler", (FileServer,), {"requested": []})
+    with http.server.ThreadingHTTPServer(
+        ("127.0.0.1", 0), functools.partial(handler, directory=str(remote))
+    ) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        server.handler = handler
+        server.url = f"http://127.0.0.1:{server.server_port}/"
+        yield server
+        server.shutdown()
+        thread.join()
+
+
+def archive(remote, tmp_path):
+    with zipfile.ZipFile(tmp_path / "remote.zip", "w") as file:
+        for path in sorted(remote.rglob("*.*")):
+            file.write(path, path.relative_to(remote))
+    return f"zip://::{tmp_path / 'remote.zip'}"
+
+
+def test_every_kind_of_store_gives_the_same_samples(server, remote, tmp_path):
+    selection = Selection(shuffle_seed=5, limit=7)
+    expected = [sample.id for sample in load_samples(remote, selection=selection)]
+    for kind, location in {
+        "http": server.url,
+        "zip": archive(remote, tmp_path),
+        "folder": str(remote),
+    }.items():
+        fetched = load_samples(tmp_path / kind, selection=selection, store=location)
+        assert [sample.id for sample in fetched] == expected
+        assert len(list((tmp_path / kind).glob("*.jpg"))) == 7
+        assert all(sample.image.is_file() and sample.record.is_file() for sample in fetched)
+
+
+def test_a_filter_on_records_fetches_only_the_images_it_keeps(server, tmp_path):
+    chosen = load_samples(
+        tmp_path / "here", selection=Selection(countries=frozenset({"FR"})), store=server.url
+    )
+    assert len(chosen) == 5
+    assert len(list((tmp_path / "here").glob("*.jpg"))) == 5
+
+
+def test_a_pinned_list_fetches_what_is_missing_and_only_that(server, remote, tmp_path):
+    pinned = tmp_path / "list.txt"
+    here = tmp_path / "here"
+    first = load_samples(here, pinned=pinned, store=server.url)
+    for sample in first[:3]:
+        sample.image.unlink()
+    server.handler.requested.clear()
+    assert load_samples(here, pinned=pinned, store=server.url) == first
+    assert sum(path.endswith((".jpg", ".json")) for path in server.handler.requested) == 3
+
+
+def test_nothing_is_asked_of_the_store_when_all_is_here(server, tmp_path):
+    pinned = tmp_path / "list.txt"
+    load_samples(tmp_path / "here", pinned=pinned, store=server.url)
+    server.handler.requested.clear()
+    load_samples(tmp_path / "here", pinned=pinned, store=server.url)
+    assert not server.handler.requested
+
+
+def test_a_server_that_stumbles_is_asked_again(server, tmp_path):
+    server.handler.failures = 2
+    assert len(load_samples(tmp_path / "here", store=server.url)) == 10
+
+
+def test_what_arrived_before_a_failure_is_kept_and_the_rest_comes_later(server, tmp_path):
+    server.handler.failures = 3
+    with pytest.raises(StoreError, match="1 of 10 files") as caught:
+        load_samples(tmp_path / "here", store=server.url)
+    assert "run again" in str(caught.value)
+    assert len(list((tmp_path / "here").glob("*.jpg"))) == 9
+    server.handler.requested.clear()
+    assert len(load_samples(tmp_path / "here", store=server.url)) == 10
+    assert sum(path.endswith(".jpg") for path in server.handler.requested) == 1
+
+
+def test_an_image_that_changed_on_the_server_is_refused(server, remote, tmp_path):
+    pinned = tmp_path / "list.txt"
+    for sample in load_samples(tmp_path / "here", pinned=pinned, store=server.url)[:2]:
+        sample.image.unlink()
+        next(remote.rglob(sample.image.name)).write_bytes(noise_jpeg(999))
+    with pytest.raises(StoreError, match=r"2 of 2 files .* not the image that was pinned"):
+        load_samples(tmp_path / "here", pinned=pinned, store=server.url)
+    assert not [path for path in (tmp_path / "here").iterdir() if path.name.endswith(".tmp")]
+
+
+def test_a_sample_that_is_nowhere_is_named(server, remote, tmp_path):
+    pinned = tmp_path / "list.txt"
+    load_samples(tmp_path / "here", pinned=pinned, store=server.url)
+    shutil.rmtree(remote / "b")
+    shutil.rmtree(tmp_path / "here")
+    with pytest.raises(ListMismatch, match=r"5 are not in .* nor in http"):
+        load_samples(tmp_path / "here", pinned=pinned, store=server.url)
+
+
+@pytest.mark.parametrize("location", ["http://127.0.0.1:9/", "zip://::absent.zip", "absent-folder"])
+def test_a_store_that_is_not_there_says_so(location, tmp_path):
+    with pytest.raises(StoreError):
+        load_samples(tmp_path / "here", store=location)
+
+
+def test_one_name_twice_in_a_store_is_an_error(remote):
+    (remote / "b" / "practice_singleplayer_game000_0.jpg").write_bytes(b"other")
+    with pytest.raises(StoreError, match="twice"):
+        Store(str(remote)).names()

@@ -1,0 +1,26 @@
+"""Where notebooks find input and put output."""
+
+import pytest
+
+from lost_and_found.errors import InvalidConfig, MissingInput
+from lost_and_found.workspace import Workspace
+
+
+def test_each_notebook_has_a_folder_for_each_data_set(tmp_path):
+    workspace = Workspace(tmp_path, "mine")
+    output = workspace.output("1-data-collection/01-x")
+    assert output == tmp_path / "1-data-collection" / "01-x" / "mine"
+    (output / "file").touch()
+    assert workspace.input("1-data-collection/01-x") == output
+    assert workspace.list_path(".train") == tmp_path / "data-lists" / "mine.train.txt"
+
+
+def test_a_missing_input_names_the_notebook_that_writes_it(tmp_path):
+    with pytest.raises(MissingInput, match=r"run 1-data-collection/01-x\.ipynb for dataset 'mine'"):
+        Workspace(tmp_path, "mine").input("1-data-collection/01-x")
+
+
+@pytest.mark.parametrize("name", ["", "../x", "a/b", ".hidden"])
+def test_a_data_set_needs_a_plain_name(tmp_path, name):
+    with pytest.raises(InvalidConfig, match="plain name"):
+        Workspace(tmp_path, name)

@@ -1,0 +1,23 @@
+"""Fixtures of the training tests."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from made_splits import cache_of, write_samples
+
+from lost_and_found.samples import Sample
+from lost_and_found.training.pixel_cache import PixelCache
+
+
+@pytest.fixture(scope="session")
+def eight_pictures(tmp_path_factory: pytest.TempPathFactory) -> PixelCache:
+    """A split of eight pictures of four countries."""
+    folder = tmp_path_factory.mktemp("eight")
+    return cache_of(write_samples(folder / "pictures", count=8), folder=folder / "pixels")
+
+
+@pytest.fixture
+def make_samples(tmp_path: Path) -> Callable[[int], list[Sample]]:
+    """Samples in a folder of the test's own."""
+    return lambda count: write_samples(tmp_path / "pictures", count=count)

@@ -1,0 +1,54 @@
+import pytest
+
+from lost_and_found.errors import InvalidConfig
+from lost_and_found.training.config import TrainingConfig
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "hint"),
+    [
+        ("dataset", "", "plain name"),
+        ("dataset", "a/b", "plain name"),
+        ("target", "continent", "allowed are country"),
+        ("architecture", "resnet19", "resnet18"),
+        ("weights", "", "default, none, auto"),
+        ("normalisation", "zero", "imagenet, half"),
+        ("width", 31, "at least 32"),
+        ("height", 80.0, "of type int"),
+        ("batch_size", 1, "at least 2"),
+        ("batch_size", True, "of type int"),
+        ("epochs", 0, "at least 1"),
+        ("epochs", "10", "of type int"),
+        ("learning_rate", 0, "more than 0"),
+        ("learning_rate", -1e-3, "more than 0"),
+        ("learning_rate", float("nan"), "more than 0"),
+        ("learning_rate", float("inf"), "more than 0"),
+        ("backbone_factor", 1.5, "at most 1"),
+        ("weight_decay", -0.1, "at least 0"),
+        ("step_size", 0, "at least 1"),
+        ("gamma", 0.0, "more than 0"),
+        ("gamma", 2.0, "at most 1"),
+        ("patience", 0, "at least 1"),
+        ("seed", -1, "at least 0"),
+        ("device", "gpu", "auto, cpu"),
+        ("device", "cuda:x", "auto, cpu"),
+    ],
+)
+def test_a_bad_value_is_refused_with_what_is_allowed(field, value, hint):
+    with pytest.raises(InvalidConfig, match=field) as error:
+        TrainingConfig(**{"dataset": "practice", field: value})
+    assert hint in str(error.value)
+
+
+def test_a_config_survives_json():
+    config = TrainingConfig(dataset="practice", learning_rate=1, seed=7)
+    assert TrainingConfig.from_json(config.to_json()) == config
+    assert isinstance(config.learning_rate, float)
+
+
+@pytest.mark.parametrize(
+    ("values", "hint"), [({"dataset": "a", "rate": 1}, "unknown settings rate"), ({}, "dataset")]
+)
+def test_settings_with_unknown_or_missing_names_are_refused(values, hint):
+    with pytest.raises(InvalidConfig, match=hint):
+        TrainingConfig.from_json(values)

@@ -1,0 +1,137 @@
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from lost_and_found.errors import InvalidConfig, MissingWeights
+from lost_and_found.training.config import ARCHITECTURES, NORMALISATIONS, TrainingConfig
+from lost_and_found.training.models import (
+    Normalisation,
+    build_model,
+    head,
+    initial_weights,
+    parameter_groups,
+    pick_device,
+)
+
+SMALL = "mobilenet_v3_small"
+
+
+def config(weights, architecture=SMALL):
+    return TrainingConfig(dataset="made", architecture=architecture, weights=str(weights))
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_every_architecture_gives_one_row_a_picture(architecture):
+    torch.manual_seed(0)
+    model = build_model(architecture, 3).eval()
+    with torch.inference_mode():
+        assert model(torch.rand(2, 3, 32, 32)).shape == (2, 3)
+    groups = {
+        group["name"]: group["params"]
+        for group in parameter_groups(model, learning_rate=1, backbone_learning_rate=2)
+    }
+    assert [tuple(parameter.shape) for parameter in groups["head"]] == [(3, head(model).in_features), (3,)]
+    assert len(groups["backbone"]) + 2 == len(list(model.parameters()))
+
+
+@pytest.mark.parametrize("wrapper", [None, "state_dict", "model"])
+@pytest.mark.parametrize("architecture", [SMALL, "resnet18"])
+def test_weights_from_a_file_go_to_all_but_the_head(tmp_path, architecture, wrapper):
+    state = build_model(architecture, 7).state_dict()
+    torch.save({wrapper: state, "epoch": 3} if wrapper else state, tmp_path / "weights.pth")
+    weights = initial_weights(config(tmp_path / "weights.pth", architecture))
+    model = build_model(architecture, 4, weights)
+    assert weights.used == "file"
+    assert head(model).out_features == 4
+    for name, value in model.state_dict().items():
+        if value.shape == state[name].shape:
+            torch.testing.assert_close(value, state[name])
+
+
+def test_weights_can_be_safetensors(tmp_path):
+    save_file(build_model(SMALL, 7).state_dict(), tmp_path / "weights.safetensors")
+    assert build_model(SMALL, 4, initial_weights(config(tmp_path / "weights.safetensors")))
+
+
+def test_weights_of_another_network_are_refused(tmp_path):
+    torch.save(build_model("resnet18", 7).state_dict(), tmp_path / "weights.pth")
+    with pytest.raises(InvalidConfig, match=r"\d+ missing \(.*; \d+ unexpected \(.*same architecture"):
+        build_model(SMALL, 4, initial_weights(config(tmp_path / "weights.pth")))
+
+
+def test_weights_of_other_shapes_are_refused(tmp_path):
+    state = build_model(SMALL, 7).state_dict()
+    state["features.0.0.weight"] = torch.zeros(16, 1, 3, 3)
+    torch.save(state, tmp_path / "weights.pth")
+    with pytest.raises(InvalidConfig, match=r"1 of another shape \(features.0.0.weight\)"):
+        build_model(SMALL, 4, initial_weights(config(tmp_path / "weights.pth")))
+
+
+@pytest.mark.parametrize("content", [b"", b"no weights", None])
+def test_a_file_without_weights_is_refused(tmp_path, content):
+    if content is None:
+        torch.save([1, 2], tmp_path / "weights.pth")
+    else:
+        (tmp_path / "weights.pth").write_bytes(content)
+    with pytest.raises(InvalidConfig, match=r"weights\.pth holds no"):
+        initial_weights(config(tmp_path / "weights.pth"))
+
+
+def test_a_missing_file_is_named(tmp_path):
+    with pytest.raises(MissingWeights, match="absent.pth"):
+        initial_weights(config(tmp_path / "absent.pth"))
+
+
+@pytest.fixture
+def without_network(monkeypatch, tmp_path):
+    """A torch cache of the test's own, and a proxy that nobody answers at."""
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    for name in ("https_proxy", "HTTPS_PROXY"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    return tmp_path / "hub" / "checkpoints"
+
+
+def test_default_weights_that_cannot_be_had_are_an_error_with_ways_out(without_network):
+    with pytest.raises(MissingWeights, match=r"mobilenet_v3_small-047dcff4\.pth there.*`weights: none`"):
+        initial_weights(config("default"))
+
+
+def test_auto_falls_back_to_random_weights_with_a_warning(without_network):
+    with pytest.warns(UserWarning, match="from random weights"):
+        weights = initial_weights(config("auto"))
+    assert (weights.used, weights.state) == ("none", None)
+    assert "neither in" in weights.reason
+
+
+@pytest.mark.parametrize("choice", ["auto", "default"])
+def test_default_weights_come_from_torchs_cache_without_network(without_network, choice):
+    without_network.mkdir(parents=True)
+    torch.save(build_model(SMALL, 1000).state_dict(), without_network / "mobilenet_v3_small-047dcff4.pth")
+    weights = initial_weights(config(choice))
+    assert weights.used == "default"
+    assert weights.digest == "mobilenet_v3_small-047dcff4.pth"
+
+
+def test_the_derived_weights_are_image_features(real_data):
+    path = real_data / "weights" / "mobilenet_v2_imagenet_derived.pth"
+    weights = initial_weights(config(path, "mobilenet_v2"))
+    model = build_model("mobilenet_v2", 4, weights)
+    torch.testing.assert_close(model.features[0][0].weight, weights.state["features.0.0.weight"])
+
+
+@pytest.mark.parametrize(
+    ("name", "white", "black"), [("half", [1, 1, 1], [-1, -1, -1]), ("imagenet", None, None)]
+)
+def test_pixels_are_normalised_as_stated(name, white, black):
+    mean, std = (np.array(values) for values in NORMALISATIONS[name])
+    pixels = torch.tensor([0, 255], dtype=torch.uint8).view(2, 1, 1, 1).expand(2, 3, 4, 5)
+    dark, light = Normalisation(*NORMALISATIONS[name])(pixels)[:, :, 2, 3]
+    np.testing.assert_allclose(dark, black or -mean / std, atol=1e-6)
+    np.testing.assert_allclose(light, white or (1 - mean) / std, atol=1e-6)
+
+
+def test_a_device_that_is_not_there_is_refused():
+    assert pick_device("auto").type in {"cpu", "cuda", "mps"}
+    with pytest.raises(InvalidConfig, match="lacks"):
+        pick_device("cuda:77")

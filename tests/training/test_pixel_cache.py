@@ -1,0 +1,150 @@
+import dataclasses
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from made_splits import DIGEST, table_of
+from PIL import Image
+
+from lost_and_found.errors import BrokenSample, InvalidConfig, ListMismatch, MissingInput
+from lost_and_found.training.decoding import decode
+from lost_and_found.training.pixel_cache import CacheSpec, cache_pixels, read_cache
+
+SPEC = CacheSpec(list_name="made.train", list_digest=DIGEST, width=64, height=40)
+
+
+def test_a_cache_holds_what_plain_decoding_gives(make_samples, tmp_path):
+    samples = make_samples(5)
+    cache = cache_pixels(samples, table_of(samples), folder=tmp_path, spec=SPEC)
+    plain = [Image.open(sample.image).resize((64, 40), Image.Resampling.BILINEAR) for sample in samples]
+    assert cache.pixels.dtype == np.uint8
+    np.testing.assert_array_equal(
+        cache.pixels, np.stack([np.asarray(one) for one in plain]).transpose(0, 3, 1, 2)
+    )
+    assert cache.ids == [sample.id for sample in samples]
+
+
+def test_several_processes_give_what_one_gives(make_samples, tmp_path):
+    samples = make_samples(70)
+    one = cache_pixels(samples, table_of(samples), folder=tmp_path / "one", spec=SPEC, workers=1)
+    two = cache_pixels(samples, table_of(samples), folder=tmp_path / "two", spec=SPEC, workers=2)
+    np.testing.assert_array_equal(one.pixels, two.pixels)
+
+
+def test_shrinking_averages_a_fine_pattern_away(tmp_path):
+    stripes = np.zeros((320, 320, 3), np.uint8)
+    stripes[:, ::2] = 255
+    Image.fromarray(stripes).save(tmp_path / "stripes.png")
+    inner = decode(tmp_path / "stripes.png", width=64, height=64)[:, 2:-2, 2:-2].astype(int)
+    assert np.ptp(inner) < 30
+    assert inner.mean() == pytest.approx(127.5, abs=3)
+
+
+def test_the_table_comes_back_as_it_was(make_samples, tmp_path):
+    samples = make_samples(4)
+    table = table_of(samples).assign(
+        lon=[0.1 + 0.2, np.nan, -180.0, 1e-17], region=["Île", None, 'a,"b', "NA"]
+    )
+    cache = cache_pixels(samples, table, folder=tmp_path, spec=SPEC)
+    assert cache.table["country_code"].tolist() == ["NA", "FR", "JP", "BR"]
+    assert cache.table["region"].tolist() == ["Île", None, 'a,"b', "NA"]
+    np.testing.assert_array_equal(cache.table["lon"], table["lon"])
+
+
+def test_a_second_call_reads_and_takes_corrected_labels(make_samples, tmp_path):
+    samples = make_samples(4)
+    cache_pixels(samples, table_of(samples), folder=tmp_path, spec=SPEC)
+    for sample in samples:
+        sample.image.unlink()
+    corrected = table_of(samples).assign(country_code="XK")
+    assert set(cache_pixels(samples, corrected, folder=tmp_path, spec=SPEC).table["country_code"]) == {"XK"}
+    assert set(read_cache(tmp_path / SPEC.folder_name).table["country_code"]) == {"XK"}
+
+
+def test_a_cache_of_another_list_is_refused(make_samples, tmp_path):
+    samples = make_samples(4)
+    cache_pixels(samples, table_of(samples), folder=tmp_path, spec=SPEC)
+    place = tmp_path / SPEC.folder_name
+    with pytest.raises(ListMismatch, match="delete it and run again"):
+        read_cache(place, spec=dataclasses.replace(SPEC, list_digest="f" * 32))
+    with pytest.raises(ListMismatch, match="other samples"):
+        cache_pixels(samples[::-1], table_of(samples[::-1]), folder=tmp_path, spec=SPEC)
+
+
+def test_a_table_that_is_not_of_the_samples_is_refused(make_samples, tmp_path):
+    samples = make_samples(4)
+    with pytest.raises(ListMismatch, match="not the samples' ids"):
+        cache_pixels(samples, table_of(samples[::-1]), folder=tmp_path, spec=SPEC)
+
+
+def test_an_empty_list_is_refused(tmp_path):
+    with pytest.raises(InvalidConfig, match="empty"):
+        cache_pixels([], pd.DataFrame({"id": []}), folder=tmp_path, spec=SPEC)
+
+
+def test_a_shortened_cache_is_refused(make_samples, tmp_path):
+    samples = make_samples(4)
+    cache_pixels(samples, table_of(samples), folder=tmp_path, spec=SPEC)
+    file = tmp_path / SPEC.folder_name / "pixels.npy"
+    file.write_bytes(file.read_bytes()[:-1])
+    with pytest.raises(ListMismatch, match="damaged"):
+        read_cache(file.parent)
+
+
+def test_a_missing_cache_is_named(tmp_path):
+    with pytest.raises(MissingInput, match="01-train-model"):
+        read_cache(tmp_path / "nothing")
+
+
+def test_a_broken_picture_is_named_and_leaves_no_cache(make_samples, tmp_path):
+    samples = make_samples(4)
+    samples[2].image.write_bytes(samples[2].image.read_bytes()[:300])
+    with pytest.raises(BrokenSample, match=rf"{samples[2].image.name}.*04-clean-list"):
+        cache_pixels(samples, table_of(samples), folder=tmp_path / "pixels", spec=SPEC)
+    assert not [path for path in (tmp_path / "pixels").iterdir() if path.is_dir()]
+
+
+BUILD = """
+import sys
+from pathlib import Path
+from made_splits import cache_of
+from lost_and_found.samples import Sample
+folder = Path(sys.argv[1])
+samples = [Sample(f"made_test_game{number}_0", str(folder / "pictures"), ".png") for number in range(3)]
+cache_of(samples, folder=folder / "pixels")
+"""
+
+
+def test_a_killed_build_leaves_nothing_that_looks_whole_and_is_made_again(make_samples, tmp_path):
+    samples = make_samples(3)
+    whole = samples[2].image.read_bytes()
+    # Nobody writes to the pipe, so the process stands still in the midst of its work.
+    samples[2].image.unlink()
+    os.mkfifo(samples[2].image)
+    process = subprocess.Popen([sys.executable, "-c", BUILD, str(tmp_path)], cwd=Path(__file__).parent)
+    unfinished = tmp_path / "pixels" / f".{SPEC.folder_name}.tmp"
+    deadline = time.monotonic() + 30
+    while not (unfinished / "pixels.npy").exists() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    process.kill()
+    process.wait()
+    assert unfinished.is_dir()
+    assert not (tmp_path / "pixels" / SPEC.folder_name).exists()
+
+    samples[2].image.unlink()
+    samples[2].image.write_bytes(whole)
+    cache = cache_pixels(samples, table_of(samples), folder=tmp_path / "pixels", spec=SPEC)
+    assert len(cache) == 3
+    assert not unfinished.exists()
+
+
+def test_the_module_that_workers_import_does_without_torch_and_pandas():
+    code = (
+        "import sys, lost_and_found.training.decoding; sys.exit(bool({'torch', 'pandas'} & set(sys.modules)))"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

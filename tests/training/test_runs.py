@@ -1,0 +1,213 @@
+import dataclasses
+import json
+import shutil
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from made_splits import cache_of, write_samples
+
+from lost_and_found.errors import InvalidConfig, LeakyList, MissingInput
+from lost_and_found.training import runs
+from lost_and_found.training.config import TrainingConfig
+from lost_and_found.training.locks import FolderInUse, sole_writer
+from lost_and_found.training.models import InitialWeights
+from lost_and_found.training.runs import load_run, predict
+from lost_and_found.training.targets import build_target
+from lost_and_found.training.tracking import Untracked
+from lost_and_found.training.trainer import NotFinite, Training, batches, train_run
+
+CONFIG = TrainingConfig(
+    dataset="made",
+    architecture="resnet18",
+    weights="none",
+    width=64,
+    height=40,
+    batch_size=4,
+    epochs=2,
+    device="cpu",
+)
+
+
+@pytest.fixture(scope="module")
+def trained(eight_pictures, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("runs")
+    return train_run(CONFIG, train=eight_pictures, val=eight_pictures, folder=folder, tracking="off")
+
+
+def train(config, split, folder):
+    return train_run(config, train=split, val=split, folder=folder, tracking="off")
+
+
+def test_eight_pictures_are_learnt_by_heart(eight_pictures, tmp_path):
+    config = dataclasses.replace(CONFIG, epochs=30, batch_size=8, step_size=20, patience=30)
+    run = train(config, eight_pictures, tmp_path)
+    assert run.metrics["train/loss"].iloc[-1] < 0.05
+    assert run.summary["val/top1"] == 1
+    assert run.summary["val/balanced_accuracy"] == 1
+
+
+def test_a_run_holds_all_that_prediction_needs(trained, eight_pictures):
+    assert runs.is_complete(trained.folder)
+    assert trained.folder.name.startswith("made-country-resnet18-64x40-")
+    assert not list(trained.folder.parent.glob(".*.partial"))
+    labels = json.loads((trained.folder / "labels.json").read_text())
+    assert labels["country_codes"] == ["BR", "FR", "JP", "NA"]
+    assert labels["normalisation"]["mean"] == [0.485, 0.456, 0.406]
+    assert (labels["width"], labels["height"]) == (64, 40)
+    assert labels["lists"] == {"made.train": eight_pictures.spec.list_digest}
+    environment = json.loads((trained.folder / "environment.json").read_text())
+    assert environment["packages"]["torch"] == torch.__version__
+    assert trained.metrics["epoch"].tolist() == [1, 2]
+    assert {
+        "train/loss",
+        "val/loss",
+        "val/top1",
+        "val/top3",
+        "val/top5",
+        "val/balanced_accuracy",
+        "lr",
+        "images/s",
+    } < set(trained.metrics)
+
+
+def test_a_loaded_model_gives_the_same_logits(eight_pictures, tmp_path):
+    config = dataclasses.replace(CONFIG, epochs=1)
+    training = Training(config, build_target(config, eight_pictures.table), InitialWeights("none", ""))
+    training.fit(eight_pictures, eight_pictures, folder=tmp_path, tracker=Untracked())
+    pixels = torch.from_numpy(eight_pictures.pixels)
+    run = load_run(tmp_path, device="cpu")
+    with torch.inference_mode():
+        kept, loaded = (one.model.eval()(one.normalisation(pixels)) for one in (training, run))
+    torch.testing.assert_close(loaded, kept, rtol=0, atol=0)
+
+
+def test_predictions_are_probabilities_in_any_batch_size(trained, eight_pictures):
+    at_once, in_parts = (predict(trained, eight_pictures.pixels, batch_size=size) for size in (8, 3))
+    assert at_once.shape == (8, 4)
+    assert at_once.dtype == np.float32
+    np.testing.assert_allclose(at_once.sum(axis=1), 1, atol=1e-5)
+    np.testing.assert_allclose(at_once, in_parts, atol=1e-5)
+    assert predict(trained, eight_pictures.pixels[:0]).shape == (0, 4)
+
+
+@pytest.mark.parametrize("pixels", [np.zeros((2, 3, 64, 40), np.uint8), np.zeros((2, 3, 40, 64), np.float32)])
+def test_pixels_of_another_kind_are_refused(trained, pixels):
+    with pytest.raises(InvalidConfig, match=r"uint8 pixels of shape \(N, 3, 40, 64\)"):
+        predict(trained, pixels)
+
+
+def test_the_same_seed_gives_the_same_run_and_another_gives_another(trained, eight_pictures, tmp_path):
+    again = train(CONFIG, eight_pictures, tmp_path)
+    assert again.id == trained.id
+    pd.testing.assert_frame_equal(
+        again.metrics.drop(columns="images/s"), trained.metrics.drop(columns="images/s")
+    )
+    other = train(dataclasses.replace(CONFIG, seed=1), eight_pictures, tmp_path)
+    assert other.id != trained.id
+    assert other.metrics["train/loss"].tolist() != trained.metrics["train/loss"].tolist()
+
+
+def test_a_complete_run_is_loaded_and_not_trained_again(trained, eight_pictures):
+    before = (trained.folder / "model.safetensors").stat().st_mtime_ns
+    assert train(CONFIG, eight_pictures, trained.folder.parent).id == trained.id
+    assert (trained.folder / "model.safetensors").stat().st_mtime_ns == before
+
+
+def test_the_id_depends_on_all_that_decides_the_outcome(eight_pictures):
+    none, file = InitialWeights("none", ""), InitialWeights("file", "", "abc")
+    caches = {"train": eight_pictures}
+    relabelled = dataclasses.replace(eight_pictures, table=eight_pictures.table.assign(country_code="XK"))
+    other_list = dataclasses.replace(
+        eight_pictures, spec=dataclasses.replace(eight_pictures.spec, list_digest="f" * 32)
+    )
+    ids = [
+        runs.run_id(CONFIG, none, caches),
+        runs.run_id(dataclasses.replace(CONFIG, learning_rate=0.5), none, caches),
+        runs.run_id(CONFIG, file, caches),
+        runs.run_id(CONFIG, none, {"train": relabelled}),
+        runs.run_id(CONFIG, none, {"train": other_list}),
+    ]
+    assert len(set(ids)) == len(ids)
+    elsewhere = dataclasses.replace(CONFIG, device="auto", weights="/elsewhere/weights.pth")
+    assert runs.run_id(elsewhere, file, caches) == ids[2]
+
+
+def test_an_interrupted_run_is_not_a_run_and_is_begun_anew(trained, eight_pictures, tmp_path):
+    partial = tmp_path / f".{trained.id}.partial"
+    shutil.copytree(trained.folder, partial)
+    (partial / "summary.json").unlink()
+    shutil.copytree(partial, tmp_path / trained.id)
+    with pytest.raises(MissingInput, match="no complete run"):
+        load_run(tmp_path / trained.id)
+    run = train(CONFIG, eight_pictures, tmp_path)
+    assert len(run.metrics) == CONFIG.epochs
+    assert not partial.exists()
+
+
+def test_two_processes_never_write_one_run(trained, eight_pictures, tmp_path):
+    with sole_writer(tmp_path / trained.id, wait=False), pytest.raises(FolderInUse, match="another process"):
+        train(CONFIG, eight_pictures, tmp_path)
+
+
+def test_weights_of_another_run_are_refused(trained, eight_pictures, tmp_path):
+    shutil.copytree(trained.folder, tmp_path / "run")
+    labels = json.loads((tmp_path / "run" / "labels.json").read_text())
+    labels["country_codes"].append("XK")
+    (tmp_path / "run" / "labels.json").write_text(json.dumps(labels))
+    with pytest.raises(InvalidConfig, match="don't fit"):
+        load_run(tmp_path / "run")
+
+
+def test_a_loss_that_is_not_a_number_stops_the_run(eight_pictures, tmp_path):
+    config = dataclasses.replace(CONFIG, learning_rate=1e30)
+    with pytest.raises(NotFinite, match="try a learning_rate below 1e"):
+        train(config, eight_pictures, tmp_path)
+    assert not [path for path in tmp_path.iterdir() if not path.name.startswith(".")]
+
+
+def test_a_cache_of_another_size_is_refused(eight_pictures, tmp_path):
+    with pytest.raises(InvalidConfig, match="train cache is 64x40, but the config says 130x80"):
+        train(dataclasses.replace(CONFIG, width=130, height=80), eight_pictures, tmp_path)
+
+
+def test_a_validation_country_that_was_never_trained_is_refused(eight_pictures, tmp_path):
+    val = dataclasses.replace(eight_pictures, table=eight_pictures.table.assign(country_code="XK"))
+    with pytest.raises(LeakyList, match="XK"):
+        train_run(CONFIG, train=eight_pictures, val=val, folder=tmp_path, tracking="off")
+
+
+def test_training_stops_when_patience_is_lost_and_keeps_the_best(tmp_path):
+    train_split = cache_of(write_samples(tmp_path / "one", count=8), folder=tmp_path / "pixels")
+    config = dataclasses.replace(CONFIG, learning_rate=1e-12, epochs=20, patience=3)
+    run = train(config, train_split, tmp_path)
+    assert run.summary["stopped_early"]
+    assert run.summary["epochs"] == run.summary["best_epoch"] + 3
+    best = run.metrics.set_index("epoch").loc[run.summary["best_epoch"]]
+    assert best["val/top1"] == run.metrics["val/top1"].max() == run.summary["val/top1"]
+
+
+def test_the_learning_rate_falls_in_steps(eight_pictures, tmp_path):
+    config = dataclasses.replace(CONFIG, learning_rate=1e-3, epochs=5, step_size=2, gamma=0.1, patience=9)
+    assert train(config, eight_pictures, tmp_path).metrics["lr"].tolist() == pytest.approx(
+        [1e-3, 1e-3, 1e-4, 1e-4, 1e-5]
+    )
+
+
+@pytest.mark.parametrize(("used", "backbone"), [("file", 1e-4), ("none", 1e-3)])
+def test_a_pretrained_backbone_learns_at_a_tenth(eight_pictures, used, backbone):
+    target = build_target(CONFIG, eight_pictures.table)
+    state = (
+        Training(CONFIG, target, InitialWeights("none", "")).model.state_dict() if used == "file" else None
+    )
+    training = Training(CONFIG, target, InitialWeights(used, "", state=state))
+    rates = {group["name"]: group["lr"] for group in training.optimizer.param_groups}
+    assert rates == pytest.approx({"head": 1e-3, "backbone": backbone})
+
+
+@pytest.mark.parametrize(("count", "size", "lengths"), [(9, 4, [3, 3, 3]), (8, 4, [4, 4]), (3, 64, [3])])
+def test_batches_are_of_nearly_equal_size(count, size, lengths):
+    parts = batches(torch.arange(count), size)
+    assert [len(part) for part in parts] == lengths
+    assert torch.cat(parts).tolist() == list(range(count))
