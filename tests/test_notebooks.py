@@ -28,8 +28,8 @@ def repository(tmp_path):
     )
     write_notebook(
         tmp_path / "1-one" / "01-write.ipynb",
-        "from pathlib import Path\nPath(root, 'out.txt').write_text(f'{dataset} {count + 1} {ratio} {quick}')",
-        "print('wrote', count)",
+        "from pathlib import Path\nPath(root, 'out.txt').write_text(f'{dataset} {count} {ratio} {quick}')",
+        "print(count)",
         parameters=scalars,
     )
     write_notebook(
@@ -47,9 +47,9 @@ def repository(tmp_path):
 def test_a_profile_runs_its_notebooks_in_order_with_its_parameters(repository, capfd):
     profile = notebooks.read_profile("small", repository=repository)
     notebooks.run(profile, {"ratio": "0.25", "quick": "true"}, repository=repository)
-    assert "y 5 0.25 True" in capfd.readouterr().out
+    assert "y 4 0.25 True" in capfd.readouterr().out
     executed = nbformat.read(repository / "executed" / "y" / "2-two" / "01-read.ipynb", as_version=4)
-    assert any("y 5 0.25 True" in str(cell.get("outputs")) for cell in executed.cells)
+    assert any("y 4 0.25 True" in str(cell.get("outputs")) for cell in executed.cells)
 
 
 def test_a_notebook_that_stops_names_itself_and_keeps_its_copy(repository):

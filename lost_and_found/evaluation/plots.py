@@ -117,7 +117,7 @@ def plot_confusions(axes: Axes, scores: Scores, country_codes: Sequence[str]) ->
 
 
 def plot_guesses(samples: Sequence[Sample], predictions: pd.DataFrame, *, columns: int = 4) -> Figure:
-    """Pictures with their true country and the best three guesses.
+    """Pictures with their true country and the two best guesses.
 
     Args:
         samples: the pictures to show.
@@ -125,7 +125,7 @@ def plot_guesses(samples: Sequence[Sample], predictions: pd.DataFrame, *, column
         columns: pictures in a row.
     """
     rows = max(1, -(-len(samples) // columns))
-    figure, axes = plt.subplots(rows, columns, figsize=(12, 2.75 * rows), layout="constrained", squeeze=False)
+    figure, axes = plt.subplots(rows, columns, figsize=(12, 2.2 * rows), layout="constrained", squeeze=False)
     by_id = {row["id"]: row for row in predictions.to_dict("records")}
     for place in axes.flat:
         place.set_axis_off()
@@ -139,8 +139,8 @@ def plot_guesses(samples: Sequence[Sample], predictions: pd.DataFrame, *, column
 
 
 def _guesses(row: Mapping[Hashable, Any]) -> str:
-    places = [place for place in (1, 2, 3) if f"guess_{place}" in row]
-    names = [_short(find_country(row[f"guess_{place}"]).name, 14) for place in places]
+    places = [place for place in (1, 2) if f"guess_{place}" in row]
+    names = [_short(find_country(row[f"guess_{place}"]).name) for place in places]
     shares = [100 * row[f"probability_{place}"] for place in places]
     return ", ".join(f"{name} {share:.0f} %" for name, share in zip(names, shares, strict=True))
 

@@ -46,6 +46,7 @@ COUNTRY_OF_REGION = {
     ("RUS", "Sevastopol"): "UA",
     ("NLD", "Bonaire"): "BQ",
     ("NLD", "Saba"): "BQ",
+    ("NLD", "Sint Eustatius"): "BQ",
     ("NLD", "St. Eustatius"): "BQ",
 }
 # The map has the Vatican not at all, Gibraltar as a triangle beside its town and Monaco eight times too
@@ -75,8 +76,7 @@ def read_natural_earth(path: Path) -> tuple[pd.DataFrame, np.ndarray]:
     """A table (region, country_code) and the multipolygons of the same rows, (lon, lat), sorted by name.
 
     Args:
-        path: the official file (.shp, or the .zip as downloaded) or a GeoPackage with a layer
-        `states_provinces`.
+        path: the official .shp, or its .zip as downloaded, or a GeoPackage with a layer `states_provinces`.
 
     Raises:
         MissingInput: no file, or a file in another schema.
@@ -93,7 +93,9 @@ def read_natural_earth(path: Path) -> tuple[pd.DataFrame, np.ndarray]:
     official = "adm1_code" in frame.columns
     frame = frame.reindex(columns=[*ATTRIBUTES, "geometry"])
     frame[ATTRIBUTES] = frame[ATTRIBUTES].astype(object).where(frame[ATTRIBUTES].notna(), "")
-    geometries = _close_the_seam(frame.geometry.to_numpy())
+    geometries = frame.geometry.to_numpy()
+    if not official:
+        geometries = _close_the_seam(geometries)
     table = _table(frame, geometries)
     if not official:
         table, geometries = _redraw(table, geometries)
@@ -113,7 +115,7 @@ def _read_layer(path: Path) -> gpd.GeoDataFrame:
 
 
 def _close_the_seam(geometries: np.ndarray) -> np.ndarray:
-    """Stretch shapes that were clipped at ±179.9 and -89.9, as in QGIS, to the antimeridian and the pole."""
+    """Stretch shapes to the antimeridian and the pole; QGIS has clipped its map at ±179.9 and -89.9."""
 
     def stretch(xy: np.ndarray) -> np.ndarray:
         lon, lat = xy[:, 0], xy[:, 1]

@@ -1,1 +1,1 @@
-"""The practice world: drawn street scenes at real coordinates, so that every stage runs without a download."""
+"""The practice world: street scenes drawn at real coordinates, so that all stages run offline."""

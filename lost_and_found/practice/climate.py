@@ -1,7 +1,8 @@
-"""The climate of a point: the Köppen class of the nearest of some 390 towns, and the biome that goes with it."""
+"""The climate of a point: the Köppen class of the nearest of some 390 towns, and its biome."""
 
 from __future__ import annotations
 
+import heapq
 import math
 from functools import cache
 
@@ -21,7 +22,7 @@ BIOMES = {
     "tundra": ("ET", "Cfc"),
 }
 _BIOME_OF = {koppen: biome for biome, classes in BIOMES.items() for koppen in classes}
-# Beyond this latitude a humid "subtropical" town (Milan, Belgrade) has the trees and meadows of central Europe.
+# Beyond this latitude a humid "subtropical" town (Milan, Belgrade) looks like central Europe.
 _SUBTROPICAL_UP_TO_LAT = 41.0
 
 
@@ -31,24 +32,26 @@ def biome_at(lat: float, lon: float, *, waver: float = 0.5) -> str:
     Args:
         lat: degrees.
         lon: degrees.
-        waver: in [0, 1], 0.5 for the plain answer; a random number makes the belt between two climates gradual.
+        waver: in [0, 1], 0.5 for the plain answer; a random number makes the belt between two
+            climates gradual.
     """
-    ranked = sorted((_closeness(lat, lon, row), row[2]) for row in _towns())
-    (near, first), (far, second) = ranked[0], ranked[1]
-    # Squared half chords: the second town counts only when it is nearly as close as the first.
-    koppen = second if waver > 0.5 + near / (near + far + 1e-12) else first
+    x, y, z = _unit_vector(lat, lon)
+    # Squared chords: the second town counts only when it is nearly as close as the first.
+    ranked = heapq.nsmallest(2, ((2 - 2 * (x * u + y * v + z * w), koppen) for u, v, w, koppen in _towns()))
+    (near, first), (far, second) = ranked
+    koppen = second if waver > 1 - near / (near + far) else first
     if koppen in ("Cfa", "Cwa") and abs(lat) > _SUBTROPICAL_UP_TO_LAT:
         return "oceanic"
     return _BIOME_OF[koppen]
 
 
-def _closeness(lat: float, lon: float, town: tuple[float, float, str]) -> float:
-    half_lat, half_lon = math.radians(lat - town[0]) / 2, math.radians(lon - town[1]) / 2
-    east = math.cos(math.radians(lat)) * math.cos(math.radians(town[0])) * math.sin(half_lon) ** 2
-    return math.sin(half_lat) ** 2 + east
+def _unit_vector(lat: float, lon: float) -> tuple[float, float, float]:
+    phi, lam = math.radians(lat), math.radians(lon)
+    return math.cos(phi) * math.cos(lam), math.cos(phi) * math.sin(lam), math.sin(phi)
 
 
 @cache
-def _towns() -> tuple[tuple[float, float, str], ...]:
+def _towns() -> tuple[tuple[float, float, float, str], ...]:
     table = read_table("climates.csv")
-    return tuple(zip(table["lat"].astype(float), table["lon"].astype(float), table["koppen"], strict=True))
+    points = zip(table["lat"].astype(float), table["lon"].astype(float), table["koppen"], strict=True)
+    return tuple((*_unit_vector(lat, lon), koppen) for lat, lon, koppen in points)

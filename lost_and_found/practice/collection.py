@@ -38,7 +38,9 @@ class CollectionSummary:
     rounds_by_country: dict[str, int]
 
 
-def render_collection(folder: Path, *, count: int, seed: int, workers: int | None = None) -> CollectionSummary:
+def render_collection(
+    folder: Path, *, count: int, seed: int, workers: int | None = None
+) -> CollectionSummary:
     """Fill a folder with `count` practice samples; what an earlier call has finished is kept.
 
     Records have `coordinates`, `duration` and `source`, and no country: enrichment finds it, as for real
@@ -64,7 +66,11 @@ def render_collection(folder: Path, *, count: int, seed: int, workers: int | Non
     written = sum(
         1
         for _ in map_in_processes(
-            partial(write_round, folder), missing, description="practice scenes", workers=workers, chunk_size=_CHUNK
+            partial(write_round, folder),
+            missing,
+            description="practice scenes",
+            workers=workers,
+            chunk_size=_CHUNK,
         )
     )
     by_country: dict[str, int] = {}
@@ -76,11 +82,15 @@ def render_collection(folder: Path, *, count: int, seed: int, workers: int | Non
 
 def _refuse_strangers(folder: Path, names: set[str], rounds: list[Round]) -> None:
     ours = {round_.id for round_ in rounds}
-    strangers = [name for name in sorted(names) if name.endswith((".jpg", ".png", ".json")) and Path(name).stem not in ours]
+    strangers = [
+        name
+        for name in sorted(names)
+        if name.endswith((".jpg", ".png", ".json")) and Path(name).stem not in ours
+    ]
     if strangers:
         raise InvalidConfig(
-            f"{folder} holds {len(strangers)} files of another collection ({strangers[0]} ...), perhaps of another "
-            "count or seed; choose another folder or delete them."
+            f"{folder} holds {len(strangers)} files of another collection ({strangers[0]} ...), "
+            "perhaps of another count or seed; choose another folder or delete them."
         )
 
 

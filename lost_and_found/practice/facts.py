@@ -8,12 +8,12 @@ them, so a value that is written twice is drawn twice as often.
 |---|---|
 | `code`, `name` | ISO 3166-1 alpha-2 code, and the name as in the published counts |
 | `drives_on` | side of the road |
-| `centre_line`, `edge_line` | colour and style of the painted lines on two-lane roads; `none` is common where roads are narrow |
+| `centre_line`, `edge_line` | colour and style of the painted lines on two-lane roads |
 | `plate_shape` | `long` (about 520 x 110 mm) or `short` (about 305 x 155 mm) |
 | `plate_front`, `plate_rear` | background of a private car's plates |
-| `plate_band` | what stands beside the letters: `eu` (blue, left), `eu_both`, `eu_yellow_right`, `norway`, `ukraine`, `mercosur` (blue, on top), `region_box` |
+| `plate_band` | beside the letters: `eu` is blue on the left, `mercosur` blue on top |
 | `bollard`, `reflector` | delineator posts along the verge, and the colour of their reflectors |
-| `pole` | utility poles; `concrete_holey` has a ladder of openings, `concrete_striped` a black and yellow guard, `none` means cables under ground |
+| `pole` | utility poles; `concrete_holey` has openings, `concrete_striped` a yellow guard; `none`: cables |
 | `warning_sign`, `speed_sign` | `red_triangle_yellow` and `red_ring_yellow` have a yellow field |
 | `direction_sign` | background of signposts on main roads |
 | `roof_shape`, `roof_colour`, `wall` | ordinary houses |
@@ -21,7 +21,7 @@ them, so a value that is written twice is drawn twice as often.
 | `soil` | bare earth where it differs from what the climate alone would give (blank: climate) |
 | `trees` | signature plants, mixed with those of the climate (blank: climate alone) |
 | `relief` | terrain near roads |
-| `survey_car` | what the street-view car itself shows: a snorkel in Kenya, tape on the rack in Ghana, camping gear in Mongolia ... |
+| `survey_car` | what the street-view car shows of itself: a snorkel in Kenya, camping gear in Mongolia ... |
 
 `data/climates.csv` gives the Köppen class of some 390 towns (see `lost_and_found.practice.climate`). The two
 `geoguessr-2024-*.csv` files are the published numbers of rounds per country.
@@ -50,8 +50,8 @@ ALLOWED: dict[str, frozenset[str]] = {
         "plate_front": _PLATE_COLOURS,
         "plate_rear": _PLATE_COLOURS,
         "plate_band": "none eu eu_both eu_yellow_right norway ukraine mercosur region_box",
-        "bollard": "none slim_white slim_yellow round_white wedge_black wedge_cap flat_grey_band flat_red_band "
-        "striped_black striped_red",
+        "bollard": "none slim_white slim_yellow round_white wedge_black wedge_cap flat_grey_band "
+        "flat_red_band striped_black striped_red",
         "reflector": "white red orange yellow",
         "pole": "none wood metal lattice concrete_round concrete_square concrete_holey concrete_striped",
         "warning_sign": "red_triangle red_triangle_yellow yellow_diamond",
@@ -59,22 +59,22 @@ ALLOWED: dict[str, frozenset[str]] = {
         "direction_sign": "green blue white yellow",
         "roof_shape": "gable steep_gable hip flat yurt",
         "roof_colour": "terracotta brown_tile dark_tile blue_tile grey_tile slate dark_shingle brown_shingle "
-        "grey_shingle grey_metal light_metal red_metal green_metal blue_metal rust_metal fibre_cement concrete "
-        "white_concrete thatch",
+        "grey_shingle grey_metal light_metal red_metal green_metal blue_metal rust_metal fibre_cement "
+        "concrete white_concrete thatch",
         "wall": "white cream yellow ochre pink pastel bright blue green concrete blocks mud tiles stone_grey "
         "stone_beige brick_red brick_brown brick_orange brick_yellow brick_white half_timbered siding_white "
-        "siding_grey siding_blue wood_red wood_yellow wood_white wood_blue wood_brown wood_natural wood_bright "
-        "light_metal_wall",
+        "siding_grey siding_blue wood_red wood_yellow wood_white wood_blue wood_brown wood_natural "
+        "wood_bright light_metal_wall",
         "road_surface": "asphalt_dark asphalt_grey asphalt_pale concrete brick_paving cobbles dirt",
         "soil": "red orange ochre sand dark black",
-        "trees": "none broadleaf oak linden maple plane apple walnut ginkgo willow birch poplar spruce pine cedar "
-        "cypress umbrella_pine olive eucalyptus hedge pasture_hedge bush fern bamboo palm sugar_palm oil_palm "
-        "banana tropical_broadleaf rain_tree acacia baobab agave cactus",
+        "trees": "none broadleaf oak linden maple plane apple walnut ginkgo willow birch poplar spruce pine "
+        "cedar cypress umbrella_pine olive eucalyptus hedge pasture_hedge bush fern bamboo palm sugar_palm "
+        "oil_palm banana tropical_broadleaf rain_tree acacia baobab agave cactus",
         "relief": "flat hilly mountainous",
         "survey_car": "none snorkel escort pickup_bed bars black_tape mirrors camping_gear",
     }.items()
 }
-_SINGLE = frozenset("drives_on plate_shape plate_band reflector survey_car".split())
+_SINGLE = frozenset({"drives_on", "plate_shape", "plate_band", "reflector", "survey_car"})
 _MAY_BE_BLANK = frozenset({"soil", "trees"})
 
 
@@ -122,7 +122,9 @@ def parse_facts(table: pd.DataFrame) -> dict[str, CountryFacts]:
     for row in table.to_dict("records"):
         code = str(row["code"])
         if len(code) != 2 or not code.isupper() or code in facts:
-            raise InvalidConfig(f"Table of country facts: code {code!r} is no alpha-2 code or is there twice.")
+            raise InvalidConfig(
+                f"Table of country facts: code {code!r} is no alpha-2 code or is there twice."
+            )
         cells = {column: _parse_cell(code, column, str(row[column])) for column in columns}
         facts[code] = CountryFacts(**cells)  # type: ignore[arg-type]
     return facts
@@ -135,9 +137,10 @@ def _parse_cell(code: str, column: str, text: str) -> str | tuple[str, ...]:
     values = tuple(text.split("|")) if text else ()
     wrong = [value for value in values if value not in allowed]
     if wrong or (not values and column not in _MAY_BE_BLANK) or (column in _SINGLE and len(values) != 1):
+        how = "one" if column in _SINGLE else "one or more, separated by |,"
         raise InvalidConfig(
-            f"Table of country facts: {code}, column {column}: {text!r} is not allowed; use "
-            f"{'one' if column in _SINGLE else 'one or more, separated by |,'} of {', '.join(sorted(allowed))}."
+            f"Table of country facts: {code}, column {column}: {text!r} is not allowed; "
+            f"use {how} of {', '.join(sorted(allowed))}."
         )
     return values[0] if column in _SINGLE else values
 

@@ -91,16 +91,20 @@ def plan_scene(place: Place, *, heading_deg: float, seed: int) -> ScenePlan:
     facts = country_facts().get(place.country_code)
     if facts is None:
         raise InvalidConfig(
-            f"No facts about country {place.country_code!r}; add a row to countries.csv or choose another place."
+            f"No facts about country {place.country_code!r}; add a row to countries.csv or "
+            "choose another place."
         )
-    # The heading turns the world about the camera; the street itself stays as it is.
+    # Weather and kind of street belong to the place; only what is painted depends on the heading too.
     key = ("scene", f"{place.lat:.6f}", f"{place.lon:.6f}", place.country_code, seed)
     draws = Draws(*key, "plan")
     biome = biome_at(place.lat, place.lon, waver=draws.uniform())
     year_angle_deg, season = _season(draws, place.lat, biome)
     azimuth, elevation = _sun(draws, place.lat, year_angle_deg)
-    snow = season == "winter" and draws.chance({"boreal": 0.8, "continental": 0.5, "tundra": 0.7}.get(biome, 0.04))
     setting = _setting(draws, place.town_km)
+    surface, road_width_m, centre_line, edge_line = _road(draws, facts, setting)
+    snow = season == "winter" and draws.chance(
+        {"boreal": 0.8, "continental": 0.5, "tundra": 0.7}.get(biome, 0.04)
+    )
     return ScenePlan(
         key=(*key, round(heading_deg)),
         facts=facts,
@@ -115,7 +119,10 @@ def plan_scene(place: Place, *, heading_deg: float, seed: int) -> ScenePlan:
         haze_km=draws.uniform(0.25, 1.0) * (2.2 if biome in ("desert", "highland", "tundra") else 1.4),
         keeps_right=facts.drives_on == "right",
         bend_per_m=0.0 if draws.chance(0.35) else draws.uniform(-1, 1) * 0.0035,
-        **_road(draws, facts, setting),
+        surface=surface,
+        road_width_m=road_width_m,
+        centre_line=centre_line,
+        edge_line=edge_line,
         bollard=draws.pick_first_likely(facts.bollard) if setting == "country" else "none",
         pole=draws.pick_first_likely(facts.pole),
         relief=draws.pick_first_likely(facts.relief),
@@ -179,21 +186,13 @@ def _setting(draws: Draws, town_km: float) -> str:
     return "street" if kind < street else "suburb" if kind < street + suburb else "country"
 
 
-def _road(draws: Draws, facts: CountryFacts, setting: str) -> dict[str, object]:
-    surfaces = facts.road_surface
-    if setting == "street":
-        surfaces = tuple(surface for surface in surfaces if surface != "dirt")
-    elif setting == "country":
-        surfaces = tuple(surface for surface in surfaces if surface not in ("brick_paving", "cobbles"))
-    surface = draws.pick_first_likely(surfaces)
-    painted = surface not in ("dirt", "cobbles", "brick_paving") and draws.chance(
-        {"street": 0.75, "suburb": 0.6, "country": 0.9}[setting]
-    )
-    return {
-        "surface": surface,
-        "road_width_m": draws.uniform(5.6, 7.6) if painted else draws.uniform(4.4, 6.2),
-        "centre_line": draws.pick_first_likely(facts.centre_line) if painted else "none",
-        "edge_line": draws.pick_first_likely(facts.edge_line)
-        if painted and draws.chance(0.9 if setting == "country" else 0.5)
-        else "none",
-    }
+def _road(draws: Draws, facts: CountryFacts, setting: str) -> tuple[str, float, str, str]:
+    """Surface, width in metres, centre line and edge line."""
+    unlikely = {"street": ("dirt",), "country": ("brick_paving", "cobbles")}.get(setting, ())
+    surface = draws.pick_first_likely([name for name in facts.road_surface if name not in unlikely])
+    marked = {"street": 0.75, "suburb": 0.6, "country": 0.9}[setting]
+    if surface in ("dirt", "cobbles", "brick_paving") or not draws.chance(marked):
+        return surface, draws.uniform(4.4, 6.2), "none", "none"
+    edged = draws.chance(0.9 if setting == "country" else 0.5)
+    edge_line = draws.pick_first_likely(facts.edge_line) if edged else "none"
+    return surface, draws.uniform(5.6, 7.6), draws.pick_first_likely(facts.centre_line), edge_line

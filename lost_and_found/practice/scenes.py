@@ -6,8 +6,7 @@ import math
 from collections.abc import Callable
 from dataclasses import replace
 
-import numpy as np
-from PIL import Image
+from PIL import Image, ImageChops
 
 from lost_and_found.practice.draws import Draws
 from lost_and_found.practice.painting import buildings, cars, furniture, ground, plants, sky, textures
@@ -32,7 +31,11 @@ def render(place: Place, *, heading_deg: float, seed: int, size: tuple[int, int]
     Raises:
         InvalidConfig: the country has no row in the table of facts.
     """
-    plan = plan_scene(place, heading_deg=heading_deg, seed=seed)
+    return paint(plan_scene(place, heading_deg=heading_deg, seed=seed), size=size)
+
+
+def paint(plan: ScenePlan, *, size: tuple[int, int] = SIZE) -> Image.Image:
+    """The picture of a plan."""
     camera, light = _camera(plan, size), sky.light_of(plan)
     things = _Things(plan)
     image = _backdrop(plan, camera, light, things)
@@ -64,14 +67,19 @@ def _backdrop(plan: ScenePlan, camera: Camera, light: Light, things: _Things) ->
     """Sky, hills, ground and road with their texture, at the size of the picture."""
     # The lower part is drawn and averaged down by itself: the sky needs no second pass.
     earth = ground.paint_earth(plan, camera, light)
-    earth = earth.resize((earth.width * SUPERSAMPLING, earth.height * SUPERSAMPLING), Image.Resampling.NEAREST)
+    earth = earth.resize(
+        (earth.width * SUPERSAMPLING, earth.height * SUPERSAMPLING), Image.Resampling.NEAREST
+    )
     canvas = Canvas(earth, replace(camera, horizon=0), light)
     ground.paint_fields(plan, canvas)
     ground.paint_road(plan, canvas)
-    shadows = ground.shadow_mask(camera, things.shadows(light) if plan.cloudiness < 0.8 else [])
+    outlines = things.shadows(light) if plan.cloudiness < 0.8 else []
+    shadows = ground.shadow_mask(camera, outlines) if outlines else None
     image = Image.new("RGB", (camera.width, camera.height))
     image.paste(sky.paint_sky(plan, camera), (0, 0))
-    earth = ground.add_grain(earth.reduce(SUPERSAMPLING), shadows, depth=0.5 * light.direct, focal=camera.focal)
+    earth = ground.add_grain(
+        earth.reduce(SUPERSAMPLING), shadows, depth=0.5 * light.direct, focal=camera.focal
+    )
     image.paste(earth, (0, camera.horizon))
     return image
 
@@ -83,9 +91,12 @@ def _expose(plan: ScenePlan, image: Image.Image) -> Image.Image:
     warmth = draws.uniform(-0.03, 0.03)
     table = []
     for channel_gain in (gain + warmth, gain, gain - warmth):
-        table += [max(0, min(247, round((level * channel_gain - 128) * contrast + 124))) for level in range(256)]
-    pixels = np.asarray(image.point(table))
-    return Image.fromarray(pixels + textures.film(image.height, image.width, draws.index(FILMS)))
+        table += [
+            max(0, min(247, round((level * channel_gain - 128) * contrast + 124))) for level in range(256)
+        ]
+    film = textures.film(image.width, image.height, draws.index(FILMS))
+    # The sum stays within 8 bits, so the quick addition that would wrap around will do.
+    return ImageChops.add_modulo(image.point(table), film)
 
 
 _Painter = Callable[[Canvas, Draws], None]
@@ -97,6 +108,7 @@ class _Things:
     def __init__(self, plan: ScenePlan) -> None:
         self.plan = plan
         self._painters: list[tuple[float, _Painter]] = []
+        self._houses: list[buildings.House] = []
         self._shadows: list[Callable[[Point], list[Point]]] = []
         for side in (-1, 1):
             self._lay_houses(side)
@@ -108,7 +120,7 @@ class _Things:
 
     def paint(self, canvas: Canvas) -> None:
         """Paint all things, far ones first."""
-        # One stream for all, in the order of painting: a stream of its own for each would cost a tenth of the time.
+        # One stream for all, in the order of painting: one for each would cost a tenth of the time.
         draws = self.plan.draws("things")
         for _, painter in sorted(self._painters, key=lambda entry: -entry[0]):
             painter(canvas, draws)
@@ -138,7 +150,10 @@ class _Things:
 
     def _add_house(self, house: buildings.House) -> None:
         plan = self.plan
-        self._painters.append((house.start_m + 0.2, lambda canvas, draws: buildings.paint_house(plan, canvas, house, draws)))
+        end = house.start_m + house.length_m
+        # What stands beside a house stands towards the road, so it is painted after it.
+        self._painters.append((end, lambda canvas, draws: buildings.paint_house(plan, canvas, house, draws)))
+        self._houses.append(house)
         if house.start_m < 60:
             self._shadows.append(lambda sun: house.shadow(plan, sun))
 
@@ -157,14 +172,18 @@ class _Things:
             z = 5 + 150 * draws.uniform() ** (1.3 if not forest else 1.0)
             nearest = half + {"street": 1.6, "suburb": 3.0, "country": 3.4}[plan.setting]
             spread = {"street": 0.4, "suburb": 16.0, "country": 26.0 if forest else 60.0}[plan.setting]
-            x = side * (nearest + spread * draws.uniform() ** 1.5)
-            self._add_plant(kind, x + ground.side_offset(plan, z), z)
+            away = nearest + spread * draws.uniform() ** 1.5
+            low = plan.setting == "street" and kind in plants.LOW
+            if not low and not any(house.is_beside(side, away, z) for house in self._houses):
+                self._add_plant(kind, side * away + ground.side_offset(plan, z), z)
 
     def _add_plant(self, kind: str, x: float, z: float) -> None:
         if kind == "none":
             return
         plan = self.plan
-        self._painters.append((z, lambda canvas, draws: plants.paint_plant(plan, canvas, kind, (x, z), draws)))
+        self._painters.append(
+            (z, lambda canvas, draws: plants.paint_plant(plan, canvas, kind, (x, z), draws))
+        )
         if z < 60:
             self._shadows.append(lambda sun: _blob_shadow(x, z, plants.shade_m(kind), sun))
 
@@ -175,15 +194,18 @@ class _Things:
         while z < 90 and plan.setting != "street":
             length = draws.uniform(8, 26)
             if draws.chance(0.5 if plan.setting == "suburb" else 0.3):
-                self._add_fence(side, (z, z + length))
+                # In panels, so that what stands before one end is not hidden by the other.
+                panels = max(1, round(length / 4))
+                fence = furniture.draw_fence(plan, draws, side)
+                for panel in range(panels):
+                    ends = (z + length * panel / panels, z + length * (panel + 1) / panels)
+                    self._add_fence_panel(fence, ends)
             z += length + draws.uniform(2, 10)
 
-    def _add_fence(self, side: int, stretch: tuple[float, float]) -> None:
+    def _add_fence_panel(self, fence: furniture.Fence, ends: tuple[float, float]) -> None:
         plan = self.plan
-        middle = (stretch[0] + stretch[1]) / 2
-        self._painters.append(
-            (middle, lambda canvas, draws: furniture.paint_fence(plan, canvas, side, stretch, draws))
-        )
+        middle = (ends[0] + ends[1]) / 2
+        self._painters.append((middle, lambda canvas, _: furniture.paint_fence(plan, canvas, fence, ends)))
 
     def _lay_poles(self) -> None:
         plan = self.plan
@@ -208,7 +230,9 @@ class _Things:
         plan = self.plan
         if at[1] < 2:
             return
-        self._painters.append((at[1], lambda canvas, draws: furniture.paint_pole(plan, canvas, at, draws, lamp_side=lamp_side)))
+        self._painters.append(
+            (at[1], lambda canvas, draws: furniture.paint_pole(plan, canvas, at, draws, lamp_side=lamp_side))
+        )
         if at[1] < 40:
             self._shadows.append(lambda sun: _post_shadow(at, 8.0, sun))
 
@@ -282,7 +306,12 @@ def _blob_shadow(x: float, z: float, shade: tuple[float, float], sun: Point) -> 
 def _post_shadow(at: tuple[float, float], height: float, sun: Point) -> list[Point]:
     (x, z), (dx, dz) = at, _slide(height, sun)
     half = 0.12
-    return [(x - half, 0.0, z), (x + half, 0.0, z), (x + dx + half, 0.0, z + dz), (x + dx - half, 0.0, z + dz)]
+    return [
+        (x - half, 0.0, z),
+        (x + half, 0.0, z),
+        (x + dx + half, 0.0, z + dz),
+        (x + dx - half, 0.0, z + dz),
+    ]
 
 
 def _box_shadow(footprint: list[tuple[float, float]], height: float, sun: Point) -> list[Point]:

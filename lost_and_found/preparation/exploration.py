@@ -84,7 +84,7 @@ def sample_grid(
     titles = []
     for row in chosen:
         code, region = table["country_code"].iloc[row], table["region"].iloc[row]
-        name = find_country(code).name if code else "no country"
+        name = find_country(code).name if isinstance(code, str) else "no country"
         titles.append((name, region.split("_")[1] if isinstance(region, str) else ""))
     cells = [
         (samples[row], f"{_short(name)}\n{_short(region)}")
@@ -113,7 +113,7 @@ def variance_examples(samples: Sequence[Sample], measures: pd.DataFrame) -> Figu
 def examples_page(
     samples: Sequence[Sample],
     measures: pd.DataFrame,
-    thresholds: Thresholds = Thresholds(),
+    thresholds: Thresholds,
     *,
     columns: int = 6,
 ) -> Figure:
@@ -142,15 +142,16 @@ def duplicates_page(
     chosen = alike.sample(min(columns, len(alike)), random_state=np.random.default_rng(seed))
     units = {"same place": "{:.1f} m apart", "same picture": "{:.0f} bits apart"}
     factors = {"same place": 1000.0, "same picture": 1.0}
-    top = [
-        (by_id[row.id], f"{row.reason}\n{units[row.reason].format(row.value * factors[row.reason])}")
-        for row in chosen.itertuples()
-    ]
-    bottom = [(by_id[row.like], "kept") for row in chosen.itertuples()]
+    top, bottom = [], []
+    for one, reason, value, like in chosen[["id", "reason", "value", "like"]].itertuples(
+        index=False, name=None
+    ):
+        top.append((by_id[one], f"{reason}\n{units[reason].format(value * factors[reason])}"))
+        bottom.append((by_id[like], "kept"))
     return _grid([top, bottom], columns, ["removed", "kept instead"])
 
 
-def measure_density(measures: pd.DataFrame, thresholds: Thresholds = Thresholds()) -> Figure:
+def measure_density(measures: pd.DataFrame, thresholds: Thresholds) -> Figure:
     """How many pictures have which variances, with the thresholds; below and left of them is what goes."""
     both = measures.dropna(subset=list(MEASURES))
     x, y = (np.maximum(both[name].to_numpy(dtype=float), 1) for name in MEASURES)
@@ -177,7 +178,7 @@ def _grid(
     above = 0.17 * lines + (0.24 if labels else 0) + 0.05  # inches
     height = 11 / columns * PICTURE[1] / PICTURE[0] + above + 0.08
     figure = plt.figure(figsize=(11, len(rows) * height))
-    parts = np.atleast_1d(figure.subfigures(len(rows), 1))
+    parts = figure.subfigures(len(rows), 1, squeeze=False)[:, 0]
     for number, (part, row) in enumerate(zip(parts, rows, strict=True)):
         if labels:
             part.text(0.01, 1 - 0.04 / height, labels[number], fontsize=9, va="top", fontweight="bold")

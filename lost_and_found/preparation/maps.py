@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from pathlib import Path
 from string import Template
 
@@ -63,15 +62,15 @@ def _outlines() -> list[list[int]]:
     file = read_region_file(SHIPPED)
     rings: list[list[int]] = []
     for _, rows in file.table.groupby("country_code"):
-        # Simplified as one coverage, neighbours would share their borders; at this scale nobody sees the difference.
         country = shapely.union_all(shapely.simplify(file.geometries[rows.index], COARSE_DEGREES / 4))
         parts = shapely.get_parts(shapely.simplify(country, COARSE_DEGREES))
         rings.extend(_ring(part) for part in parts if shapely.area(part) > SMALLEST_ISLAND)
     return rings
 
 
-def _ring(polygon: shapely.Polygon) -> Sequence[int]:
-    return np.round(shapely.get_coordinates(polygon.exterior) * 100).astype(int).ravel().tolist()
+def _ring(polygon: shapely.Polygon) -> list[int]:
+    ring: list[int] = np.round(shapely.get_coordinates(polygon.exterior) * 100).astype(int).ravel().tolist()
+    return ring
 
 
 def _escaped(text: str) -> str:

@@ -8,7 +8,6 @@ rsync; so a changed source is noticed, and there is no manifest that a killed pr
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +17,8 @@ import pandas as pd
 
 from lost_and_found.data_loader import find_pairs
 from lost_and_found.errors import InvalidConfig
-from lost_and_found.samples import ID_PATTERN, Sample, remove_leftovers, write_atomically
+from lost_and_found.preparation.stamps import is_finished
+from lost_and_found.samples import ID_PATTERN, IMAGE_SUFFIXES, Sample, remove_leftovers, write_atomically
 
 REJECTED_COLUMNS = ["id", "file", "reason"]
 
@@ -66,8 +66,7 @@ class Transfer:
         wanted = self.finished.keys() | ({sample.id for sample in self.to_do} - rejected_ids)
         stale = [sample for sample_id, sample in there.items() if sample_id not in wanted]
         remove_pairs(stale)
-        for half in halves.keys() - wanted:
-            remove_half(self.destination, half)
+        remove_halves(self.destination, halves.keys() - wanted)
         rows = pd.DataFrame(sorted(self.rejected), columns=REJECTED_COLUMNS)
         write_table(self.destination / "rejected.csv", rows)
         written = sum(sample.id not in rejected_ids for sample in self.to_do)
@@ -108,18 +107,6 @@ def begin_transfer(source: Path, destination: Path, *, step: str, settings: Mapp
     return Transfer(destination, finished, to_do, rejected, removed)
 
 
-def is_finished(sample: Sample, made: Sample) -> bool:
-    """Whether `made` was made from `sample` as it is now."""
-    pairs = ((sample.image, made.image), (sample.record, made.record))
-    return all(os.stat(one).st_mtime_ns == os.stat(other).st_mtime_ns for one, other in pairs)  # noqa: PTH116
-
-
-def mark_finished(original: Path, made: Path) -> None:
-    """Give a file the modification time of the one it was made from."""
-    times = original.stat()
-    os.utime(made, ns=(times.st_atime_ns, times.st_mtime_ns))
-
-
 def remove_pairs(samples: Iterable[Sample]) -> None:
     """Delete samples, the record first, so that a stop in between leaves no pair that looks whole."""
     for sample in samples:
@@ -127,10 +114,11 @@ def remove_pairs(samples: Iterable[Sample]) -> None:
         sample.image.unlink(missing_ok=True)
 
 
-def remove_half(folder: Path, sample_id: str) -> None:
-    """Delete what a killed process left of a sample that isn't wanted any more."""
-    for ending in (".json", ".png", ".jpg"):
-        (folder / f"{sample_id}{ending}").unlink(missing_ok=True)
+def remove_halves(folder: Path, ids: Iterable[str]) -> None:
+    """Delete what killed processes left of samples; other files, such as figures, have no id for a name."""
+    for sample_id in filter(ID_PATTERN.fullmatch, ids):
+        for ending in (".json", *IMAGE_SUFFIXES):
+            (folder / f"{sample_id}{ending}").unlink(missing_ok=True)
 
 
 def write_table(path: Path, table: pd.DataFrame) -> None:
@@ -144,7 +132,7 @@ def _take_possession(destination: Path, settings: str) -> int:
     marker = destination / ".settings.json"
     if not marker.exists():
         pairs, halves = find_pairs(destination)
-        if pairs or halves:
+        if pairs or any(map(ID_PATTERN.fullmatch, halves)):
             raise InvalidConfig(
                 f"{destination} holds {len(pairs) + len(halves)} samples that this step didn't make; "
                 "it replaces what it finds, so give it an empty folder"
@@ -156,8 +144,7 @@ def _take_possession(destination: Path, settings: str) -> int:
     if marker.exists() and marker.read_text() != settings:
         pairs, halves = find_pairs(destination)
         remove_pairs(pairs.values())
-        for half in halves:
-            remove_half(destination, half)
+        remove_halves(destination, halves)
         removed = len(pairs)
     write_atomically(marker, settings.encode())
     return removed

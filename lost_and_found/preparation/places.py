@@ -29,8 +29,8 @@ def close_pairs(points: np.ndarray, distance_km: float) -> np.ndarray:
     """Pairs of rows (m, 2) of points (n, 2) in degrees that are at most so far apart, the earlier row first.
 
     Of several rows at exactly one place only the first is compared with the rest, as a thousand pictures of
-    one webcam would give half a million pairs; the others are paired with that first one. So the pairs connect
-    whatever all of the pairs would connect.
+    one webcam would give half a million pairs; the others are paired with that first one. So the pairs
+    connect whatever all of the pairs would connect.
 
     Raises:
         InvalidConfig: a negative distance.

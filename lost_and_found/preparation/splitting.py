@@ -4,15 +4,17 @@ Every class is in every split in about the same share, and whatever looks alike 
 one game, and pictures taken within a short distance of each other, directly or by way of others in between.
 
 Such chains are a trap. Games have rounds all over the world, so with many pictures and a long distance they
-connect nearly everything. With 332,786 pictures scattered by 2 km around towns, five to a game and as many from
-each country as in the published collection, the largest group holds 0.006 % of them at 0.05 km, 0.03 % at
-0.1 km, 2 % at 0.25 km, 9 % at 0.5 km and 85 % at 1 km. Hence the default of 0.1 km, which is ten times the
-spacing of street views along a road.
+connect nearly everything. With 332,786 pictures scattered by 2 km around towns, five to a game and as many
+from each country as in the published collection, the largest group holds 0.006 % of them at 0.05 km, 0.03 %
+at 0.1 km, 2 % at 0.25 km, 9 % at 0.5 km and 85 % at 1 km. Hence the default of 0.1 km, which is ten times
+the spacing of street views along a road.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -20,6 +22,7 @@ from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
 
+from lost_and_found.data_lists import PinnedList, pin, sublist
 from lost_and_found.errors import InvalidConfig, LeakyList, UnsplittableClass
 from lost_and_found.geo.distances import to_unit_vectors
 from lost_and_found.preparation.places import chord, close_pairs
@@ -140,6 +143,30 @@ def audit(
     return report.reset_index().rename_axis(columns=None)
 
 
+def pin_splits(
+    parent: Path, splits: Mapping[str, Sequence[str]], table: pd.DataFrame, *, parameters: Mapping[str, Any]
+) -> dict[str, PinnedList]:
+    """Pin each split as a list beside its parent: `<name>.train.txt` and so on.
+
+    Args:
+        parent: the list that was split, `data-lists/<name>.txt`.
+        splits: from `split`.
+        table: the rows that were split, with id and country_code.
+        parameters: seed, ratios and distance, for the headers.
+
+    Raises:
+        ListMismatch: other splits of this list are there already, or the parent was edited.
+    """
+    country = table.set_index("id")["country_code"]
+    return {
+        name: pin(
+            parent.with_name(f"{parent.stem}.{name}.txt"),
+            sublist(parent, ids, "split", parameters=parameters, country_codes=country.loc[list(ids)]),
+        )
+        for name, ids in splits.items()
+    }
+
+
 def _count_classes(table: pd.DataFrame, groups: np.ndarray) -> pd.DataFrame:
     """One row for each class in each group: columns class_number, name, group, samples."""
     numbers, names = pd.factorize(table["country_code"], sort=True)
@@ -151,8 +178,8 @@ def _count_classes(table: pd.DataFrame, groups: np.ndarray) -> pd.DataFrame:
     if len(too_small):
         listed = [f"{row.Index!s} ({row.samples} in {row.groups})" for row in too_small.itertuples()]
         raise UnsplittableClass(
-            f"{len(too_small)} classes have fewer than {len(NAMES)} groups of games and places and can't be in "
-            f"every split: {', '.join(listed)} (samples in groups). Raise minimum_count in "
+            f"{len(too_small)} classes have fewer than {len(NAMES)} groups of games and places and can't be "
+            f"in every split: {', '.join(listed)} (samples in groups). Raise minimum_count in "
             "2-data-preparation/03-map-to-distribution to leave them out, or collect more of them."
         )
     return counts
@@ -171,7 +198,8 @@ class _Deal:
 
     def __init__(self, counts: pd.DataFrame, ratios: np.ndarray) -> None:
         self.counts = counts
-        self.members = {int(number): rows for number, rows in counts.groupby("class_number")}
+        class_numbers = counts["class_number"]
+        self.members = {number: counts[class_numbers == number] for number in range(class_numbers.max() + 1)}
         by_group = counts.sort_values("group", kind="stable")
         columns = by_group[["class_number", "samples"]].to_numpy()
         ends = np.cumsum(np.bincount(by_group["group"]))
@@ -199,7 +227,7 @@ class _Deal:
             self.give(group, int(self.needs.sum(axis=0).argmax()))
 
     def deal(self, luck: np.ndarray) -> None:
-        """Class by class, the rarest of what is left first, each group to the split that needs the class most."""
+        """Class by class, the rarest first, each group to the split that needs the class most."""
         waiting = set(self.members)
         left = self.totals.copy()
         for group in np.flatnonzero(self.split_of_group >= 0):
@@ -255,8 +283,8 @@ class _Deal:
                     self.give(group, int(lacking))
             if not self.present[class_number, lacking]:
                 raise UnsplittableClass(
-                    f"class {rows['name'].iloc[0]} can't be in every split, because its {len(rows)} groups of "
-                    "games and places also hold the last samples of other classes. Raise minimum_count in "
+                    f"class {rows['name'].iloc[0]} can't be in every split, because its {len(rows)} groups "
+                    "of games and places also hold the last samples of other classes. Raise minimum_count in "
                     "2-data-preparation/03-map-to-distribution to leave the rarest out, or collect more."
                 )
 
@@ -274,8 +302,8 @@ def _check_group_sizes(table: pd.DataFrame, groups: np.ndarray, place_km: float)
         else ("no place_km helps, because single games or places hold that many")
     )
     raise InvalidConfig(
-        f"at place_km={place_km} games and nearby places chain {largest:,} of {len(table):,} samples into one "
-        f"group, which goes to one split as a whole; at most {int(limit):,} are sensible: {advice}"
+        f"at place_km={place_km} games and nearby places chain {largest:,} of {len(table):,} samples into "
+        f"one group, which goes to one split as a whole; at most {int(limit):,} are sensible: {advice}"
     )
 
 
@@ -302,7 +330,7 @@ def _shared_places(rows: pd.DataFrame, place_km: float) -> list[str]:
                     for i in close[:SHOWN]
                 ]
                 problems.append(
-                    f"{len(close)} samples of {name} are within {place_km} km of {other}: {_some(pairs)}"
+                    f"{len(close)} samples of {name!s} are within {place_km} km of {other!s}: {_some(pairs)}"
                 )
     return problems
 

@@ -19,6 +19,9 @@ from lost_and_found.digests import digest
 from lost_and_found.errors import InvalidConfig, MissingWeights
 from lost_and_found.training.config import TrainingConfig
 
+# MobileNetV3 and EfficientNet-B7 come with 0.01, for schedules of hundreds of epochs. In a short one their
+# averages lag behind the weights by several epochs, and validation stays at chance however well they learn.
+BATCH_NORM_MOMENTUM = 0.1
 WRAPPERS = ("state_dict", "model_state_dict", "model")
 CONNECTION_TIMEOUT_S = 10
 SHOWN = 3
@@ -74,6 +77,9 @@ def build_model(architecture: str, outputs: int, weights: InitialWeights | None 
         InvalidConfig: the weights are of another network.
     """
     model = torchvision.models.get_model(architecture, weights=None, num_classes=outputs)
+    for module in model.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.momentum = BATCH_NORM_MOMENTUM
     if weights is not None and weights.state is not None:
         _load_backbone(model, weights.state, where=f"weights for {architecture} ({weights.reason})")
     return model

@@ -18,11 +18,15 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from lost_and_found.data_lists import read_list
+from lost_and_found.data_loader import load_samples, records_table
 from lost_and_found.errors import InvalidConfig, ListMismatch, MissingInput, StorageFull
 from lost_and_found.processes import map_in_processes
 from lost_and_found.samples import NO_ROOM, Sample, write_atomically
 from lost_and_found.training.decoding import CHANNELS, RESAMPLING, allocate, write_picture
 from lost_and_found.training.locks import sole_writer
+
+DEGREES = ("lat", "lon")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,6 +66,28 @@ class PixelCache:
 
     def __len__(self) -> int:
         return len(self.pixels)
+
+
+def cache_list(path: Path, *, samples_folder: Path, folder: Path, width: int, height: int) -> PixelCache:
+    """The cache of a pinned list.
+
+    Args:
+        path: `data-lists/<name>.txt`.
+        samples_folder: where its samples are.
+        folder: where caches lie.
+        width: in pixels.
+        height: in pixels.
+
+    Raises:
+        MissingInput: there is no such list.
+        ListMismatch: samples are missing or changed, or the cache there is not of them.
+        BrokenSample: a picture or record can't be read.
+        StorageFull: no room.
+    """
+    pinned = read_list(path)  # before the loader, which would make a list that isn't there
+    samples = load_samples(samples_folder, pinned=path)
+    spec = CacheSpec(list_name=path.stem, list_digest=pinned.digest, width=width, height=height)
+    return cache_pixels(samples, records_table(samples), folder=folder, spec=spec)
 
 
 def cache_pixels(
@@ -168,9 +194,11 @@ def _as_csv(table: pd.DataFrame) -> bytes:
 
 def _from_csv(path: Path) -> pd.DataFrame:
     """The table as it was; "NA" is Namibia here, not a missing value."""
-    table = pd.read_csv(
-        path, keep_default_na=False, na_values=[""], dtype={"id": str}, float_precision="round_trip"
-    )
-    for name in table.columns[[pd.api.types.is_string_dtype(kind) for kind in table.dtypes]]:
-        table[name] = table[name].astype(object).where(table[name].notna(), None)
+    table = pd.read_csv(path, keep_default_na=False, dtype=object)
+    for name in table:
+        present = table[name] != ""
+        if name in DEGREES:  # Python's own conversion gives back every bit
+            table[name] = table[name].where(present, "nan").map(float).astype(float)
+        else:
+            table[name] = table[name].where(present, None)
     return table

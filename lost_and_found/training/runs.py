@@ -31,6 +31,7 @@ from lost_and_found.digests import digest
 from lost_and_found.errors import InvalidConfig, MissingInput
 from lost_and_found.samples import write_atomically
 from lost_and_found.training.config import NORMALISATIONS, TrainingConfig
+from lost_and_found.training.locks import FolderInUse, sole_writer
 from lost_and_found.training.models import InitialWeights, Normalisation, build_model, pick_device
 from lost_and_found.training.pixel_cache import PixelCache
 from lost_and_found.training.targets import Target, target_from_json
@@ -98,23 +99,31 @@ def list_digests(caches: Mapping[str, PixelCache]) -> dict[str, str]:
 
 
 def is_complete(folder: Path) -> bool:
-    """Whether all files of a run are there."""
-    return all((folder / name).is_file() for name in FILES)
+    """Whether this is a run with all its files; those that are being written have hidden names."""
+    return not folder.name.startswith(".") and all((folder / name).is_file() for name in FILES)
 
 
 @contextmanager
 def new_run_folder(folder: Path) -> Iterator[Path]:
     """A folder to fill with a run, which becomes `folder` when the block ends well.
 
-    What an interrupted training left is removed first, so only the sole writer may come here.
+    What an interrupted training left is removed first.
+
+    Raises:
+        FolderInUse: another process trains this very run, or just did.
     """
     partial = folder.with_name(f".{folder.name}.partial")
-    for leftover in (partial, folder):
-        if leftover.is_dir():
-            shutil.rmtree(leftover)
-    partial.mkdir(parents=True)
-    yield partial
-    partial.rename(folder)
+    with sole_writer(folder, wait=False):
+        if is_complete(folder):
+            raise FolderInUse(
+                f"{folder}: another process has just finished this run; load it by running again"
+            )
+        for leftover in (partial, folder):
+            if leftover.is_dir():
+                shutil.rmtree(leftover)
+        partial.mkdir(parents=True)
+        yield partial
+        partial.rename(folder)
 
 
 def write_settings(
@@ -186,7 +195,7 @@ def load_run(folder: Path, *, device: str = "auto") -> Run:
         normalisation=normalisation.to(place),
         model=model.to(place, memory_format=torch.channels_last).eval(),  # type: ignore[call-overload]
         device=place,
-        metrics=pd.read_csv(folder / "metrics.csv", float_precision="round_trip"),
+        metrics=pd.read_csv(folder / "metrics.csv"),
         summary=read_json(folder / "summary.json"),
         list_digests=labels["lists"],
     )

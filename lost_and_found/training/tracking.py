@@ -92,7 +92,9 @@ def _start(mode: Any, *, run_id: str, config: Mapping[str, Any], folder: Path) -
         "name": run_id,
         "config": dict(config),
         "dir": folder,
-        "settings": wandb.Settings(silent=True, console="off", disable_git=True, disable_code=True),
+        "settings": wandb.Settings(
+            silent=True, console="off", symlink=False, disable_git=True, disable_code=True
+        ),
     }
     try:
         return wandb.init(mode=mode, **arguments)

@@ -17,7 +17,6 @@ from tqdm.auto import tqdm
 from lost_and_found.errors import InvalidConfig, LostAndFoundError
 from lost_and_found.training import runs
 from lost_and_found.training.config import NORMALISATIONS, TrainingConfig
-from lost_and_found.training.locks import sole_writer
 from lost_and_found.training.models import (
     InitialWeights,
     Normalisation,
@@ -66,13 +65,13 @@ def train_run(
     weights = initial_weights(config)
     place = folder / runs.run_id(config, weights, caches)
     if not runs.is_complete(place):
-        with sole_writer(place, wait=False):
-            training = Training(config, build_target(config, train.table), weights)
-            with (
-                runs.new_run_folder(place) as partial,
-                tracked(tracking, run_id=place.name, config=config.to_json(), folder=partial) as tracker,
-            ):
-                training.fit(train, val, folder=partial, tracker=tracker)
+        training = Training(config, build_target(config, train.table), weights)
+        with (
+            runs.new_run_folder(place) as partial,
+            tracked(tracking, run_id=place.name, config=config.to_json(), folder=partial) as tracker,
+        ):
+            training.fit(train, val, folder=partial, tracker=tracker)
+    (place / "summary.json").touch()  # the run asked for last is the one that is tested by default
     return runs.load_run(place, device=config.device)
 
 

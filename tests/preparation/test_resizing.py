@@ -13,7 +13,8 @@ from sample_photos import add_pair, encoded, photo, sample_id
 
 from lost_and_found.data_loader import find_pairs
 from lost_and_found.errors import InvalidConfig, MissingInput
-from lost_and_found.preparation.resizing import fit, resize_collection, resized
+from lost_and_found.preparation.pictures import fit, resized
+from lost_and_found.preparation.resizing import resize_collection
 from lost_and_found.samples import read_image
 
 

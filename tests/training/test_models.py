@@ -27,6 +27,8 @@ def test_every_architecture_gives_one_row_a_picture(architecture):
     model = build_model(architecture, 3).eval()
     with torch.inference_mode():
         assert model(torch.rand(2, 3, 32, 32)).shape == (2, 3)
+    norms = [module for module in model.modules() if isinstance(module, torch.nn.BatchNorm2d)]
+    assert {norm.momentum for norm in norms} == {0.1}  # so that short trainings can be validated
     groups = {
         group["name"]: group["params"]
         for group in parameter_groups(model, learning_rate=1, backbone_learning_rate=2)
@@ -35,8 +37,10 @@ def test_every_architecture_gives_one_row_a_picture(architecture):
     assert len(groups["backbone"]) + 2 == len(list(model.parameters()))
 
 
-@pytest.mark.parametrize("wrapper", [None, "state_dict", "model"])
-@pytest.mark.parametrize("architecture", [SMALL, "resnet18"])
+@pytest.mark.parametrize(
+    ("architecture", "wrapper"),
+    [(SMALL, None), (SMALL, "state_dict"), (SMALL, "model"), ("resnet18", None), ("mobilenet_v2", None)],
+)
 def test_weights_from_a_file_go_to_all_but_the_head(tmp_path, architecture, wrapper):
     state = build_model(architecture, 7).state_dict()
     torch.save({wrapper: state, "epoch": 3} if wrapper else state, tmp_path / "weights.pth")
@@ -79,7 +83,7 @@ def test_a_file_without_weights_is_refused(tmp_path, content):
 
 
 def test_a_missing_file_is_named(tmp_path):
-    with pytest.raises(MissingWeights, match="absent.pth"):
+    with pytest.raises(MissingWeights, match=r"absent\.pth"):
         initial_weights(config(tmp_path / "absent.pth"))
 
 

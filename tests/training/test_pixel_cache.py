@@ -11,9 +11,10 @@ import pytest
 from made_splits import DIGEST, table_of
 from PIL import Image
 
+from lost_and_found.data_lists import new_list, pin
 from lost_and_found.errors import BrokenSample, InvalidConfig, ListMismatch, MissingInput
 from lost_and_found.training.decoding import decode
-from lost_and_found.training.pixel_cache import CacheSpec, cache_pixels, read_cache
+from lost_and_found.training.pixel_cache import CacheSpec, cache_list, cache_pixels, read_cache
 
 SPEC = CacheSpec(list_name="made.train", list_digest=DIGEST, width=64, height=40)
 
@@ -94,6 +95,25 @@ def test_a_shortened_cache_is_refused(make_samples, tmp_path):
     file.write_bytes(file.read_bytes()[:-1])
     with pytest.raises(ListMismatch, match="damaged"):
         read_cache(file.parent)
+
+
+def test_a_pinned_list_is_cached_with_its_records_in_its_order(make_samples, tmp_path):
+    samples = make_samples(4)
+    for sample, code in zip(samples, ("NA", "FR", "JP", "BR"), strict=True):
+        sample.record.write_text(f'{{"country_code": "{code}", "coordinates": [1.5, 2.25]}}')
+    pinned = pin(tmp_path / "made.val.txt", new_list(samples[::-1], "test"))
+    where = {
+        "samples_folder": tmp_path / "pictures",
+        "folder": tmp_path / "pixels",
+        "width": 64,
+        "height": 40,
+    }
+    cache = cache_list(tmp_path / "made.val.txt", **where)
+    assert cache.ids == pinned.ids == [sample.id for sample in samples[::-1]]
+    assert cache.table["country_code"].tolist() == ["BR", "JP", "FR", "NA"]
+    assert (cache.spec.list_name, cache.spec.list_digest) == ("made.val", pinned.digest)
+    with pytest.raises(MissingInput):
+        cache_list(tmp_path / "made.test.txt", **where)
 
 
 def test_a_missing_cache_is_named(tmp_path):

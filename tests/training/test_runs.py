@@ -20,7 +20,7 @@ from lost_and_found.training.trainer import NotFinite, Training, batches, train_
 
 CONFIG = TrainingConfig(
     dataset="made",
-    architecture="resnet18",
+    architecture="mobilenet_v2",
     weights="none",
     width=64,
     height=40,
@@ -41,7 +41,9 @@ def train(config, split, folder):
 
 
 def test_eight_pictures_are_learnt_by_heart(eight_pictures, tmp_path):
-    config = dataclasses.replace(CONFIG, epochs=30, batch_size=8, step_size=20, patience=30)
+    config = dataclasses.replace(
+        CONFIG, architecture="resnet18", epochs=24, batch_size=8, step_size=16, patience=24
+    )
     run = train(config, eight_pictures, tmp_path)
     assert run.metrics["train/loss"].iloc[-1] < 0.05
     assert run.summary["val/top1"] == 1
@@ -50,7 +52,7 @@ def test_eight_pictures_are_learnt_by_heart(eight_pictures, tmp_path):
 
 def test_a_run_holds_all_that_prediction_needs(trained, eight_pictures):
     assert runs.is_complete(trained.folder)
-    assert trained.folder.name.startswith("made-country-resnet18-64x40-")
+    assert trained.folder.name.startswith("made-country-mobilenet_v2-64x40-")
     assert not list(trained.folder.parent.glob(".*.partial"))
     labels = json.loads((trained.folder / "labels.json").read_text())
     assert labels["country_codes"] == ["BR", "FR", "JP", "NA"]
@@ -58,7 +60,7 @@ def test_a_run_holds_all_that_prediction_needs(trained, eight_pictures):
     assert (labels["width"], labels["height"]) == (64, 40)
     assert labels["lists"] == {"made.train": eight_pictures.spec.list_digest}
     environment = json.loads((trained.folder / "environment.json").read_text())
-    assert environment["packages"]["torch"] == torch.__version__
+    assert torch.__version__.startswith(environment["packages"]["torch"])
     assert trained.metrics["epoch"].tolist() == [1, 2]
     assert {
         "train/loss",
@@ -185,7 +187,7 @@ def test_training_stops_when_patience_is_lost_and_keeps_the_best(tmp_path):
     assert run.summary["stopped_early"]
     assert run.summary["epochs"] == run.summary["best_epoch"] + 3
     best = run.metrics.set_index("epoch").loc[run.summary["best_epoch"]]
-    assert best["val/top1"] == run.metrics["val/top1"].max() == run.summary["val/top1"]
+    assert best["val/top1"] == run.metrics["val/top1"].max() == pytest.approx(run.summary["val/top1"])
 
 
 def test_the_learning_rate_falls_in_steps(eight_pictures, tmp_path):

@@ -2,9 +2,11 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
+import lost_and_found
 from lost_and_found.errors import InvalidConfig
 from lost_and_found.training.tracking import tracked
 
@@ -22,8 +24,10 @@ def test_an_offline_run_holds_what_was_logged(tmp_path, monkeypatch):
     answer = subprocess.run(
         [sys.executable, "-m", *command], capture_output=True, text=True, check=True, cwd=tmp_path
     )
-    summary = json.loads(answer.stdout)
-    assert "0.5" in answer.stdout, summary
+    logged = json.loads(answer.stdout)
+    assert (logged["name"], logged["config"], logged["state"]) == ("made", {"seed": 7}, "finished")
+    assert logged["step"] == 2
+    assert (logged["summary"]["val/top1"], logged["summary"]["best_epoch"]) == (0.5, 2)
 
 
 def test_tracking_can_be_off(tmp_path):
@@ -41,6 +45,9 @@ def test_an_unknown_mode_is_refused(tmp_path):
         pass
 
 
-def test_importing_the_trainer_does_not_import_wandb():
-    code = "import sys, lost_and_found.training.trainer; sys.exit('wandb' in sys.modules)"
+def test_only_tracking_imports_wandb_and_only_when_a_run_starts():
+    package = Path(lost_and_found.__file__).parent
+    importers = [path.name for path in package.rglob("*.py") if "import wandb" in path.read_text()]
+    assert importers == ["tracking.py"]
+    code = "import sys, lost_and_found.training.tracking; sys.exit('wandb' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

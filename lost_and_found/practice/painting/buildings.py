@@ -44,6 +44,11 @@ class House:
         """Height of the walls."""
         return self.storeys * _STOREY_M + 0.4
 
+    def is_beside(self, side: int, away_m: float, ahead_m: float) -> bool:
+        """Whether a point is inside the house or behind it, where only its back yard could be."""
+        along = self.start_m - 0.8 < ahead_m < self.start_m + self.length_m + 0.8
+        return side == self.side and along and away_m > self.setback_m - 1.5
+
     def shadow(self, plan: ScenePlan, towards_sun: Point) -> list[Point]:
         """Outline of its shadow on the ground."""
         height = self.eaves_m + 1.0
@@ -90,6 +95,8 @@ def paint_house(plan: ScenePlan, canvas: Canvas, house: House, draws: Draws) -> 
         return
     if roof_name in _FLAT_ROOFS:
         shape = "flat"
+    elif shape == "flat" and roof_name == "thatch":
+        shape = "hip"
     elif shape == "flat":
         roof_name = "concrete"
     if house.closed_row and house.storeys > 3 and draws.chance(0.6):
@@ -102,8 +109,6 @@ def paint_house(plan: ScenePlan, canvas: Canvas, house: House, draws: Draws) -> 
     box.quad_front(0, 1, 0, house.eaves_m, front_wall)
     box.timbers(wall_name, end_wall, front_wall)
     box.windows(mix(wall, (240, 240, 236), 0.6))
-    if roof_name == "thatch" or wall_name == "mud":
-        shape = "hip" if shape == "flat" and roof_name == "thatch" else shape
     roof = scale(ROOFS[roof_name], draws.uniform(0.88, 1.1))
     if plan.snow:
         roof = mix(roof, (236, 240, 244), 0.8)
@@ -111,6 +116,18 @@ def paint_house(plan: ScenePlan, canvas: Canvas, house: House, draws: Draws) -> 
         box.flat_roof(roof, front_wall, end_wall)
     else:
         box.pitched_roof(shape, roof, end_wall, front_wall)
+
+
+@dataclass(frozen=True)
+class _Slopes:
+    """Edges of a pitched roof: x of front and back, z of near and far end, heights of eaves and ridge."""
+
+    front: float
+    back: float
+    near: float
+    far: float
+    low: float
+    ridge: float
 
 
 class _Box:
@@ -121,13 +138,15 @@ class _Box:
         self.front, self.back = house.x_range(plan)
         self.z0, self.z1 = house.start_m, house.start_m + house.length_m
         # Seen from the road the far end of a row is hidden by its front, so detail may stop early.
-        self.detailed = house.start_m < 90
+        self.detailed = house.start_m < 80
 
     def quad_end(self, left: float, right: float, low: float, high: float, colour: Colour) -> None:
         """Part of the end wall, in shares of its width from the front, and metres of height."""
         span = self.back - self.front
         x0, x1 = self.front + span * left, self.front + span * right
-        self.canvas.polygon([(x0, low, self.z0), (x1, low, self.z0), (x1, high, self.z0), (x0, high, self.z0)], colour)
+        self.canvas.polygon(
+            [(x0, low, self.z0), (x1, low, self.z0), (x1, high, self.z0), (x0, high, self.z0)], colour
+        )
 
     def quad_front(self, near: float, far: float, low: float, high: float, colour: Colour) -> None:
         """Part of the front wall, in shares of its length, and metres of height."""
@@ -148,8 +167,8 @@ class _Box:
             for level in range(1, self.house.storeys + 1):
                 self.quad_front(0, 1, level * _STOREY_M - 0.1, level * _STOREY_M + 0.12, beam)
                 self.quad_end(0, 1, level * _STOREY_M - 0.1, level * _STOREY_M + 0.12, beam)
-        elif wall_name.startswith(("siding", "wood", "brick", "blocks")) and self.house.start_m < 40:
-            step = 0.45 if wall_name.startswith("wood") else 0.32
+        elif wall_name.startswith(("siding", "wood", "brick", "blocks")) and self.house.start_m < 26:
+            step = 0.5
             for level in range(1, int(height / step)):
                 low = level * step
                 self.quad_front(0, 1, low, low + 0.05, scale(front_wall, 0.92))
@@ -171,11 +190,14 @@ class _Box:
                 self._shop(glass)
             else:
                 self._window_row(columns, low, frame_front, glass, door=None if storey else door)
-            for left in (0.2, 0.62) if house.depth_m < 12 else (0.14, 0.42, 0.7):
+            # In a closed row the neighbour hides the end wall.
+            for left in (0.2, 0.62) if not house.closed_row or house.start_m < 25 else ():
                 self.quad_end(left, left + 0.17, low - 0.06, low + 1.36, frame_end)
                 self.quad_end(left + 0.015, left + 0.155, low, low + 1.3, glass)
 
-    def _window_row(self, columns: int, low: float, frame: Colour, glass: Colour, *, door: Colour | None) -> None:
+    def _window_row(
+        self, columns: int, low: float, frame: Colour, glass: Colour, *, door: Colour | None
+    ) -> None:
         door_at = self.draws.index(columns) if door else -1
         for column in range(columns):
             near, far = (column + 0.28) / columns, (column + 0.72) / columns
@@ -183,21 +205,32 @@ class _Box:
                 self.quad_front(near, far - 0.1 / columns, 0.0, 2.2, self.canvas.light.tinted(door))
                 continue
             edge = 0.035 / columns
-            self.quad_front(near - edge, far + edge, low - 0.08, low + 1.38, frame)
+            if self.house.start_m < 50:
+                self.quad_front(near - edge, far + edge, low - 0.08, low + 1.38, frame)
             self.quad_front(near, far, low, low + 1.3, glass)
-            if self.house.start_m < 40:
+            if self.house.start_m < 25:
                 middle = (near + far) / 2
                 self.quad_front(middle - edge / 2, middle + edge / 2, low, low + 1.3, frame)
 
     def _shop(self, glass: Colour) -> None:
         light, side = self.canvas.light, self.house.side
         self.quad_front(0.08, 0.92, 0.3, 2.3, scale(glass, 0.8))
-        sign = self.draws.pick(((186, 46, 40), (38, 92, 156), (236, 186, 48), (44, 124, 82), (230, 228, 220), (60, 60, 66)))
+        sign = self.draws.pick(
+            ((186, 46, 40), (38, 92, 156), (236, 186, 48), (44, 124, 82), (230, 228, 220), (60, 60, 66))
+        )
         self.quad_front(0.04, 0.96, 2.35, 2.95, light.on(sign, (-side, 0, 0)))
         if self.draws.chance(0.5):
             awning = light.on(scale(sign, 1.1), _UP)
             x, out = self.front, self.front - side * 1.2
-            self.canvas.polygon([(x, 2.5, self.z0 + 0.3), (x, 2.5, self.z1 - 0.3), (out, 2.1, self.z1 - 0.3), (out, 2.1, self.z0 + 0.3)], awning)
+            self.canvas.polygon(
+                [
+                    (x, 2.5, self.z0 + 0.3),
+                    (x, 2.5, self.z1 - 0.3),
+                    (out, 2.1, self.z1 - 0.3),
+                    (out, 2.1, self.z0 + 0.3),
+                ],
+                awning,
+            )
 
     def flat_roof(self, roof: Colour, front_wall: Colour, end_wall: Colour) -> None:
         """A parapet, and sometimes a water tank."""
@@ -212,60 +245,87 @@ class _Box:
             self._tank(top + 0.6)
 
     def _tank(self, foot: float) -> None:
-        colour = self.canvas.light.tinted(self.draws.pick(((40, 42, 46), (58, 104, 160), (232, 232, 228), (206, 170, 120))))
+        colour = self.canvas.light.tinted(
+            self.draws.pick(((40, 42, 46), (58, 104, 160), (232, 232, 228), (206, 170, 120)))
+        )
         x = self.front + (self.back - self.front) * 0.4
         z = self.z0 + self.house.length_m * 0.3
         anchor = self.canvas.anchor((x, foot, z))
         if anchor:
             u, v, px = anchor
             box = (round(u - 0.6 * px), round(v - 1.5 * px), round(u + 0.6 * px), round(v))
-            self.canvas.draw.rounded_rectangle(box, radius=max(1, round(0.3 * px)), fill=self.canvas.light.at(colour, z))
+            self.canvas.draw.rounded_rectangle(
+                box, radius=max(1, round(0.3 * px)), fill=self.canvas.light.at(colour, z)
+            )
 
     def pitched_roof(self, shape: str, roof: Colour, end_wall: Colour, front_wall: Colour) -> None:
         """A gable along or across the road, or a hipped roof; then perhaps a chimney."""
-        eaves, side = self.house.eaves_m, self.house.side
-        rise = min(self.house.depth_m, self.house.length_m) * (0.62 if shape == "steep_gable" else 0.36)
-        over = 0.45
-        front, back = self.front - side * over, self.back + side * over
-        z0, z1, ridge = self.z0 - over, self.z1 + over, eaves + rise
-        middle_x, middle_z = (front + back) / 2, (z0 + z1) / 2
-        to_road, to_camera = (-side * 0.6, 0.8, 0.0), (0.0, 0.8, -0.6)
-        lit_road, lit_camera = self.canvas.light.on(roof, to_road), self.canvas.light.on(roof, to_camera)
-        low = eaves - 0.15
+        house, over = self.house, 0.45
+        rise = min(house.depth_m, house.length_m) * (0.62 if shape == "steep_gable" else 0.36)
+        slopes = _Slopes(
+            front=self.front - house.side * over,
+            back=self.back + house.side * over,
+            near=self.z0 - over,
+            far=self.z1 + over,
+            low=house.eaves_m - 0.15,
+            ridge=house.eaves_m + rise,
+        )
+        lit_road = self.canvas.light.on(roof, (-house.side * 0.6, 0.8, 0.0))
+        lit_camera = self.canvas.light.on(roof, (0.0, 0.8, -0.6))
         if shape == "hip":
-            inset = min(self.house.depth_m, self.house.length_m) * 0.45
-            near, far = min(z0 + inset, middle_z), max(z1 - inset, middle_z)
-            self.canvas.polygon([(front, low, z0), (back, low, z0), (middle_x, ridge, near)], lit_camera)
-            self.canvas.polygon([(front, low, z0), (middle_x, ridge, near), (middle_x, ridge, far), (front, low, z1)], lit_road)
+            self._hip(slopes, lit_road, lit_camera)
         elif self.draws.chance(0.25 if shape == "steep_gable" else 0.6):
-            self.canvas.polygon([(self.front, eaves, self.z0), (self.back, eaves, self.z0), ((self.front + self.back) / 2, ridge, self.z0)], end_wall)
-            self.canvas.polygon([(front, low, z0), (middle_x, ridge + 0.1, z0), (middle_x, ridge + 0.1, z1), (front, low, z1)], lit_road)
-            # The edge of the far slope, seen as a thin band along the gable.
-            self.canvas.polygon([(back, low, z0), (middle_x, ridge + 0.1, z0), (middle_x, ridge - 0.12, z0), (back, low - 0.2, z0)], scale(lit_road, 0.8))
-            self._ribs(roof, (front, low, middle_x, ridge), z0, z1)
+            self._gable_along(slopes, lit_road, end_wall)
         else:
-            self.canvas.polygon([(self.front, eaves, self.z0), (self.front, eaves, self.z1), (self.front, ridge, middle_z)], front_wall)
-            self.canvas.polygon([(front, low, z0), (back, low, z0), (back, ridge + 0.1, middle_z), (front, ridge + 0.1, middle_z)], lit_camera)
-            self.canvas.polygon([(front, low, z1), (front, ridge + 0.1, middle_z), (front, ridge - 0.12, middle_z), (front, low - 0.2, z1)], scale(lit_camera, 0.8))
-        if self.detailed and self.plan.biome in ("oceanic", "continental", "boreal", "mediterranean", "tundra") and self.draws.chance(0.6):
-            self._chimney(middle_x, ridge)
+            self._gable_across(slopes, lit_camera, front_wall)
+        cold = self.plan.biome in ("oceanic", "continental", "boreal", "mediterranean", "tundra")
+        if self.detailed and cold and self.draws.chance(0.6):
+            self._chimney((slopes.front + slopes.back) / 2, slopes.ridge)
 
-    def _ribs(self, roof: Colour, slope: tuple[float, float, float, float], z0: float, z1: float) -> None:
-        """Courses of tiles on near roofs."""
-        if self.house.start_m > 45:
-            return
-        front, low, middle, ridge = slope
-        colour = scale(self.canvas.light.on(roof, (-self.house.side * 0.6, 0.8, 0.0)), 0.93)
-        for step in range(1, 8):
-            share = step / 8
-            x, y = front + (middle - front) * share, low + (ridge - low) * share
-            self.canvas.line([(x, y + 0.08, z0), (x, y + 0.08, z1)], colour, 0.06)
+    def _hip(self, slopes: _Slopes, lit_road: Colour, lit_camera: Colour) -> None:
+        front, back, low, ridge = slopes.front, slopes.back, slopes.low, slopes.ridge
+        x, z = (front + back) / 2, (slopes.near + slopes.far) / 2
+        inset = min(self.house.depth_m, self.house.length_m) * 0.45
+        near, far = min(slopes.near + inset, z), max(slopes.far - inset, z)
+        self.canvas.polygon(
+            [(front, low, slopes.near), (back, low, slopes.near), (x, ridge, near)], lit_camera
+        )
+        outline = [(front, low, slopes.near), (x, ridge, near), (x, ridge, far), (front, low, slopes.far)]
+        self.canvas.polygon(outline, lit_road)
+
+    def _gable_along(self, slopes: _Slopes, lit: Colour, wall: Colour) -> None:
+        front, back, near, far, low = slopes.front, slopes.back, slopes.near, slopes.far, slopes.low
+        x, z0, eaves, top = (front + back) / 2, self.z0, self.house.eaves_m, slopes.ridge + 0.1
+        self.canvas.polygon([(self.front, eaves, z0), (self.back, eaves, z0), (x, slopes.ridge, z0)], wall)
+        self.canvas.polygon([(front, low, near), (x, top, near), (x, top, far), (front, low, far)], lit)
+        # The edge of the far slope is seen as a thin band along the gable.
+        band = [(back, low, near), (x, top, near), (x, top - 0.22, near), (back, low - 0.2, near)]
+        self.canvas.polygon(band, scale(lit, 0.8))
+        if self.house.start_m <= 45:
+            for step in range(1, 8):
+                share = step / 8
+                course_x, course_y = front + (x - front) * share, low + (top - low) * share
+                ends = [(course_x, course_y + 0.05, near), (course_x, course_y + 0.05, far)]
+                self.canvas.line(ends, scale(lit, 0.93), 0.06)
+
+    def _gable_across(self, slopes: _Slopes, lit: Colour, wall: Colour) -> None:
+        front, back, near, far, low = slopes.front, slopes.back, slopes.near, slopes.far, slopes.low
+        z, x0, eaves, top = (near + far) / 2, self.front, self.house.eaves_m, slopes.ridge + 0.1
+        self.canvas.polygon([(x0, eaves, self.z0), (x0, eaves, self.z1), (x0, slopes.ridge, z)], wall)
+        self.canvas.polygon([(front, low, near), (back, low, near), (back, top, z), (front, top, z)], lit)
+        band = [(front, low, far), (front, top, z), (front, top - 0.22, z), (front, low - 0.2, far)]
+        self.canvas.polygon(band, scale(lit, 0.8))
 
     def _chimney(self, x: float, ridge: float) -> None:
         z = self.z0 + self.house.length_m * self.draws.uniform(0.3, 0.7)
         colour = self.canvas.light.on((150, 96, 78), (0, 0, -1))
         half = 0.32
-        corners = [(x - half, ridge - 0.5, z), (x + half, ridge - 0.5, z), (x + half, ridge + 0.9, z), (x - half, ridge + 0.9, z)]
+        corners = [
+            (x - half, ridge - 0.5, z),
+            (x + half, ridge - 0.5, z),
+            (x + half, ridge + 0.9, z),
+            (x - half, ridge + 0.9, z),
+        ]
         self.canvas.polygon(corners, colour)
 
 
@@ -283,4 +343,6 @@ def _paint_yurt(plan: ScenePlan, canvas: Canvas, house: House) -> None:
     top = [(-3.1, 1.65), (-0.6, 2.8), (0.6, 2.8), (3.1, 1.65)]
     canvas.draw.polygon([(round(x + dx * px), round(y - dy * px)) for dx, dy in top], fill=roof)
     door = canvas.light.at(canvas.light.tinted((196, 92, 40)), z)
-    canvas.draw.rectangle((round(x - 0.5 * px), round(y - 1.5 * px), round(x + 0.5 * px), round(y)), fill=door)
+    canvas.draw.rectangle(
+        (round(x - 0.5 * px), round(y - 1.5 * px), round(x + 0.5 * px), round(y)), fill=door
+    )

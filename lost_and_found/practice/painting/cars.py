@@ -21,6 +21,7 @@ _BODIES: tuple[Colour, ...] = (
     (92, 100, 84),
 )
 _GLASS: Colour = (52, 64, 76)
+_TYRE: Colour = (28, 28, 30)
 # Plates are drawn a half larger than they are: at 320 pixels across a true one would vanish.
 _PLATES_M = {"long": (0.76, 0.19), "short": (0.5, 0.26)}
 
@@ -42,61 +43,102 @@ class Car:
     @property
     def footprint(self) -> list[tuple[float, float]]:
         """Corners on the ground, (x, z)."""
-        return [(self.x - 0.9, self.z), (self.x + 0.9, self.z), (self.x + 0.9, self.z + 4.2), (self.x - 0.9, self.z + 4.2)]
+        return [
+            (self.x - 0.9, self.z),
+            (self.x + 0.9, self.z),
+            (self.x + 0.9, self.z + 4.2),
+            (self.x - 0.9, self.z + 4.2),
+        ]
+
+
+@dataclass(frozen=True)
+class _Body:
+    """Measures of a car in metres from the ground and from its near end, and its colour."""
+
+    left: float
+    right: float
+    near: float
+    far: float
+    waist: float
+    top: float
+    hood: float
+    trunk: float
+    colour: Colour
+
+    def across(self, low: float, high: float) -> list[Point]:
+        """The end of the car between two heights."""
+        z = self.near
+        return [(self.left, low, z), (self.right, low, z), (self.right, high, z), (self.left, high, z)]
 
 
 def paint_car(plan: ScenePlan, canvas: Canvas, car: Car, draws: Draws) -> None:
     """Paint a car as a lower body, a glazed cabin, lights, wheels and a plate."""
+    body = _draw_body(car, draws)
     light = canvas.light
-    body = draws.pick(_BODIES)
-    kind = draws.pick(("hatchback", "saloon", "tall", "pickup" if plan.biome in ("savanna", "steppe", "desert") else "hatchback"))
-    width, waist, top, length = (0.88, 0.92, 1.48, 4.2) if kind != "tall" else (0.95, 1.08, 1.85, 4.5)
-    left, right, near, far = car.x - width, car.x + width, car.z, car.z + length
-    side_x = right if canvas.camera.x > car.x else left
-    facing = 1.0 if side_x == right else -1.0
-    side = light.on(body, (facing, 0, 0))
-    front = light.on(body, (0, 0, -1))
-    tyre: Colour = (28, 28, 30)
-    canvas.polygon([(left, 0.02, near), (right, 0.02, near), (right, 0.02, far), (left, 0.02, far)], (34, 34, 36))
-    canvas.polygon([(side_x, 0.28, near), (side_x, 0.28, far), (side_x, waist, far), (side_x, waist, near)], side)
-    for wheel in (near + 0.75, far - 0.8):
-        corners: list[Point] = [(side_x, 0.0, wheel - 0.3), (side_x, 0.0, wheel + 0.3), (side_x, 0.48, wheel + 0.36)]
-        canvas.polygon([*corners, (side_x, 0.62, wheel), (side_x, 0.48, wheel - 0.36)], tyre)
-    for wheel_x in (left, right - 0.24):
-        canvas.polygon([(wheel_x, 0.0, near), (wheel_x + 0.24, 0.0, near), (wheel_x + 0.24, 0.34, near), (wheel_x, 0.34, near)], tyre)
-    _cabin(canvas, car, (kind, width, waist, top, length), body)
-    canvas.polygon([(left, 0.26, near), (right, 0.26, near), (right, waist, near), (left, waist, near)], front)
-    bumper = scale(front, 0.86)
-    canvas.polygon([(left, 0.26, near), (right, 0.26, near), (right, 0.44, near), (left, 0.44, near)], bumper)
-    _lights(canvas, car, width)
+    seen_right = canvas.camera.x > car.x
+    side_x = body.right if seen_right else body.left
+    outline = [(body.left, body.near), (body.right, body.near), (body.right, body.far), (body.left, body.far)]
+    canvas.polygon([(x, 0.02, z) for x, z in outline], (34, 34, 36))
+    flank = [(0.28, body.near), (0.28, body.far), (body.waist, body.far), (body.waist, body.near)]
+    side = light.on(body.colour, (1.0 if seen_right else -1.0, 0, 0))
+    canvas.polygon([(side_x, y, z) for y, z in flank], side)
+    for wheel in (body.near + 0.75, body.far - 0.8):
+        rim = [(0.0, -0.2), (0.0, 0.2), (0.2, 0.36), (0.46, 0.36), (0.64, 0.18)]
+        rim += [(0.64, -0.18), (0.46, -0.36), (0.2, -0.36)]
+        canvas.polygon([(side_x, y, wheel + z) for y, z in rim], _TYRE)
+        canvas.polygon([(side_x, 0.16 + y * 0.5, wheel + z * 0.5) for y, z in rim], (150, 152, 156))
+    for left in (body.left, body.right - 0.24):
+        foot = [(left, 0.0), (left + 0.24, 0.0), (left + 0.24, 0.34), (left, 0.34)]
+        canvas.polygon([(x, y, body.near) for x, y in foot], _TYRE)
+    _cabin(canvas, car, body)
+    face = light.on(body.colour, (0, 0, -1))
+    canvas.polygon(body.across(0.26, body.waist), face)
+    canvas.polygon(body.across(0.26, 0.44), scale(face, 0.86))
+    _lights(canvas, car, (body.right - body.left) / 2)
     _plate(plan, canvas, car, draws)
 
 
-def _cabin(canvas: Canvas, car: Car, measures: tuple[str, float, float, float, float], body: Colour) -> None:
-    kind, width, waist, top, length = measures
-    light = canvas.light
-    hood = 1.15 if car.shows_front else {"saloon": 0.8, "pickup": 1.6}.get(kind, 0.12)
-    rear = 0.25 if car.shows_front else 1.2
-    left, right = car.x - width, car.x + width
-    z0, z1, slope = car.z + hood, car.z + length - rear, 0.55
-    inner = width * 0.8
-    canvas.polygon([(left, waist, car.z), (right, waist, car.z), (right, waist, z0), (left, waist, z0)], light.on(body, (0, 1, 0)))
-    roof = [(car.x - inner, top, z0 + slope), (car.x + inner, top, z0 + slope), (car.x + inner, top, z1 - 0.3), (car.x - inner, top, z1 - 0.3)]
-    canvas.polygon(roof, light.on(body, (0, 1, 0)))
+def _draw_body(car: Car, draws: Draws) -> _Body:
+    colour = draws.pick(_BODIES)
+    kind = draws.pick(("hatchback", "hatchback", "saloon", "tall"))
+    width, waist, top, length = (0.95, 1.08, 1.85, 4.5) if kind == "tall" else (0.88, 0.92, 1.48, 4.2)
+    boot = 0.8 if kind == "saloon" else 0.12
+    hood, trunk = (1.15, boot) if car.shows_front else (boot, 1.2)
+    return _Body(car.x - width, car.x + width, car.z, car.z + length, waist, top, hood, trunk, colour)
+
+
+def _cabin(canvas: Canvas, car: Car, body: _Body) -> None:
+    light, waist, top = canvas.light, body.waist, body.top
+    start, end, slope = body.near + body.hood, body.far - body.trunk, 0.55
+    inner = (body.right - body.left) * 0.4
+    above = light.on(body.colour, (0, 1, 0))
+    bonnet = [(body.left, body.near), (body.right, body.near), (body.right, start), (body.left, start)]
+    canvas.polygon([(x, waist, z) for x, z in bonnet], above)
+    roof = [(-inner, start + slope), (inner, start + slope), (inner, end - 0.3), (-inner, end - 0.3)]
+    canvas.polygon([(car.x + x, top, z) for x, z in roof], above)
     glass = light.tinted(mix(_GLASS, light.haze, 0.25))
     sign = 1.0 if canvas.camera.x > car.x else -1.0
-    bottom_x, top_x = car.x + sign * width, car.x + sign * inner
-    canvas.polygon([(bottom_x, waist, z0), (bottom_x, waist, z1), (top_x, top, z1 - 0.3), (top_x, top, z0 + slope)], scale(glass, 0.85))
-    canvas.polygon([(left, waist, z0), (right, waist, z0), (car.x + inner, top, z0 + slope), (car.x - inner, top, z0 + slope)], light.on(body, (0, 0.4, -0.9)))
-    canvas.polygon(
-        [
-            (left + 0.12, waist + 0.04, z0 + 0.04),
-            (right - 0.12, waist + 0.04, z0 + 0.04),
-            (car.x + inner - 0.08, top - 0.07, z0 + slope - 0.06),
-            (car.x - inner + 0.08, top - 0.07, z0 + slope - 0.06),
-        ],
-        glass,
-    )
+    low_x, high_x = (body.right if sign > 0 else body.left), car.x + sign * inner
+    windows = [
+        (low_x, waist, start),
+        (low_x, waist, end),
+        (high_x, top, end - 0.3),
+        (high_x, top, start + slope),
+    ]
+    canvas.polygon(windows, scale(glass, 0.85))
+
+    def screen(inset: float) -> list[Point]:
+        """The windscreen, smaller by a frame."""
+        z0, z1 = start + inset * 0.4, start + slope - inset * 0.6
+        low = [(body.left + inset, waist + inset * 0.4, z0), (body.right - inset, waist + inset * 0.4, z0)]
+        high = [
+            (car.x + inner - inset * 0.7, top - inset * 0.6, z1),
+            (car.x - inner + inset * 0.7, top - inset * 0.6, z1),
+        ]
+        return low + high
+
+    canvas.polygon(screen(0.0), light.on(body.colour, (0, 0.4, -0.9)))
+    canvas.polygon(screen(0.12), glass)
 
 
 def _lights(canvas: Canvas, car: Car, width: float) -> None:
@@ -105,7 +147,12 @@ def _lights(canvas: Canvas, car: Car, width: float) -> None:
         corners = [(middle - 0.17, 0.66, car.z), (middle + 0.17, 0.66, car.z), (middle + 0.17, 0.83, car.z)]
         canvas.polygon([*corners, (middle - 0.17, 0.83, car.z)], colour)
     if car.shows_front:
-        grille = [(car.x - 0.4, 0.6, car.z), (car.x + 0.4, 0.6, car.z), (car.x + 0.36, 0.78, car.z), (car.x - 0.36, 0.78, car.z)]
+        grille = [
+            (car.x - 0.4, 0.6, car.z),
+            (car.x + 0.4, 0.6, car.z),
+            (car.x + 0.36, 0.78, car.z),
+            (car.x - 0.36, 0.78, car.z),
+        ]
         canvas.polygon(grille, (40, 42, 46))
 
 
@@ -119,7 +166,9 @@ def _plate(plan: ScenePlan, canvas: Canvas, car: Car, draws: Draws) -> None:
         """A part of the plate in shares of its size."""
         x0, x1 = car.x - across / 2 + across * left, car.x - across / 2 + across * right
         y0, y1 = middle - height / 2 + height * low, middle - height / 2 + height * high
-        canvas.polygon([(x0, y0, car.z), (x1, y0, car.z), (x1, y1, car.z), (x0, y1, car.z)], light.tinted(colour))
+        canvas.polygon(
+            [(x0, y0, car.z), (x1, y0, car.z), (x1, y1, car.z), (x0, y1, car.z)], light.tinted(colour)
+        )
 
     block(-0.04, 1.04, -0.12, 1.12, (50, 50, 52))
     block(0, 1, 0, 1, PAINTS[name])
@@ -151,7 +200,12 @@ def paint_survey_car(plan: ScenePlan, canvas: Canvas) -> None:
 
     def box(left: float, top: float, right: float, bottom: float, colour: Colour) -> None:
         """A rounded bar in hundredths of the width, rows counted from the bottom."""
-        corners = (round(left * unit), round(height - top * unit), round(right * unit), round(height - bottom * unit))
+        corners = (
+            round(left * unit),
+            round(height - top * unit),
+            round(right * unit),
+            round(height - bottom * unit),
+        )
         draw.rounded_rectangle(corners, radius=round(unit * 0.7), fill=colour)
 
     if kind == "snorkel":

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from lost_and_found.practice.draws import Draws
 from lost_and_found.practice.painting.canvas import Canvas, Point
 from lost_and_found.practice.painting.colours import PAINTS, Colour, mix, scale
@@ -15,13 +17,17 @@ _WIRE: Colour = (44, 46, 50)
 _POLE_M = 8.4
 
 
-def upright(canvas: Canvas, at: tuple[float, float], low: float, high: float, width: float, colour: Colour) -> None:
+def upright(
+    canvas: Canvas, at: tuple[float, float], low: float, high: float, width: float, colour: Colour
+) -> None:
     """A post that faces the camera, between two heights at (x, z)."""
     x, z, half = at[0], at[1], width / 2
     canvas.polygon([(x - half, low, z), (x + half, low, z), (x + half, high, z), (x - half, high, z)], colour)
 
 
-def paint_pole(plan: ScenePlan, canvas: Canvas, at: tuple[float, float], draws: Draws, *, lamp_side: int) -> None:
+def paint_pole(
+    plan: ScenePlan, canvas: Canvas, at: tuple[float, float], draws: Draws, *, lamp_side: int
+) -> None:
     """A utility pole with its cross-arm; a lamp over the road when `lamp_side` is not 0."""
     kind, light = plan.pole, canvas.light
     side_light = 0.9 + 0.2 * light.direct * (1 if light.towards_sun[2] < 0 else -0.5)
@@ -42,7 +48,9 @@ def paint_pole(plan: ScenePlan, canvas: Canvas, at: tuple[float, float], draws: 
     for x in (-0.85, 0.0, 0.85):
         upright(canvas, (at[0] + x, at[1]), _POLE_M - 0.6, _POLE_M - 0.35, 0.1, light.tinted((120, 130, 130)))
     if kind in ("concrete_striped", "concrete_round", "wood") and draws.chance(0.25):
-        upright(canvas, (at[0] + 0.32, at[1]), _POLE_M - 2.4, _POLE_M - 1.3, 0.55, light.tinted((150, 156, 156)))
+        upright(
+            canvas, (at[0] + 0.32, at[1]), _POLE_M - 2.4, _POLE_M - 1.3, 0.55, light.tinted((150, 156, 156))
+        )
     if lamp_side:
         reach = at[0] + lamp_side * 1.7
         canvas.line([(at[0], _POLE_M - 1.6, at[1]), (reach, _POLE_M - 1.1, at[1])], scale(colour, 0.9), 0.08)
@@ -121,7 +129,10 @@ def _warning_sign(canvas: Canvas, at: tuple[float, float], style: str) -> None:
     else:
         field = PAINTS["yellow"] if style.endswith("yellow") else PAINTS["white"]
         for half, low, colour in ((0.6, 0.42, PAINTS["red"]), (0.4, 0.3, field)):
-            canvas.polygon([(x - half, y - low, z), (x + half, y - low, z), (x, y + half * 1.05, z)], light.tinted(colour))
+            canvas.polygon(
+                [(x - half, y - low, z), (x + half, y - low, z), (x, y + half * 1.05, z)],
+                light.tinted(colour),
+            )
     upright(canvas, at, y - 0.22, y + 0.12, 0.1, black)
 
 
@@ -143,7 +154,9 @@ def _speed_sign(canvas: Canvas, at: tuple[float, float], style: str) -> None:
     upright(canvas, at, y - 0.13, y + 0.13, 0.3, light.tinted((40, 40, 40)))
 
 
-def _direction_sign(plan: ScenePlan, canvas: Canvas, at: tuple[float, float], draws: Draws, post: Colour) -> None:
+def _direction_sign(
+    plan: ScenePlan, canvas: Canvas, at: tuple[float, float], draws: Draws, post: Colour
+) -> None:
     name = draws.pick_first_likely(plan.facts.direction_sign)
     paint = canvas.light.tinted(PAINTS[name])
     text = canvas.light.tinted(PAINTS["black"] if name in ("white", "yellow") else PAINTS["white"])
@@ -153,50 +166,95 @@ def _direction_sign(plan: ScenePlan, canvas: Canvas, at: tuple[float, float], dr
     for row in range(1 + draws.index(2)):
         low = 1.9 + row * 0.68
         tip = width / 2 + 0.35
-        outline = [(x - width / 2, low, z), (x + width / 2, low, z), (x + tip, low + 0.3, z), (x + width / 2, low + 0.6, z)]
+        outline = [
+            (x - width / 2, low, z),
+            (x + width / 2, low, z),
+            (x + tip, low + 0.3, z),
+            (x + width / 2, low + 0.6, z),
+        ]
         canvas.polygon([*outline, (x - width / 2, low + 0.6, z)], text)
-        inner = [(x - width / 2 + 0.05, low + 0.05, z), (x + width / 2 - 0.03, low + 0.05, z), (x + tip - 0.09, low + 0.3, z)]
-        canvas.polygon([*inner, (x + width / 2 - 0.03, low + 0.55, z), (x - width / 2 + 0.05, low + 0.55, z)], paint)
+        inner = [
+            (x - width / 2 + 0.05, low + 0.05, z),
+            (x + width / 2 - 0.03, low + 0.05, z),
+            (x + tip - 0.09, low + 0.3, z),
+        ]
+        canvas.polygon(
+            [*inner, (x + width / 2 - 0.03, low + 0.55, z), (x - width / 2 + 0.05, low + 0.55, z)], paint
+        )
         for word in range(2):
             left = x - width * 0.4 + word * width * 0.45
             right = left + width * draws.uniform(0.2, 0.38)
-            canvas.polygon([(left, low + 0.2, z), (right, low + 0.2, z), (right, low + 0.4, z), (left, low + 0.4, z)], text)
+            canvas.polygon(
+                [(left, low + 0.2, z), (right, low + 0.2, z), (right, low + 0.4, z), (left, low + 0.4, z)],
+                text,
+            )
 
 
-def paint_fence(plan: ScenePlan, canvas: Canvas, side: int, stretch: tuple[float, float], draws: Draws) -> None:
-    """A stretch of garden wall, picket or wire fence along the road."""
-    x0 = plan.road_width_m / 2 + draws.uniform(2.8, 3.6)
+@dataclass(frozen=True)
+class Fence:
+    """A garden wall, hedge, picket, wooden or wire fence.
+
+    Attributes:
+        side: 1 right of the road, -1 left.
+        away_m: from the middle of the road.
+        height_m: above the ground.
+        style: `wall`, `hedge`, `picket`, `wood` or `wire`.
+        colour: before light.
+    """
+
+    side: int
+    away_m: float
+    height_m: float
+    style: str
+    colour: Colour
+
+
+def draw_fence(plan: ScenePlan, draws: Draws, side: int) -> Fence:
+    """A fence that suits the place."""
     style = _fence_style(plan, draws)
-    z0, z1 = stretch
-    start, end = (side * x0 + side_offset(plan, z0), z0), (side * x0 + side_offset(plan, z1), z1)
-    light = canvas.light
-    if style in ("wall", "hedge"):
-        height = draws.uniform(0.9, 1.9)
+    away_m = plan.road_width_m / 2 + draws.uniform(2.8, 3.6)
+    if style == "wall":
         colour = draws.pick(((206, 196, 178), (176, 166, 150), (190, 120, 90), (224, 220, 210)))
-        if style == "hedge":
-            colour = mix((62, 104, 48), (232, 236, 240), 0.5 if plan.snow else 0.0)
-        face = light.on(colour, (-side, 0, 0))
-        canvas.polygon([(start[0], 0, z0), (end[0], 0, z1), (end[0], height, z1), (start[0], height, z0)], face)
-        back0, back1 = start[0] + side * 0.3, end[0] + side * 0.3
-        top = light.on(scale(colour, 1.06), (0, 1, 0))
-        canvas.polygon([(start[0], height, z0), (end[0], height, z1), (back1, height, z1), (back0, height, z0)], top)
-        canvas.polygon([(start[0], 0, z0), (back0, 0, z0), (back0, height, z0), (start[0], height, z0)], light.on(colour, (0, 0, -1)))
+        return Fence(side, away_m, draws.uniform(0.9, 1.9), style, colour)
+    if style == "hedge":
+        colour = mix((62, 104, 48), (232, 236, 240), 0.5 if plan.snow else 0.0)
+        return Fence(side, away_m, draws.uniform(0.9, 1.8), style, colour)
+    colours: dict[str, Colour] = {"picket": (232, 230, 224), "wood": (128, 100, 74), "wire": (142, 130, 116)}
+    return Fence(side, away_m, 1.1, style, colours[style])
+
+
+def paint_fence(plan: ScenePlan, canvas: Canvas, fence: Fence, ends: tuple[float, float]) -> None:
+    """A panel of a fence between two distances ahead."""
+    x0, x1 = (fence.side * fence.away_m + side_offset(plan, z) for z in ends)
+    z0, z1 = ends
+    light, height = canvas.light, fence.height_m
+    if fence.style in ("wall", "hedge"):
+        out = fence.side * 0.3
+        face, top = (
+            light.on(fence.colour, (-fence.side, 0, 0)),
+            light.on(scale(fence.colour, 1.06), (0, 1, 0)),
+        )
+        end = light.on(fence.colour, (0, 0, -1))
+        canvas.polygon(
+            [(x0, height, z0), (x1, height, z1), (x1 + out, height, z1), (x0 + out, height, z0)], top
+        )
+        canvas.polygon([(x0, 0, z0), (x0 + out, 0, z0), (x0 + out, height, z0), (x0, height, z0)], end)
+        canvas.polygon([(x0, 0, z0), (x1, 0, z1), (x1, height, z1), (x0, height, z0)], face)
         return
-    colour = light.tinted({"picket": (232, 230, 224), "wood": (128, 100, 74)}.get(style, (142, 130, 116)))
-    for height in (0.45, 0.9):
-        canvas.line([(start[0], height, z0), (end[0], height, z1)], colour, 0.1 if style != "wire" else 0.03)
-    steps = max(2, round((z1 - z0) / (3.0 if style == "wire" else 1.2)))
-    for step in range(steps):
-        share = step / steps
-        at = (start[0] + (end[0] - start[0]) * share, z0 + (z1 - z0) * share)
-        upright(canvas, at, 0, 1.1, 0.12 if style != "picket" else 0.2, colour)
+    colour = light.tinted(fence.colour)
+    for rail in (0.45, 0.9):
+        canvas.line([(x0, rail, z0), (x1, rail, z1)], colour, 0.03 if fence.style == "wire" else 0.1)
+    posts = 1 if fence.style == "wire" else 3
+    for post in range(posts):
+        at = (x0 + (x1 - x0) * post / posts, z0 + (z1 - z0) * post / posts)
+        upright(canvas, at, 0, height, 0.2 if fence.style == "picket" else 0.12, colour)
 
 
 def _fence_style(plan: ScenePlan, draws: Draws) -> str:
     if plan.setting == "country":
         return "wire" if draws.chance(0.7) else "wood"
     code = plan.facts.code
-    if code in ("GB", "IE", "NL", "BE", "FR", "DK", "JE"):
+    if code in ("GB", "IE", "NL", "BE", "FR", "DK"):
         return draws.pick(("hedge", "hedge", "wall", "wood"))
     if plan.biome in ("tropical", "savanna", "desert", "steppe", "mediterranean", "highland"):
         return draws.pick(("wall", "wall", "wall", "wire"))

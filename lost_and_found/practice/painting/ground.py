@@ -101,20 +101,22 @@ def paint_earth(plan: ScenePlan, camera: Camera, light: Light) -> Image.Image:
     return small.resize((width, rows), Image.Resampling.BILINEAR)
 
 
-def add_grain(earth: Image.Image, shadows: Image.Image, *, depth: float, focal: float) -> Image.Image:
+def add_grain(earth: Image.Image, shadows: Image.Image | None, *, depth: float, focal: float) -> Image.Image:
     """The ground with the texture of grass, gravel and asphalt, and with shadows.
 
     Args:
         earth: what is below the horizon, road included.
-        shadows: from `shadow_mask`.
+        shadows: from `shadow_mask`; None under an overcast sky.
         depth: share of light that a shadow takes away, 0 to 1.
         focal: of the camera, px.
     """
     grain = textures.ground(earth.width, round(focal)).crop((0, 0, earth.width, earth.height))
     # The grain is below 255 throughout, so that it can brighten as well as darken.
     brighter = [min(255, level * 255 // textures.GROUND_LEVEL) for level in range(256)]
-    shade = ImageChops.multiply(grain, shadows.point([255 - round(level * depth) for level in range(256)]))
-    return ImageChops.multiply(earth.point(brighter * 3), Image.merge("RGB", (shade, shade, shade)))
+    if shadows is not None:
+        lit = shadows.point([255 - round(level * depth) for level in range(256)])
+        grain = ImageChops.multiply(grain, lit)
+    return ImageChops.multiply(earth.point(brighter * 3), Image.merge("RGB", (grain, grain, grain)))
 
 
 def paint_fields(plan: ScenePlan, canvas: Canvas) -> None:
@@ -162,7 +164,9 @@ def _paint_field(plan: ScenePlan, canvas: Canvas, crop: str, parcel: _Parcel) ->
         canvas.line(ends, furrow, 0.3)
 
 
-def strip(plan: ScenePlan, left: float, right: float, *, start: float = 0.4, end: float = FAR_M) -> list[Point]:
+def strip(
+    plan: ScenePlan, left: float, right: float, *, start: float = 0.4, end: float = FAR_M
+) -> list[Point]:
     """Outline of a band along the road between two offsets from its middle."""
     stations = [start, *(z for z in _STATIONS_M if start < z < end), end]
     outline = [(left + side_offset(plan, z), 0.0, z) for z in stations]
@@ -183,7 +187,9 @@ def paint_road(plan: ScenePlan, canvas: Canvas) -> None:
     for lane in (-0.5, 0.5):  # wheels polish two tracks in each lane
         for track in (-0.75, 0.75):
             x = lane * half + track
-            canvas.polygon(strip(plan, x - 0.22, x + 0.22), scale(tarmac, 0.94 if plan.surface != "dirt" else 1.08))
+            canvas.polygon(
+                strip(plan, x - 0.22, x + 0.22), scale(tarmac, 0.94 if plan.surface != "dirt" else 1.08)
+            )
     if plan.surface == "dirt":
         canvas.polygon(strip(plan, -0.3, 0.3), mix(tarmac, light.tinted(grass_colour(plan)), 0.4))
         return

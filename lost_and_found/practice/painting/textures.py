@@ -29,16 +29,16 @@ def grain() -> Bytes:
 
 
 @cache
-def film(height: int, width: int, variant: int) -> Bytes:
-    """Film noise from 0 to 7 for a whole picture, (height, width, 3)."""
+def film(width: int, height: int, variant: int) -> Image.Image:
+    """Film noise from 0 to 7 for a whole picture."""
     generator = Draws("film", variant).generator
     grey = generator.integers(0, 6, (height, width, 1), dtype=np.uint8)
-    return np.asarray(grey + generator.integers(0, 3, (height, width, 3), dtype=np.uint8))
+    return Image.fromarray(grey + generator.integers(0, 3, (height, width, 3), dtype=np.uint8))
 
 
 @cache
 def ground(width: int, focal: int) -> Image.Image:
-    """Brightness of the ground in perspective, about 208 of 255, (width x width); row 0 touches the horizon."""
+    """Brightness of the ground in perspective, about 208 of 255; row 0 touches the horizon."""
     tile = grain().astype(np.int32)
     rows = np.arange(width)
     # Distance in camera heights times focal length; beyond some 30 m the grain would only flicker.
@@ -57,7 +57,7 @@ def plane(colour: Colour) -> npt.NDArray[np.float64]:
 
 
 def to_image(planes: npt.NDArray[np.float64]) -> Image.Image:
-    """A picture from colours of shape (3, height, width), which numpy works on faster than (height, width, 3)."""
+    """A picture from colours of shape (3, height, width), the order that numpy is faster in."""
     rounded = np.clip(np.rint(planes), 0, 255).astype(np.uint8)
     return Image.fromarray(np.ascontiguousarray(np.moveaxis(rounded, 0, 2)))
 

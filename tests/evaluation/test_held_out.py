@@ -1,0 +1,177 @@
+"""A tiny run is tested on its test split: which run, which samples, what comes out."""
+
+import os
+import shutil
+from pathlib import Path
+
+import nbformat
+import numpy as np
+import pandas as pd
+import papermill
+import pytest
+from PIL import Image
+
+from lost_and_found.data_lists import new_list, pin, read_list
+from lost_and_found.data_loader import records_table
+from lost_and_found.errors import LeakyList, ListMismatch, MissingInput
+from lost_and_found.evaluation import held_out
+from lost_and_found.samples import Sample, write_pair
+from lost_and_found.training.config import TrainingConfig
+from lost_and_found.training.pixel_cache import CacheSpec, cache_pixels
+from lost_and_found.training.runs import load_run
+from lost_and_found.training.trainer import train_run
+from lost_and_found.workspace import Workspace
+
+NOTEBOOK = Path(__file__).resolve().parents[2] / "4-evaluation/01-test-model.ipynb"
+COUNTRIES = {"FR": (200, 40, 40), "NA": (40, 200, 40), "US": (40, 40, 200)}
+SPLITS = {".train": 12, ".val": 6, ".test": 9}
+
+
+def write_samples(folder: Path, *, name: str, count: int) -> list[Sample]:
+    """Pictures whose colour gives their country away, a bit noisy."""
+    rng = np.random.default_rng(count)
+    samples = []
+    for number in range(count):
+        code, colour = list(COUNTRIES.items())[number % 3]
+        pixels = np.clip(rng.normal(colour, 30, (36, 64, 3)), 0, 255).astype(np.uint8)
+        path = folder / ".picture.png"
+        Image.fromarray(pixels).save(path)
+        sample_id = f"made_{name}_{number // 3}_{number % 3}"
+        record = {"country_code": code, "coordinates": [10.0 + number, 20.0]}
+        samples.append(write_pair(folder, sample_id, image=path.read_bytes(), suffix=".png", record=record))
+        path.unlink()
+    return samples
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
+    """A workspace with enriched pairs, the three lists, and a run."""
+    workspace = Workspace(tmp_path_factory.mktemp("root"), "made")
+    folder = workspace.output(held_out.ENRICH)
+    caches = {}
+    for name, count in SPLITS.items():
+        samples = write_samples(folder, name=name[1:], count=count)
+        table = records_table(samples)
+        pinned = new_list(samples, "split", country_codes=table["country_code"])
+        pin(workspace.list_path(name), pinned)
+        spec = CacheSpec(list_name=f"made{name}", list_digest=pinned.digest, width=32, height=32)
+        caches[name] = cache_pixels(samples, table, folder=workspace.root / "pixels", spec=spec)
+    config = TrainingConfig(
+        dataset="made",
+        architecture="mobilenet_v3_small",
+        weights="none",
+        width=32,
+        height=32,
+        batch_size=4,
+        epochs=1,
+        device="cpu",
+    )
+    runs = workspace.output(held_out.TRAIN) / "runs"
+    train_run(config, train=caches[".train"], val=caches[".val"], folder=runs, tracking="off")
+    return workspace
+
+
+@pytest.fixture
+def workspace(trained: Workspace, tmp_path: Path) -> Workspace:
+    """A copy of it that a test may spoil."""
+    shutil.copytree(trained.root, tmp_path / "root", dirs_exist_ok=True)
+    return Workspace(tmp_path / "root", "made")
+
+
+def runs_of(workspace):
+    return workspace.input(held_out.TRAIN) / "runs"
+
+
+def the_run(workspace):
+    return load_run(held_out.find_run(runs_of(workspace)))
+
+
+def test_the_newest_complete_run_is_found_and_an_unfinished_one_is_not(workspace):
+    runs = runs_of(workspace)
+    first = held_out.find_run(runs)
+    shutil.copytree(first, runs / "later")
+    os.utime(runs / "later/summary.json", (2e9, 2e9))
+    shutil.copytree(first, runs / "unfinished")
+    (runs / "unfinished/model.safetensors").unlink()
+    assert held_out.find_run(runs).name == "later"
+    assert held_out.find_run(runs, first.name) == first
+    with pytest.raises(MissingInput, match="no complete run 'unfinished'; there are: later, "):
+        held_out.find_run(runs, "unfinished")
+
+
+def test_without_a_run_the_notebook_that_trains_one_is_named(tmp_path):
+    for folder in (tmp_path, tmp_path / "none"):
+        with pytest.raises(MissingInput, match="3-training/01-train-model"):
+            held_out.find_run(folder)
+
+
+def test_the_test_samples_come_in_the_order_of_their_list(workspace):
+    samples, pinned = held_out.load_test_samples(workspace, the_run(workspace))
+    assert [one.id for one in samples] == pinned.ids
+    assert len(samples) == SPLITS[".test"]
+
+
+@pytest.mark.parametrize("name", [".train", ".val", ".test"])
+def test_a_missing_list_names_the_notebook_and_no_list_is_made(workspace, name):
+    run = the_run(workspace)
+    workspace.list_path(name).unlink()
+    with pytest.raises(MissingInput, match="05-split-list"):
+        held_out.load_test_samples(workspace, run)
+    assert not workspace.list_path(name).exists()
+
+
+def test_a_run_of_another_split_is_refused(workspace):
+    run, path = the_run(workspace), workspace.list_path(".train")
+    samples = write_samples(workspace.output(held_out.ENRICH), name="other", count=6)
+    path.unlink()
+    pin(path, new_list(samples, "split"))
+    with pytest.raises(ListMismatch, match="Train again with 3-training/01-train-model"):
+        held_out.load_test_samples(workspace, run)
+
+
+def test_a_test_split_that_shares_samples_with_training_is_refused(workspace):
+    run, path = the_run(workspace), workspace.list_path(".test")
+    ids = read_list(workspace.list_path(".train")).ids[:2]
+    folder = str(workspace.input(held_out.ENRICH))
+    path.unlink()
+    pin(path, new_list([Sample(one, folder, ".png") for one in ids], "split"))
+    with pytest.raises(LeakyList, match="shares 2 samples"):
+        held_out.load_test_samples(workspace, run)
+
+
+def test_a_changed_test_picture_is_refused(workspace):
+    run = the_run(workspace)
+    sample = held_out.load_test_samples(workspace, run)[0][0]
+    sample.image.write_bytes(sample.image.read_bytes() + b"changed")
+    with pytest.raises(ListMismatch, match="not those that were pinned"):
+        held_out.load_test_samples(workspace, run)
+
+
+def test_probabilities_come_in_the_order_of_the_list_and_of_the_labels(workspace, tmp_path):
+    run = the_run(workspace)
+    samples, pinned = held_out.load_test_samples(workspace, run)
+    spec = CacheSpec(list_name="made.test", list_digest=pinned.digest, width=32, height=32)
+    probabilities, truth, codes = held_out.country_probabilities(
+        run, samples, records_table(samples), spec=spec, folder=tmp_path / "pixels"
+    )
+    assert codes == ("FR", "NA", "US")
+    assert truth.tolist() == [0, 1, 2] * 3
+    assert probabilities.shape == (9, 3)
+    assert probabilities.sum(axis=1) == pytest.approx(np.ones(9), abs=1e-5)
+
+
+@pytest.mark.end_to_end
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_the_notebook_leaves_a_report_and_ends_with_the_table(workspace, tmp_path):
+    parameters = {"root": str(workspace.root), "dataset": "made", "resamples": 100, "fewest": 1}
+    executed = tmp_path / "executed.ipynb"
+    papermill.execute_notebook(NOTEBOOK, executed, parameters, cwd=NOTEBOOK.parent, progress_bar=False)
+
+    folder = workspace.root / "4-evaluation/01-test-model/made" / the_run(workspace).id
+    tables = {"overall.csv", "countries.csv", "confusions.csv", "predictions.csv"}
+    assert {path.name for path in folder.iterdir()} == tables | {"test-table.txt", "test.png"}
+    overall = pd.read_csv(folder / "overall.csv").set_index("metric")
+    assert overall.loc["top-1 accuracy", "n"] == 9
+    assert overall.loc["balanced accuracy, 2 of published-75", "n"] == 6  # Namibia is not in it
+    last = [cell for cell in nbformat.read(executed, 4).cells if cell.cell_type == "code"][-1]
+    assert (folder / "test-table.txt").read_text().splitlines()[-1] in last.outputs[0].text

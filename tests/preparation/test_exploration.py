@@ -1,0 +1,118 @@
+import json
+import re
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+from sample_photos import encoded, photo, sample_id
+
+from lost_and_found.errors import MissingInput
+from lost_and_found.preparation import exploration
+from lost_and_found.preparation.cleaning import Thresholds, clean
+from lost_and_found.preparation.maps import write_heat_map
+from lost_and_found.preparation.measures import measure_images
+from lost_and_found.samples import Sample
+
+
+@pytest.fixture(autouse=True)
+def _close_figures():
+    yield
+    plt.close("all")
+
+
+@pytest.fixture(scope="module")
+def collection(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("pictures")
+    images = [photo(number, (160, 90)) for number in range(6)]
+    images += [Image.new("RGB", (160, 90)), images[0].resize((8, 5)).resize((160, 90)), images[1]]
+    samples = []
+    for number, image in enumerate(images):
+        (folder / f"{sample_id(number)}.jpg").write_bytes(encoded(image))
+        samples.append(Sample(sample_id(number), str(folder), ".jpg"))
+    (folder / f"{sample_id(9)}.jpg").write_bytes(b"no image")
+    samples.append(Sample(sample_id(9), str(folder), ".jpg"))
+    table = pd.DataFrame(
+        {
+            "id": [sample.id for sample in samples],
+            "lat": [46.0, 46.1, 10, 10, -40, 60, 61, 62, np.nan, np.nan],
+            "lon": [14.0, 14.1, 20, 21, 170, 180, -180, 10, np.nan, np.nan],
+            "country_code": ["SI", "SI", "TD", "TD", "NZ", "RU", "RU", "NO", "NA", None],
+            "region": ["Slovenia_Kranj_SVN-1"] * 8 + [None, None],
+        }
+    )
+    return samples, table, measure_images(samples, workers=1)
+
+
+def texts(figure):
+    return [text.get_text() for text in figure.findobj(plt.Text) if text.get_text()]
+
+
+def test_countries_are_shown_by_name_with_counts_and_the_rest_in_one_bar(collection):
+    _, table, _ = collection
+    figure = exploration.country_distribution({"all": table, "north": table[table["lat"] > 0]}, most=3)
+    shown = texts(figure)
+    assert "Slovenia" in shown
+    assert "3 others" in shown
+    assert " 2  (20.0%)" in shown
+    assert "all: 10 samples, 6 countries" in shown
+
+
+def test_a_grid_shows_pictures_with_labels_and_says_which_cant_be_read(collection):
+    samples, table, _ = collection
+    shown = texts(exploration.sample_grid(samples, table, rows=2, columns=5))
+    assert "Slovenia\nKranj" in shown
+    assert "Namibia\n" in shown
+    assert "not an image" in shown
+    first, again, other = (
+        texts(exploration.sample_grid(samples, table, rows=1, columns=4, seed=seed)) for seed in (0, 0, 5)
+    )
+    assert first == again != other
+
+
+def test_a_grid_of_nothing_is_an_error(collection):
+    with pytest.raises(MissingInput, match="no samples"):
+        exploration.sample_grid([], collection[1])
+
+
+def test_examples_stand_on_both_sides_of_each_threshold(collection):
+    samples, _, measures = collection
+    thresholds = Thresholds(channel_variance=300, laplacian_variance=30)
+    shown = texts(exploration.examples_page(samples, measures, thresholds))
+    assert "largest variance of a channel < 300: removed as dark or empty" in shown
+    assert "variance of the Laplacian ≥ 30: kept" in shown
+    nothing_goes = Thresholds(channel_variance=0, laplacian_variance=0)
+    assert texts(exploration.examples_page(samples, measures, nothing_goes)).count("none") == 2
+
+
+def test_the_other_figures_can_be_drawn_and_saved(collection, tmp_path):
+    samples, table, measures = collection
+    thresholds = Thresholds(laplacian_variance=10)
+    _, removed = clean(table, measures, thresholds)
+    figures = [
+        exploration.variance_examples(samples, measures),
+        exploration.measure_density(measures, thresholds),
+        exploration.duplicates_page(samples, removed),
+        exploration.duplicates_page(samples, removed.iloc[:0]),
+    ]
+    for number, figure in enumerate(figures):
+        figure.savefig(tmp_path / f"{number}.png")
+    assert "same picture\n0 bits apart" in texts(figures[2])
+
+
+def test_the_heat_map_is_one_file_without_addresses_and_holds_every_sample(collection, tmp_path):
+    _, table, _ = collection
+    path = tmp_path / "map.html"
+    assert write_heat_map(path, table, title='Practice </script> & "co"') == 8
+    page = path.read_text()
+    assert not re.findall(r"https?:|src=|@import|url\(", page)
+    assert page.count("</script>") == 2
+    data = json.loads(re.search(r'type="application/json">(.*?)</script>', page, re.DOTALL)[1])
+    assert data["title"] == 'Practice </script> & "co"'
+    assert (data["samples"], data["without"], sum(data["cells"][3])) == (8, 2, 8)
+    assert set(data["names"]) == {"Slovenia", "Chad", "New Zealand", "Russia", "Norway"}
+    x, y = np.array(data["cells"][:2]) / data["cells_per_degree"]
+    assert ((x >= 0) & (x <= 360) & (y >= 0) & (y <= 180)).all()
+    assert 100 < len(data["land"]) < 2000
+    assert len(page) < 500_000

@@ -1,0 +1,209 @@
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from lost_and_found.errors import InvalidConfig, LeakyList, UnsplittableClass
+from lost_and_found.preparation.splitting import NAMES, RATIOS, audit, group_samples, split
+
+KM = 1 / 111.19  # degrees of latitude
+
+
+def made_table(countries, games=None, lat=None, lon=None):
+    """Samples five to a game and far apart, unless said otherwise."""
+    count = len(countries)
+    games = [f"site_mode_game{number // 5:05}" for number in range(count)] if games is None else games
+    rng = np.random.default_rng(count)
+    return pd.DataFrame(
+        {
+            "id": [f"{game}_{number}" for number, game in enumerate(games)],
+            "game": games,
+            "lat": np.degrees(np.arcsin(rng.uniform(-1, 1, count)))
+            if lat is None
+            else np.asarray(lat, float),
+            "lon": rng.uniform(-180, 180, count) if lon is None else np.asarray(lon, float),
+            "country_code": pd.Series(countries, dtype=object),
+        }
+    )
+
+
+def skewed(count=2000, classes=12, seed=0):
+    shares = 1 / np.arange(1, classes + 1)
+    codes = np.array([f"{chr(65 + number)}X" for number in range(classes)], dtype=object)
+    return made_table(list(np.random.default_rng(seed).choice(codes, count, p=shares / shares.sum())))
+
+
+def test_every_class_is_in_every_split_in_about_its_share():
+    table = skewed()
+    report = audit(table, split(table, seed=3))
+    for name, ratio in zip(NAMES, RATIOS, strict=True):
+        assert (report[f"{name}_share"] - ratio).abs().max() < 0.03
+        assert report[name].sum() == pytest.approx(ratio * len(table), abs=5)
+    assert report["total"].is_monotonic_decreasing
+
+
+def test_the_order_of_the_rows_makes_no_difference_and_the_seed_does():
+    table = skewed(600, 5)
+    first = split(table, seed=1)
+    assert split(table.sample(frac=1, random_state=7), seed=1) == first
+    assert split(table, seed=2) != first
+
+
+def test_splits_are_in_random_order_so_that_a_prefix_is_a_fair_sample():
+    ids = split(skewed(), seed=0)["train"]
+    assert ids != sorted(ids)
+
+
+def test_rounds_of_a_game_stay_together():
+    table = skewed(1000, 8)
+    where = {one: name for name, ids in split(table).items() for one in ids}
+    assert (table.assign(split=table["id"].map(where)).groupby("game")["split"].nunique() == 1).all()
+
+
+@pytest.mark.parametrize("lon", [[0, 0, 0], [180, -180, 179.9999999]])
+def test_near_places_are_one_group_also_over_a_chain_and_the_antimeridian(lon):
+    lat = [10, 10 + 0.08 * KM, 10 + 0.16 * KM] if lon[0] == 0 else [10, 10, 10]
+    table = made_table(["AX"] * 5, games=list("abcde"), lat=[*lat, 50, np.nan], lon=[*lon, 0, np.nan])
+    groups = group_samples(table, place_km=0.1)
+    assert groups.tolist() == [0, 0, 0, 1, 2]
+    assert group_samples(table, place_km=0).max() >= 2
+
+
+def test_samples_without_coordinates_are_grouped_by_game_alone():
+    table = made_table(["AX"] * 30, lat=[np.nan] * 30, lon=[np.nan] * 30)
+    assert group_samples(table).max() == 5
+    audit(table, split(table))
+
+
+def test_a_split_by_sorted_order_loses_classes_and_ours_does_not():
+    """The published list: 75 countries sorted by id, cut at 70 % and 90 %, left 75 / 58 / 15."""
+    codes = [f"{chr(65 + n // 26)}{chr(65 + n % 26)}" for n in range(75)]
+    sizes = np.random.default_rng(0).integers(40, 200, 75)
+    countries = np.repeat(np.array(codes, dtype=object), sizes)
+    table = made_table(list(countries), games=[f"site_mode_{n:05}" for n in range(len(countries))])
+    ids = table["id"].tolist()
+    edges = [0, int(0.7 * len(ids)), int(0.9 * len(ids)), len(ids)]
+    sequential = {name: ids[edges[i] : edges[i + 1]] for i, name in enumerate(NAMES)}
+    with pytest.raises(LeakyList, match=r"train lacks .* and .* more; val lacks .*; test lacks"):
+        audit(table, sequential)
+    assert len(audit(table, split(table))) == 75
+
+
+def test_a_class_that_is_too_small_is_named_with_its_counts_and_what_to_do():
+    table = skewed(300, 3)
+    table.loc[[0, 1, 2, 5], "country_code"] = "ZZ"  # four samples, but of two games
+    with pytest.raises(UnsplittableClass, match=r"1 classes .*: ZZ \(4 in 2\).*minimum_count") as error:
+        split(table)
+    assert "03-map-to-distribution" in str(error.value)
+
+
+def test_classes_with_just_three_groups_are_in_all_splits():
+    countries = ["AX"] * 200 + ["BX"] * 3 + ["CX"] * 3 + ["DX"] * 4
+    table = made_table(countries, games=[f"g{n}" for n in range(210)])
+    report = audit(table, split(table)).set_index("country_code")
+    assert report.loc["BX", list(NAMES)].tolist() == [1, 1, 1]
+
+
+def test_a_class_whose_groups_rarer_ones_hold_is_repaired():
+    # Every game of B also has an A or C, which are rarer and decide first.
+    countries = ["AX", "BX"] * 3 + ["CX", "BX"] * 3 + ["DX", "DX"] * 60
+    table = made_table(countries, games=[f"g{n // 2:03}" for n in range(len(countries))])
+    for seed in range(20):
+        audit(table, split(table, seed=seed))
+
+
+def test_samples_without_a_class_and_impossible_ratios_are_refused():
+    table = skewed(100, 2)
+    with pytest.raises(InvalidConfig, match="add up to 1"):
+        split(table, ratios=(0.7, 0.2, 0.2))
+    with pytest.raises(InvalidConfig, match="above 0"):
+        split(table, ratios=(0.8, 0.2, 0.0))
+    with pytest.raises(InvalidConfig, match="place"):
+        split(table, place_km=-1)
+    table.loc[3, "country_code"] = None
+    with pytest.raises(InvalidConfig, match="02-enrich-records"):
+        split(table)
+
+
+def test_a_place_distance_that_chains_everything_is_refused_and_a_smaller_one_proposed():
+    rng = np.random.default_rng(0)
+    lat, lon = rng.uniform(46, 46.5, 2000), rng.uniform(14, 14.7, 2000)
+    table = made_table(["AX", "BX"] * 1000, lat=lat, lon=lon)
+    with pytest.raises(InvalidConfig, match=r"chain 2,000 of 2,000 .* place_km=0\.125 works"):
+        split(table, place_km=2)
+    audit(table, split(table, place_km=0.125), place_km=0.125)
+
+
+def test_no_smaller_distance_is_proposed_where_none_helps():
+    table = made_table(["AX"] * 400, lat=[10.0] * 300 + list(range(-50, 50)), lon=[10.0] * 400)
+    with pytest.raises(InvalidConfig, match="no place_km helps"):
+        split(table)
+
+
+def small_table():
+    return made_table(["AX", "AX", "BX", "BX"] * 3, games=[f"g{n}" for n in range(12)])
+
+
+def fair_split():
+    ids = small_table()["id"].tolist()
+    return {"train": ids[:4], "val": ids[4:8], "test": ids[8:]}
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (lambda t, s: s["val"].append(s["train"][0]), "1 samples are in the splits twice: g0_0"),
+        (lambda t, s: s["test"].append(s["test"][0]), "1 samples are in the splits twice: g8_8"),
+        (lambda t, s: s["train"].pop(), "1 samples are in no split: g3_3"),
+        (lambda t, s: s["val"].append("g99_0"), "1 samples are not in the list that was split: g99_0"),
+        (lambda t, s: t.__setitem__("country_code", ["AX"] * 11 + ["CX"]), "train lacks CX; val lacks CX"),
+        (lambda t, s: t.__setitem__("game", ["g0"] * 5 + list("abcdefg")), "1 games are in two splits: g0"),
+        (
+            lambda t, s: t.update(pd.DataFrame({"lat": [1.0] * 5, "lon": 7.0})),
+            r"within 0\.1 km of val: g0_0 / g4_4",
+        ),
+    ],
+)
+def test_the_audit_finds_every_kind_of_leak(damage, message):
+    table, splits = small_table(), fair_split()
+    assert audit(table, splits)["total"].tolist() == [6, 6]
+    damage(table, splits)
+
+    with pytest.raises(LeakyList, match=message) as error:
+        audit(table, splits)
+    assert "05-split-list" in str(error.value)
+
+
+@pytest.mark.parametrize(("apart_km", "leaks"), [(0.0, True), (0.099, True), (0.101, False)])
+def test_the_audit_measures_places_by_great_circle(apart_km, leaks):
+    table = small_table()
+    table.loc[0, ["lat", "lon"]] = [80.0, 180.0]
+    table.loc[11, ["lat", "lon"]] = [80.0 + apart_km * KM, -180.0]
+    if leaks:
+        with pytest.raises(LeakyList, match=r"1 samples of train are within 0\.1 km of test: g0_0 / g11_11"):
+            audit(table, fair_split())
+    else:
+        audit(table, fair_split())
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.lists(st.tuples(st.sampled_from(["AX", "BX", "CX", "DX"]), st.integers(0, 40)), min_size=1),
+    st.integers(0, 3),
+)
+def test_any_split_passes_the_audit_or_names_the_class(rows, seed):
+    countries, games = [country for country, _ in rows], [f"g{game:03}" for _, game in rows]
+    table = made_table(countries, games=games)
+    table["lat"] = np.round(table["lat"] / 10) * 10  # some share a place
+    table["lon"] = np.round(table["lon"] / 10) * 10
+    try:
+        splits = split(table, seed=seed)
+    except UnsplittableClass as error:
+        assert any(country in str(error) for country in set(countries))
+    except InvalidConfig as error:
+        assert "chain" in str(error)
+    else:
+        report = audit(table, splits)
+        assert sum(map(len, splits.values())) == len(table) == report["total"].sum()
+        assert split(table.iloc[::-1], seed=seed) == splits

@@ -1,0 +1,43 @@
+"""The commands that the README shows exist and take the parameters it shows."""
+
+import re
+import shlex
+
+import pytest
+
+from lost_and_found import notebooks
+
+README = (notebooks.REPOSITORY / "README.md").read_text()
+COMMANDS = sorted(set(re.findall(r"^(scripts/[\w-]+.*?)\s*(?:#.*)?$", README, re.M)))
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_of_the_readme_exists_and_fits(command, tmp_path):
+    script, *arguments = shlex.split(command)
+    assert (notebooks.REPOSITORY / script).stat().st_mode & 0o111
+    if script == "scripts/run-stages":
+        name = arguments.pop(0) if arguments and not arguments[0].startswith("-") else "practice"
+        profile = notebooks.read_profile(name)
+        known = {}
+        for notebook in profile.notebooks:
+            known |= notebooks.parameters_of(notebooks.REPOSITORY / f"{notebook}.ipynb")
+        given = dict(zip(arguments[1::3], arguments[2::3], strict=True))
+        assert set(arguments[0::3]) <= {"-p"}
+        notebooks.resolve_parameters(profile, given, known, folder=tmp_path)
+
+
+def test_the_readme_shows_the_two_commands():
+    assert {"scripts/run-stages", "scripts/test"} <= set(COMMANDS)
+
+
+def test_every_parameter_that_the_readme_mentions_is_known():
+    known = set()
+    for path in notebooks.REPOSITORY.glob(f"{notebooks.STAGES}/*.ipynb"):
+        known |= set(notebooks.parameters_of(path))
+    assert set(re.findall(r"-p (\w+) ", README)) - {"NAME"} <= known
+
+
+def test_every_path_that_the_readme_links_to_is_there():
+    links = [link for link in re.findall(r"\]\(([^)]+)\)", README) if not link.startswith("http")]
+    assert links
+    assert [link for link in links if not (notebooks.REPOSITORY / link).exists()] == []
