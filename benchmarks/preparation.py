@@ -87,7 +87,7 @@ def compare(name: str, count: int, ours: Callable[[], object], baseline: Callabl
 def main() -> None:
     """Make pictures in a temporary folder and compare."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--images", type=int, default=3000)
+    parser.add_argument("--images", type=int, default=5000)
     count = parser.parse_args().images
     with tempfile.TemporaryDirectory() as folder:
         raw, small, plain = (Path(folder, name) for name in ("raw", "small", "plain"))

@@ -48,7 +48,8 @@ class Enrichment(Outcome):
 
     def counts(self) -> pd.Series:
         """How many pairs were written, kept, removed, rejected, and given another country."""
-        return pd.concat([super().counts(), pd.Series({"given another country": len(self.changed)})])
+        changed = pd.Series({"given another country": len(self.changed)})
+        return pd.concat([super().counts(), changed]).rename("pairs")
 
 
 def enrich_collection(

@@ -16,6 +16,7 @@ from lost_and_found.preparation.stamps import mark_finished
 from lost_and_found.samples import IMAGE_SUFFIXES, Sample, read_image, read_record, write_atomically
 
 JPEG_QUALITY = 92
+JPEG_MAGIC = b"\xff\xd8\xff"
 # What an image file may carry and still be copied as it is; anything else is metadata, or needs decoding.
 HARMLESS = {
     *("jfif", "jfif_version", "jfif_unit", "jfif_density", "dpi", "adobe", "adobe_transform"),
@@ -53,24 +54,28 @@ def resized(path: Path, size: tuple[int, int]) -> tuple[bytes, str]:
         BrokenSample: no whole image.
     """
     image = read_image(path, at_least=size)
-    with Image.open(path) as header:
-        is_jpeg = header.format in ("JPEG", "MPO")
-        keep = (
-            header.size == fitted_size(header.size, size)
-            and (header.format, header.mode) in (("JPEG", "RGB"), ("PNG", "RGB"))
-            and header.info.keys() <= HARMLESS
-            and not getattr(header, "is_animated", False)
-        )
-    suffix = ".jpg" if is_jpeg else ".png"
-    if keep:
-        return path.read_bytes(), suffix
+    data = path.read_bytes()
+    suffix = ".jpg" if data.startswith(JPEG_MAGIC) else ".png"
+    if image.size == fitted_size(image.size, size) and _is_plain(path, image.size):
+        return data, suffix
     encoded = io.BytesIO()
-    if is_jpeg:
+    if suffix == ".jpg":
         # Full colour resolution: at this size a road line is a pixel wide, and its colour is evidence.
         fit(image, size).save(encoded, "JPEG", quality=JPEG_QUALITY, subsampling=0)
     else:
         fit(image, size).save(encoded, "PNG")
     return encoded.getvalue(), suffix
+
+
+def _is_plain(path: Path, size: tuple[int, int]) -> bool:
+    """Whether a file is an upright RGB picture of this size without metadata, to be copied as it is."""
+    with Image.open(path) as header:
+        return (
+            header.size == size
+            and (header.format, header.mode) in (("JPEG", "RGB"), ("PNG", "RGB"))
+            and header.info.keys() <= HARMLESS
+            and not getattr(header, "is_animated", False)
+        )
 
 
 def fit(image: Image.Image, size: tuple[int, int]) -> Image.Image:
@@ -105,7 +110,8 @@ def measure_image(path: Path) -> tuple[float, float, str, str]:
         image = read_image(path)
     except BrokenSample as error:
         return np.nan, np.nan, "", error.reason
-    return channel_variance(image), laplacian_variance(image), perceptual_hash(image), ""
+    grey = image.convert("L")
+    return channel_variance(image), laplacian_variance(grey), perceptual_hash(grey), ""
 
 
 def channel_variance(image: Image.Image) -> float:

@@ -41,11 +41,17 @@ def train(config, split, folder):
 
 
 def test_eight_pictures_are_learnt_by_heart(eight_pictures, tmp_path):
-    config = dataclasses.replace(
-        CONFIG, architecture="resnet18", epochs=24, batch_size=8, step_size=16, patience=24
+    # Shown ten times an epoch: the averages of batch normalisation need a hundred steps to settle.
+    ten_times = dataclasses.replace(
+        eight_pictures,
+        pixels=np.tile(eight_pictures.pixels, (10, 1, 1, 1)),
+        table=pd.concat([eight_pictures.table] * 10, ignore_index=True),
     )
-    run = train(config, eight_pictures, tmp_path)
-    assert run.metrics["train/loss"].iloc[-1] < 0.05
+    config = dataclasses.replace(
+        CONFIG, architecture="mobilenet_v3_small", epochs=12, batch_size=8, step_size=6
+    )
+    run = train_run(config, train=ten_times, val=eight_pictures, folder=tmp_path, tracking="off")
+    assert run.metrics["val/loss"].iloc[-1] < 0.05  # without dropout, which keeps the train loss up
     assert run.summary["val/top1"] == 1
     assert run.summary["val/balanced_accuracy"] == 1
 
