@@ -160,6 +160,7 @@ def execute(path: Path, output: Path, parameters: Mapping[str, Scalar]) -> None:
         LostAndFoundError: the notebook stopped; the message is the error's own where the project raised it.
     """
     import papermill
+    from traitlets.config import Config
 
     os.environ["PYDEVD_DISABLE_FILE_VALIDATION"] = "1"  # else every kernel warns about frozen modules
     try:
@@ -171,6 +172,8 @@ def execute(path: Path, output: Path, parameters: Mapping[str, Scalar]) -> None:
             kernel_name="python3",
             progress_bar=False,
             stdout_file=sys.stdout,
+            # Through sockets in a private folder instead of open TCP ports, of which each kernel would warn.
+            config=Config(KernelManager={"transport": "ipc"}),
         )
     except papermill.PapermillExecutionError as error:
         own = error.ename in {one.__name__ for one in _error_types(LostAndFoundError)}
