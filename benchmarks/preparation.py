@@ -19,10 +19,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageStat
 
-from lost_and_found.data_loader import find_pairs
-from lost_and_found.preparation.measures import measure_images
 from lost_and_found.preparation.pictures import JPEG_QUALITY
-from lost_and_found.preparation.resizing import resize_collection
 from lost_and_found.processes import available_cores
 
 DIFFERENT_PICTURES = 30
@@ -86,6 +83,11 @@ def compare(name: str, count: int, ours: Callable[[], object], baseline: Callabl
 
 def main() -> None:
     """Make pictures in a temporary folder and compare."""
+    # Not above, because every worker imports this script too; a notebook's workers don't import the notebook.
+    from lost_and_found.data_loader import find_pairs
+    from lost_and_found.preparation.measures import measure_images
+    from lost_and_found.preparation.resizing import resize_collection
+
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--images", type=int, default=5000)
     count = parser.parse_args().images
