@@ -102,6 +102,8 @@ def overall_text(overall: pd.DataFrame) -> str:
 
 def country_text(countries: pd.DataFrame) -> str:
     """Recall of countries with aligned columns."""
+    if countries.empty:
+        return "no country has pictures enough to be ranked"
     lines = [("", "found", "95 % interval", "pictures")]
     for row in countries.to_dict("records"):
         interval = f"{100 * row['low']:.0f} to {100 * row['high']:.0f} %"

@@ -20,6 +20,7 @@ import pandas as pd
 import shapely
 from scipy.spatial import cKDTree
 
+from lost_and_found.digests import digest
 from lost_and_found.errors import BrokenSample
 from lost_and_found.geo.borders import Borders
 from lost_and_found.geo.distances import to_unit_vectors
@@ -69,10 +70,9 @@ def regions() -> pd.DataFrame:
 
 
 def region_source() -> str:
-    """Which map is in use, how many regions it has and where it lies."""
-    path = _path()
+    """Which map is in use: its title, number of regions and digest, the same wherever the file lies."""
     file = _world().file
-    return f"{file.title}: {len(file.table):,} regions in {path}"
+    return f"{file.title}, {len(file.table):,} regions, {digest(_path().read_bytes())[:12]}"
 
 
 def cache_folder() -> Path:
