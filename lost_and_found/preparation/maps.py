@@ -21,7 +21,7 @@ SMALLEST_ISLAND = 0.05  # square degrees
 
 
 def write_heat_map(path: Path, table: pd.DataFrame, *, title: str) -> int:
-    """Write the page and return how many samples it shows.
+    """Write the page and return how many samples it shows; if that is none, there is no page.
 
     Countries are drawn under the samples. Cells follow the zoom, and pointing at one tells its count and
     countries. Samples without coordinates are counted on the page, not shown.
@@ -32,6 +32,9 @@ def write_heat_map(path: Path, table: pd.DataFrame, *, title: str) -> int:
         title: stands on the page.
     """
     located = table.dropna(subset=["lat", "lon"])
+    if located.empty:
+        path.unlink(missing_ok=True)
+        return 0
     codes, names = pd.factorize(located["country_code"].fillna(""), sort=True)
     cells = pd.DataFrame(
         {
