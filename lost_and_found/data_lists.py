@@ -131,11 +131,10 @@ def pin(path: Path, pinned: PinnedList) -> PinnedList:
     existing = read_list(path)
     # Through JSON, so that a tuple equals the list that was read back.
     wanted = json.loads(json.dumps(pinned.header()))
-    if (differences := _differences(existing.header(), wanted)) or existing.digests != pinned.digests:
+    if differences := _differences(existing.header(), wanted):
         raise ListMismatch(
-            f"{path} is pinned already and this run would make another list: "
-            f"{'; '.join(differences) or 'same samples in another order'}. Take another dataset name, "
-            f"or remove {path} and its .json if nothing rests on them."
+            f"{path} is pinned already and this run would make another list: {'; '.join(differences)}. "
+            f"Take another dataset name, or remove {path} and its .json if nothing rests on them."
         )
     return existing
 
@@ -149,14 +148,12 @@ def read_list(path: Path) -> PinnedList:
     """
     try:
         data = path.read_bytes()
-        header = json.loads(path.with_suffix(".json").read_bytes())
+        header = _read_header(path.with_suffix(".json"))
     except FileNotFoundError as error:
         raise MissingInput(
             f"{error.filename} is missing; run the notebook that writes this list first"
         ) from None
-    except ValueError as error:
-        raise ListMismatch(f"{path.with_suffix('.json')} is not valid JSON ({error}); restore it") from None
-    if digest(data) != header.get("digest"):
+    if digest(data) != header["digest"]:
         raise ListMismatch(
             f"{path} isn't the list that its header describes: it was edited or cut off. "
             "Restore both files, or remove both and make the list again."
@@ -172,6 +169,19 @@ def read_list(path: Path) -> PinnedList:
         countries=header["countries"],
         parents=header["parents"],
     )
+
+
+def _read_header(path: Path) -> dict[str, Any]:
+    try:
+        header = json.loads(path.read_bytes())
+    except ValueError as error:
+        raise ListMismatch(f"{path} is not valid JSON ({error}); restore it") from None
+    wanted = {"rule", "parameters", "countries", "parents", "digest"}
+    if not isinstance(header, dict) or not wanted <= header.keys():
+        raise ListMismatch(
+            f"{path} is no header of a list, which has {', '.join(sorted(wanted))}; restore it"
+        )
+    return header
 
 
 def check_samples(pinned: PinnedList, samples: Sequence[Sample], *, where: object) -> None:
@@ -193,15 +203,18 @@ def check_samples(pinned: PinnedList, samples: Sequence[Sample], *, where: objec
 
 def _differences(existing: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[str]:
     differences = []
-    for key in ("rule", "samples", "parents"):
+    for key in ("rule", "samples"):
         if existing[key] != wanted[key]:
             differences.append(f"{key} {existing[key]} there, {wanted[key]} now")
-    there, now = existing["parameters"], wanted["parameters"]
-    for key in sorted({*there, *now}):
-        if there.get(key) != now.get(key):
-            differences.append(f"{key} {there.get(key)} there, {now.get(key)} now")
+    for part, what in (("parameters", ""), ("countries", "samples of "), ("parents", "parent ")):
+        there, now = existing[part], wanted[part]
+        for key in sorted({*there, *now}):
+            if there.get(key) != now.get(key):
+                differences.append(f"{what}{key} {there.get(key)} there, {now.get(key)} now")
     if not differences and existing["digest"] != wanted["digest"]:
-        differences.append("other samples or images")
+        differences.append("other samples, images or order")
+    if len(differences) > SHOWN:
+        differences[SHOWN:] = [f"and {len(differences) - SHOWN} more"]
     return differences
 
 

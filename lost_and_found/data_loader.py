@@ -6,6 +6,7 @@ The order, the shuffle and the limit depend on the ids alone, never on where or 
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +23,7 @@ from lost_and_found.samples import ID_PATTERN, IMAGE_SUFFIXES, Record, Sample, p
 from lost_and_found.stores import Store, image_and_record_names
 
 READ_IN_PROCESSES_FROM = 5_000
+SHOWN = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,17 +200,17 @@ def _files(folder: str) -> Iterator[tuple[str, str]]:
 
 
 def _select(folder: Path, selection: Selection, store: Store | None) -> list[Sample]:
-    pairs, _ = find_pairs(folder)
+    pairs, halves = find_pairs(folder)
     remote = store.names() if store else {}
     away = {
         sample_id: names
         for sample_id, names in image_and_record_names(remote, IMAGE_SUFFIXES).items()
         if sample_id not in pairs
     }
-    samples = pairs | {
-        sample_id: Sample(sample_id, str(folder), Path(image).suffix)
-        for sample_id, (image, _) in away.items()
-    }
+    if left_out := sorted(halves.keys() - away.keys()):
+        shown = ", ".join(f"{one} ({halves[one]})" for one in left_out[:SHOWN])
+        warnings.warn(f"{folder}: {len(left_out)} halves of pairs left out: {shown}", stacklevel=3)
+    samples = pairs | _places(folder, away, halves)
     ids = selection.names(list(samples))
     if selection.needs_records:
         if store:
@@ -244,11 +246,11 @@ def _load_pinned(
         remote = store.names()
         names = image_and_record_names(remote, IMAGE_SUFFIXES)
         away = {one: names[one] for one in missing if one in names}
-        pairs |= {one: Sample(one, str(folder), Path(image).suffix) for one, (image, _) in away.items()}
+        pairs |= _places(folder, away, halves)
         _fetch_pairs(store, remote, away, pairs, pinned.digests)
         missing = [one for one in missing if one not in away]
     if missing:
-        shown = ", ".join(f"{one} ({halves.get(one, 'both files missing')})" for one in missing[:5])
+        shown = ", ".join(f"{one} ({halves.get(one, 'both files missing')})" for one in missing[:SHOWN])
         where = f" nor in {store.location}" if store else ""
         raise ListMismatch(
             f"{path} names {len(pinned)} samples; {len(missing)} are not in {folder}{where}: {shown}. "
@@ -257,6 +259,18 @@ def _load_pinned(
     samples = [pairs[one] for one in pinned.digests]
     check_samples(pinned, samples, where=path)
     return samples
+
+
+def _places(
+    folder: Path, away: Mapping[str, tuple[str, str]], halves: Mapping[str, str]
+) -> dict[str, Sample]:
+    """Where fetched pairs go: into the folder, or beside the half that lies in a folder below."""
+    places = {}
+    for sample_id, (image, _) in away.items():
+        beside = next(folder.rglob(f"{sample_id}.*"), None) if sample_id in halves else None
+        parent = beside.parent if beside else folder
+        places[sample_id] = Sample(sample_id, str(parent), Path(image).suffix)
+    return places
 
 
 def _fetch_pairs(

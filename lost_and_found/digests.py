@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain
 from pathlib import Path
 
+from lost_and_found.errors import StorageFull
 from lost_and_found.processes import map_in_processes
 from lost_and_found.samples import Sample, write_atomically
 
@@ -82,5 +83,5 @@ def _read_index(folder: str) -> dict[str, tuple[str, str]]:
 
 def _write_index(folder: str, index: Mapping[str, tuple[str, str]]) -> None:
     text = "".join(f"{name}\t{stamp}\t{hexdigits}\n" for name, (stamp, hexdigits) in index.items())
-    with contextlib.suppress(PermissionError):
+    with contextlib.suppress(OSError, StorageFull):
         write_atomically(Path(folder, INDEX_NAME), text.encode())

@@ -59,5 +59,13 @@ class StorageFull(LostAndFoundError):
     """No room to write a file; what was finished before is kept."""
 
 
+class FolderInUse(LostAndFoundError):
+    """A folder that another process is filling."""
+
+
+class NotFinite(LostAndFoundError):
+    """A loss that became NaN or infinite."""
+
+
 class MissingWeights(LostAndFoundError):
     """Pretrained weights that are neither here nor to be downloaded."""

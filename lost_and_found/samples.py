@@ -13,6 +13,7 @@ import json
 import math
 import os
 import re
+import struct
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,8 @@ from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 from lost_and_found.errors import BrokenSample, InvalidConfig, StorageFull
 
 IMAGE_SUFFIXES = (".png", ".jpg")
+# What Pillow's decoders raise on damaged files; found by changing bytes at random.
+DAMAGE = (OSError, SyntaxError, ValueError, EOFError, TypeError, LookupError, OverflowError, struct.error)
 NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 ID_PATTERN = re.compile(r"(?P<site>[^_/]+)_(?P<mode>[^_/]+)_(?P<game>[^/]+)_(?P<round>\d+)")
 
@@ -96,6 +99,9 @@ def read_record(path: Path) -> Record:
         raise BrokenSample(path, f"record is a JSON {type(record).__name__}, not an object")
     if record.get("coordinates") is not None:
         record["coordinates"] = check_coordinates(record["coordinates"], where=path)
+    for name in ("country_code", "country_name", "region"):
+        if not isinstance(record.get(name), str | None):
+            raise BrokenSample(path, f"{name} is not a text: {record[name]!r}")
     return record
 
 
@@ -109,7 +115,10 @@ def check_coordinates(value: object, *, where: object) -> list[float]:
         raise BrokenSample(where, f"coordinates are not [lat, lon]: {value!r}")
     if not all(isinstance(part, int | float) and not isinstance(part, bool) for part in value):
         raise BrokenSample(where, f"coordinates are not numbers: {value!r}")
-    lat, lon = map(float, value)
+    try:
+        lat, lon = map(float, value)
+    except OverflowError:
+        raise BrokenSample(where, "coordinates are numbers beyond all range") from None
     if not (math.isfinite(lat) and math.isfinite(lon)):
         raise BrokenSample(where, f"coordinates are not finite: {value!r}")
     if abs(lat) > 90:
@@ -150,12 +159,7 @@ def read_image(path: Path, *, at_least: tuple[int, int] | None = None) -> Image.
         raise BrokenSample(path, "not an image") from None
     except Image.DecompressionBombError:
         raise BrokenSample(path, "image has too many pixels") from None
-    except (
-        OSError,
-        SyntaxError,
-        ValueError,
-        EOFError,
-    ) as error:  # what Pillow's decoders raise on damaged data
+    except DAMAGE as error:
         raise BrokenSample(path, f"image is damaged ({error})") from None
 
 

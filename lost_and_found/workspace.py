@@ -7,6 +7,9 @@ from pathlib import Path
 
 from lost_and_found.errors import InvalidConfig, MissingInput
 
+# Lies in a folder while it is being filled, and stays there if that was stopped half-way.
+UNFINISHED = ".unfinished"
+
 
 @dataclass(frozen=True)
 class Workspace:
@@ -35,13 +38,16 @@ class Workspace:
         """Folder that an earlier notebook filled.
 
         Raises:
-            MissingInput: it wasn't run for this dataset.
+            MissingInput: it wasn't run for this dataset, or stopped half-way.
         """
         folder = self.root / notebook / self.dataset
+        problem = ""
         if not folder.is_dir() or not any(folder.iterdir()):
-            raise MissingInput(
-                f"{folder} is missing or empty; run {notebook}.ipynb for dataset {self.dataset!r} first"
-            )
+            problem = "is missing or empty"
+        elif (folder / UNFINISHED).exists():
+            problem = "is only half filled, because its notebook was stopped"
+        if problem:
+            raise MissingInput(f"{folder} {problem}; run {notebook}.ipynb for dataset {self.dataset!r} first")
         return folder
 
     def list_path(self, name: str = "") -> Path:

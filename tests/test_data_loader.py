@@ -65,6 +65,12 @@ def test_half_pairs_are_not_loaded_and_are_named(folder):
     }
 
 
+def test_halves_that_are_left_out_are_warned_of(folder):
+    (folder / "practice_singleplayer_game000_1.json").unlink()
+    with pytest.warns(UserWarning, match=r"1 halves .*game000_1 \(record missing\)"):
+        assert len(load_samples(folder)) == 19
+
+
 def test_other_and_hidden_files_are_no_samples(folder):
     for name in ("rejected.csv", "import.json", ".digests", ".practice_m_g_0.jpg.12.tmp"):
         (folder / name).write_text("{}")
@@ -205,6 +211,23 @@ def test_a_list_without_its_header_is_not_taken_for_one(folder, list_path):
         load_samples(folder, pinned=list_path)
 
 
+@pytest.mark.parametrize("header", ["[]", "{", '{"digest": "0"}'])
+def test_a_damaged_header_is_noticed(folder, list_path, header):
+    load_samples(folder, pinned=list_path)
+    list_path.with_suffix(".json").write_text(header)
+    with pytest.raises(ListMismatch, match="restore it"):
+        load_samples(folder, pinned=list_path)
+
+
+def test_labels_that_changed_under_a_list_are_noticed(folder, list_path):
+    samples = load_samples(folder)
+    pin(list_path, new_list(samples, "clean", country_codes=["MY"] * 20))
+    with pytest.raises(
+        ListMismatch, match="samples of MY 20 there, None now; samples of SG None there, 20 now"
+    ):
+        pin(list_path, new_list(samples, "clean", country_codes=["SG"] * 20))
+
+
 def test_asking_for_another_selection_than_was_pinned_is_an_error(folder, list_path):
     load_samples(folder, selection=Selection(shuffle_seed=3), pinned=list_path)
     with pytest.raises(ListMismatch, match="was pinned with"):
@@ -220,7 +243,7 @@ def test_pinning_the_same_list_twice_is_fine_and_another_one_is_refused(folder, 
         pin(list_path, new_list(samples, "clean", parameters={"threshold": 40, "limits": (1, 2)}))
     with pytest.raises(ListMismatch, match="samples 20 there, 19 now"):
         pin(list_path, new_list(samples[1:], "clean", parameters={"threshold": 30, "limits": (1, 2)}))
-    with pytest.raises(ListMismatch, match="other samples or images"):
+    with pytest.raises(ListMismatch, match="other samples, images or order"):
         pin(list_path, new_list(samples[::-1], "clean", parameters={"threshold": 30, "limits": (1, 2)}))
     assert list_path.read_bytes() == before
 

@@ -1,11 +1,11 @@
 """Whole stages over tiny data, as a user runs them."""
 
-import os
 import shutil
 import subprocess
 import time
 
 import pandas as pd
+import psutil
 import pytest
 
 from lost_and_found import notebooks
@@ -82,12 +82,14 @@ def test_a_stopped_run_is_taken_up_again(tmp_path):
     script = notebooks.REPOSITORY / "scripts" / "run-stages"
     command = [script, "tiny", "-p", "root", tmp_path, "-p", "tracking", "off"]
     collected = tmp_path / "1-data-collection" / "01-render-practice-world" / "practice-tiny"
-    running = subprocess.Popen(command, stdout=subprocess.DEVNULL, start_new_session=True)
+    running = psutil.Popen(command, stdout=subprocess.DEVNULL)
     while len(list(collected.glob("*.json"))) < 20:
         assert running.poll() is None
         time.sleep(0.05)
-    os.killpg(running.pid, 9)
-    running.wait()
+    killed = [*running.children(recursive=True), running]
+    for process in killed:
+        process.kill()
+    psutil.wait_procs(killed)
     finished = {path: path.stat().st_mtime_ns for path in collected.glob("*.json")}
     notebook = notebooks.REPOSITORY / "1-data-collection" / "01-render-practice-world.ipynb"
     parameters = {"root": str(tmp_path), "dataset": "practice-tiny", "count": 150}

@@ -115,7 +115,7 @@ def test_a_parameter_that_does_not_fit_is_refused(tmp_path, given, message):
 
 
 def test_an_unknown_profile_names_those_there_are():
-    with pytest.raises(MissingInput, match="photos, practice, published"):
+    with pytest.raises(MissingInput, match="geotagged, photos, practice, published"):
         notebooks.read_profile("absent")
 
 
@@ -130,6 +130,16 @@ def test_every_profile_sets_only_what_its_notebooks_know(path, tmp_path):
     notebooks.resolve_parameters(
         profile, {"source": "x"} if "source" in known else {}, known, folder=tmp_path
     )
+
+
+@pytest.mark.parametrize("path", PROFILES, ids=lambda path: path.stem)
+def test_a_parameter_means_the_same_in_all_notebooks_of_a_profile(path):
+    # `-p NAME VALUE` sets it in each that has it.
+    defaults = {}
+    for name in notebooks.read_profile(path.stem).notebooks:
+        for key, value in notebooks.parameters_of(notebooks.REPOSITORY / f"{name}.ipynb").items():
+            defaults.setdefault(key, set()).add(value)
+    assert {key: values for key, values in defaults.items() if len(values) > 1 and key != "dataset"} == {}
 
 
 @pytest.mark.parametrize("path", ALL_NOTEBOOKS, ids=lambda path: path.stem)

@@ -61,6 +61,8 @@ def test_a_text_that_is_no_id_is_refused(text):
         (b'{"coordinates": ["1", "2"]}', "not numbers"),
         (b'{"coordinates": [true, false]}', "not numbers"),
         (b'{"coordinates": [1, 1e999]}', "not finite"),
+        (b'{"coordinates": [1, 1' + b"0" * 400 + b"]}", "beyond all range"),
+        (b'{"country_code": ["FR"]}', "country_code is not a text"),
     ],
 )
 def test_a_broken_record_says_what_is_wrong(tmp_path, content, reason):
@@ -161,6 +163,25 @@ def damaged(tmp_path, kind):
 def test_a_damaged_image_says_what_is_wrong(tmp_path, kind, reason):
     with pytest.raises(BrokenSample, match=reason):
         read_image(damaged(tmp_path, kind))
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")  # Pillow's own, of damaged metadata beside a whole picture
+@pytest.mark.parametrize("suffix", ["jpeg", "png", "tiff", "gif", "bmp", "webp"])
+def test_random_damage_never_raises_anything_else(tmp_path, suffix):
+    path = tmp_path / "image"
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    image_of("RGB").save(path, suffix, **({"exif": exif} if suffix in ("jpeg", "png", "webp") else {}))
+    content = np.frombuffer(path.read_bytes(), np.uint8)
+    generator = np.random.default_rng(0)
+    for _ in range(150):
+        changed = content.copy()
+        changed[generator.integers(0, len(content), 4)] = generator.integers(0, 256, 4)
+        path.write_bytes(changed[: generator.integers(1, len(content) + 1)].tobytes())
+        try:
+            assert read_image(path, at_least=(16, 9)).mode == "RGB"
+        except BrokenSample as error:
+            assert error.reason
 
 
 def test_decoding_for_a_smaller_size_stays_large_enough_for_it(tmp_path):

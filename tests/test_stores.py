@@ -96,6 +96,16 @@ def test_a_pinned_list_fetches_what_is_missing_and_only_that(server, remote, tmp
     assert sum(path.endswith((".jpg", ".json")) for path in server.handler.requested) == 3
 
 
+def test_a_half_in_a_folder_below_is_completed_where_it_lies(server, tmp_path):
+    here = tmp_path / "here"
+    first = load_samples(here, store=server.url)[0]
+    (here / "deep").mkdir()
+    first.image.rename(here / "deep" / first.image_name)
+    first.record.unlink()
+    assert len(load_samples(here, store=server.url)) == len(load_samples(here)) == 10
+    assert (here / "deep" / f"{first.id}.json").is_file()
+
+
 def test_nothing_is_asked_of_the_store_when_all_is_here(server, tmp_path):
     pinned = tmp_path / "list.txt"
     load_samples(tmp_path / "here", pinned=pinned, store=server.url)

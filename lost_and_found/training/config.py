@@ -50,7 +50,7 @@ UPPER_BOUNDS: dict[str, float] = {"backbone_factor": 1, "gamma": 1, "seed": 2**6
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingConfig:
-    """One run's settings.
+    """One run's settings; the defaults are those of the notebook's parameters cell.
 
     Attributes:
         dataset: name of the pinned lists.
@@ -61,7 +61,7 @@ class TrainingConfig:
         normalisation: one of `NORMALISATIONS`; it has to be the one that the weights were trained with.
         width: of the pictures, in pixels.
         height: of the pictures, in pixels.
-        batch_size: largest number of pictures a step.
+        batch_size: largest number of pictures a step; of two, one step an epoch may take three.
         epochs: most passes over the train split.
         learning_rate: of the head at the start.
         backbone_factor: a pretrained backbone learns at this part of the head's rate, so that its features
@@ -79,17 +79,17 @@ class TrainingConfig:
 
     dataset: str
     target: str = "country"
-    architecture: str = "mobilenet_v3_small"
-    weights: str = "auto"
+    architecture: str = "resnet18"
+    weights: str = "none"
     normalisation: str = "imagenet"
     width: int = 130
     height: int = 80
-    batch_size: int = 64
-    epochs: int = 20
+    batch_size: int = 32
+    epochs: int = 6
     learning_rate: float = 1e-3
     backbone_factor: float = 0.1
     weight_decay: float = 1e-2
-    step_size: int = 7
+    step_size: int = 5
     gamma: float = 0.1
     patience: int = 11
     seed: int = 0

@@ -57,6 +57,6 @@ def write_picture(item: tuple[int, Sample], *, file: Path, offset: int, shape: t
     row, sample = item
     _, _, height, width = shape
     picture = decode(sample.image, width=width, height=height)
-    with file.open("r+b", buffering=0) as stream:
+    with file.open("r+b") as stream:  # buffered: a raw stream may write a part only, and doesn't raise
         stream.seek(offset + row * picture.size)
         stream.write(picture.tobytes())

@@ -8,6 +8,7 @@ it is being written it is called `.<id>.partial`; who sees `runs/<id>/` sees a c
 from __future__ import annotations
 
 import csv
+import io
 import json
 import platform
 import shutil
@@ -28,10 +29,10 @@ from torch import nn
 from tqdm.auto import tqdm
 
 from lost_and_found.digests import digest
-from lost_and_found.errors import InvalidConfig, MissingInput
+from lost_and_found.errors import FolderInUse, InvalidConfig, MissingInput
 from lost_and_found.samples import write_atomically
 from lost_and_found.training.config import NORMALISATIONS, TrainingConfig
-from lost_and_found.training.locks import FolderInUse, sole_writer
+from lost_and_found.training.locks import sole_writer
 from lost_and_found.training.models import InitialWeights, Normalisation, build_model, pick_device
 from lost_and_found.training.pixel_cache import PixelCache
 from lost_and_found.training.targets import Target, target_from_json
@@ -151,22 +152,29 @@ def write_json(path: Path, values: Mapping[str, Any]) -> None:
 
 
 def append_metrics(path: Path, row: Mapping[str, float]) -> None:
-    """Add an epoch to `metrics.csv`."""
-    is_new = not path.exists()
-    with path.open("a", newline="") as file:
-        writer = csv.DictWriter(file, list(row), lineterminator="\n")
-        if is_new:
-            writer.writeheader()
-        writer.writerow(row)
+    """Add an epoch to `metrics.csv`, which is whole before and after.
+
+    Raises:
+        StorageFull: no room; the file is as it was.
+    """
+    text = io.StringIO(path.read_text() if path.exists() else "")
+    is_new = not text.seek(0, io.SEEK_END)
+    writer = csv.DictWriter(text, list(row), lineterminator="\n")
+    if is_new:
+        writer.writeheader()
+    writer.writerow(row)
+    write_atomically(path, text.getvalue().encode())
 
 
 def save_weights(path: Path, model: nn.Module) -> None:
-    """Write the model's parameters and buffers; a killed process leaves the former file."""
-    temporary = path.with_name(f".{path.name}.tmp")
+    """Write the model's parameters and buffers; a killed process leaves the former file.
+
+    Raises:
+        StorageFull: no room; the former file stays.
+    """
     # Safetensors stores dense tensors in the usual order only.
     state = {name: value.detach().cpu().contiguous() for name, value in model.state_dict().items()}
-    safetensors.torch.save_file(state, temporary)
-    temporary.replace(path)
+    write_atomically(path, safetensors.torch.save(state))
 
 
 def load_run(folder: Path, *, device: str = "auto") -> Run:
@@ -242,11 +250,19 @@ def environment(device: torch.device) -> dict[str, Any]:
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
         "python": platform.python_version(),
         "platform": platform.platform(),
-        "packages": {name: metadata.version(name) for name in PACKAGES},
+        "packages": {name: _version(name) for name in PACKAGES},
         "device": torch.cuda.get_device_name(device) if is_gpu else f"{device.type} {platform.machine()}",
         "threads": torch.get_num_threads(),
         "git_commit": _git_commit(),
     }
+
+
+def _version(package: str) -> str | None:
+    """None for what is imported from a working tree without having been installed."""
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None
 
 
 def _git_commit() -> str | None:

@@ -14,7 +14,7 @@ from torch.optim import AdamW
 from torch.optim.lr_scheduler import StepLR
 from tqdm.auto import tqdm
 
-from lost_and_found.errors import InvalidConfig, LostAndFoundError
+from lost_and_found.errors import InvalidConfig, NotFinite
 from lost_and_found.training import runs
 from lost_and_found.training.config import NORMALISATIONS, TrainingConfig
 from lost_and_found.training.models import (
@@ -34,10 +34,6 @@ RESIDENT_SHARE = 0.5
 VALIDATION_BATCH_FACTOR = 4
 
 
-class NotFinite(LostAndFoundError):
-    """A loss that became NaN or infinite."""
-
-
 def train_run(
     config: TrainingConfig, *, train: PixelCache, val: PixelCache, folder: Path, tracking: str = "auto"
 ) -> runs.Run:
@@ -54,6 +50,7 @@ def train_run(
         InvalidConfig: caches of another picture size, a device or weights that this machine lacks.
         FolderInUse: another process trains this very run.
         NotFinite: the loss became NaN or infinite.
+        StorageFull: no room for the run; there is none then.
     """
     caches = {"train": train, "val": val}
     for name, cache in caches.items():
@@ -248,6 +245,7 @@ class Training:
 def batches(order: Tensor, batch_size: int) -> tuple[Tensor, ...]:
     """The rows in as few batches as hold at most `batch_size`, of nearly equal size.
 
-    Equal, because a last batch of one picture would upset batch normalisation.
+    A batch of one picture would upset batch normalisation, so there is none unless there is but one row: an
+    odd number of rows in batches of two makes one batch of three.
     """
-    return order.tensor_split(math.ceil(len(order) / batch_size))
+    return order.tensor_split(max(1, min(math.ceil(len(order) / batch_size), len(order) // 2)))

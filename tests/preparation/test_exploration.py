@@ -116,3 +116,11 @@ def test_the_heat_map_is_one_file_without_addresses_and_holds_every_sample(colle
     assert ((x >= 0) & (x <= 360) & (y >= 0) & (y <= 180)).all()
     assert 100 < len(data["land"]) < 2000
     assert len(page) < 500_000
+
+
+def test_without_coordinates_there_is_no_map_and_none_is_left_from_before(tmp_path):
+    path = tmp_path / "map.html"
+    path.write_text("an earlier one")
+    table = pd.DataFrame({"lat": [np.nan], "lon": [np.nan], "country_code": ["SI"]})
+    assert write_heat_map(path, table, title="none") == 0
+    assert not path.exists()

@@ -1,6 +1,7 @@
 import pytest
 
 from lost_and_found.errors import InvalidConfig
+from lost_and_found.notebooks import REPOSITORY, parameters_of
 from lost_and_found.training.config import TrainingConfig
 
 
@@ -52,3 +53,10 @@ def test_a_config_survives_json():
 def test_settings_with_unknown_or_missing_names_are_refused(values, hint):
     with pytest.raises(InvalidConfig, match=hint):
         TrainingConfig.from_json(values)
+
+
+def test_the_defaults_are_those_of_the_notebook():
+    parameters = parameters_of(REPOSITORY / "3-training" / "01-train-model.ipynb")
+    own = {name: value for name, value in parameters.items() if name not in ("root", "tracking", "predicts")}
+    config = TrainingConfig(dataset="practice")
+    assert {**own, "target": parameters["predicts"]} == config.to_json()

@@ -1,8 +1,6 @@
 import dataclasses
-import os
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -130,37 +128,52 @@ def test_a_broken_picture_is_named_and_leaves_no_cache(make_samples, tmp_path):
 
 
 BUILD = """
-import sys
+import resource, sys, time
 from pathlib import Path
 from made_splits import cache_of
 from lost_and_found.samples import Sample
+
 folder = Path(sys.argv[1])
-samples = [Sample(f"made_test_game{number}_0", str(folder / "pictures"), ".png") for number in range(3)]
+samples = [Sample(f"made_test_game{{number}}_0", str(folder / "pictures"), ".png") for number in range(3)]
+
+def incident(event, arguments):
+    if event == "open" and str(arguments[0]).endswith(samples[2].image_name):
+        {incident}
+
+sys.addaudithook(incident)
 cache_of(samples, folder=folder / "pixels")
 """
 
 
+def build_with(incident, folder):
+    """A process that caches three pictures; the incident happens when it opens the third."""
+    command = [sys.executable, "-c", BUILD.format(incident=incident), str(folder)]
+    return subprocess.Popen(command, cwd=Path(__file__).parent, stderr=subprocess.PIPE, text=True)
+
+
 def test_a_killed_build_leaves_nothing_that_looks_whole_and_is_made_again(make_samples, tmp_path):
     samples = make_samples(3)
-    whole = samples[2].image.read_bytes()
-    # Nobody writes to the pipe, so the process stands still in the midst of its work.
-    samples[2].image.unlink()
-    os.mkfifo(samples[2].image)
-    process = subprocess.Popen([sys.executable, "-c", BUILD, str(tmp_path)], cwd=Path(__file__).parent)
-    unfinished = tmp_path / "pixels" / f".{SPEC.folder_name}.tmp"
-    deadline = time.monotonic() + 30
-    while not (unfinished / "pixels.npy").exists() and time.monotonic() < deadline:
-        time.sleep(0.05)
+    process = build_with("print('third', file=sys.stderr, flush=True); time.sleep(60)", tmp_path)
+    assert any("third" in line for line in process.stderr)
     process.kill()
-    process.wait()
+    process.communicate()
+    unfinished = tmp_path / "pixels" / f".{SPEC.folder_name}.tmp"
     assert unfinished.is_dir()
     assert not (tmp_path / "pixels" / SPEC.folder_name).exists()
 
-    samples[2].image.unlink()
-    samples[2].image.write_bytes(whole)
     cache = cache_pixels(samples, table_of(samples), folder=tmp_path / "pixels", spec=SPEC)
     assert len(cache) == 3
     assert not unfinished.exists()
+
+
+def test_a_disk_that_fills_up_within_a_picture_is_named_and_leaves_no_cache(make_samples, tmp_path):
+    make_samples(3)
+    room = 128 + int(2.5 * 3 * SPEC.width * SPEC.height)  # header, two pictures and a half
+    process = build_with(f"resource.setrlimit(resource.RLIMIT_FSIZE, ({room}, {room}))", tmp_path)
+    _, errors = process.communicate()
+    assert "StorageFull" in errors
+    assert "free some and run again" in errors
+    assert not [path for path in (tmp_path / "pixels").iterdir() if path.is_dir()]
 
 
 def test_the_module_that_workers_import_does_without_torch_and_pandas():
