@@ -8,7 +8,8 @@ import pytest
 from lost_and_found import notebooks
 
 README = (notebooks.REPOSITORY / "README.md").read_text()
-COMMANDS = sorted(set(re.findall(r"^(scripts/[\w-]+.*?)\s*(?:#.*)?$", README, re.M)))
+ON_ONE_LINE = re.sub(r"\\\n\s*", "", README)
+COMMANDS = sorted(set(re.findall(r"^(scripts/[\w-]+.*?)\s*(?:#.*)?$", ON_ONE_LINE, re.M)))
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -41,3 +42,7 @@ def test_every_path_that_the_readme_links_to_is_there():
     links = [link for link in re.findall(r"\]\(([^)]+)\)", README) if not link.startswith("http")]
     assert links
     assert [link for link in links if not (notebooks.REPOSITORY / link).exists()] == []
+
+
+def test_no_placeholder_is_left():
+    assert not re.findall(r"^(?:[A-Z]{4,}|TODO.*)$", README, re.M)

@@ -56,8 +56,11 @@ def read_exif(path: Path) -> tuple[list[float], str | None]:
             exif = image.getexif()
             gps = exif.get_ifd(ExifTags.IFD.GPSInfo)
             times = (exif.get_ifd(ExifTags.IFD.Exif).get(ExifTags.Base.DateTimeOriginal), exif.get(306))
-    except (OSError, SyntaxError, ValueError, TypeError, LookupError, struct.error):
-        samples.read_image(path)  # raises with the reason if the picture is damaged too
+    except (
+        *(OSError, SyntaxError, ValueError, TypeError, LookupError, struct.error),
+        Image.DecompressionBombError,
+    ):
+        samples.read_image(path)  # raises with the reason if the picture itself is at fault
         raise BrokenSample(path, "EXIF is damaged") from None
     if not gps:
         raise BrokenSample(path, "no GPS in the EXIF")

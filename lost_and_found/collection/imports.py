@@ -2,7 +2,7 @@
 
 An import is a function from the files of a source to candidates; this module verifies each candidate's
 picture, writes its pair, and keeps the books. It can be stopped and run again: pairs that are up to date are
-left alone.
+left alone. A copy has the modification time of its original, so any other original is noticed.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import io
 import json
 import re
 import unicodedata
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -22,10 +22,13 @@ from PIL import Image
 
 from lost_and_found import samples
 from lost_and_found.errors import BrokenSample, InvalidConfig, MissingInput
+from lost_and_found.locks import filling
 from lost_and_found.processes import map_in_processes
 from lost_and_found.samples import Record
+from lost_and_found.stamps import mark_finished
 
 KEPT_FORMATS = {"JPEG": ".jpg", "MPO": ".jpg", "PNG": ".png"}  # an MPO is a JPEG with more pictures behind it
+JPEG_MAGIC, PNG_MAGIC = b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n"
 REPORT_NAME = "import.json"
 REJECTED_NAME = "rejected.csv"
 REJECTED_COLUMNS = ["id", "file", "reason"]
@@ -88,7 +91,7 @@ class ImportReport:
         found: files and rows in the source; equals `imported` plus the rows of `rejected`.
         imported: pairs in the destination.
         written: how many of them were written this time.
-        removed: files of an earlier run that the source no longer stands for.
+        removed: files of earlier pairs that the source no longer stands for.
         rejected: columns id, file, reason.
         ignored: files and columns that are no part of the data, in words.
     """
@@ -117,10 +120,25 @@ def import_findings(
     """Turn what a source holds into pairs; quick where a pair is already there and up to date.
 
     Raises:
-        InvalidConfig: the destination holds the import of another source.
+        InvalidConfig: the destination holds the import of another source, or something else.
         MissingInput: not one picture could be imported; `rejected.csv` says why.
+        FolderInUse: another process fills the destination.
     """
-    _claim(destination, findings.kind, source)
+    here, there = source.resolve(), destination.resolve()
+    if there == here or here in there.parents:
+        raise InvalidConfig(f"destination {there} lies inside the source {here}; choose another `root`")
+    claim = {"kind": findings.kind, "source": here.name, "source_digest": _path_digest(source)}
+    with filling(destination, check=partial(_refuse_others, destination, claim)):
+        return _fill(findings, source, destination, claim=claim, workers=workers)
+
+
+def _fill(
+    findings: Findings, source: Path, destination: Path, *, claim: dict[str, str], workers: int | None
+) -> ImportReport:
+    report_path = destination / REPORT_NAME
+    if not report_path.exists():
+        _write_json(report_path, claim)
+    samples.remove_leftovers(destination)
     candidates, rejected = _unique(findings.candidates)
     rejected = findings.rejected + rejected
     work = partial(_import_one, source=source, destination=destination, read_record=findings.read_record)
@@ -134,15 +152,15 @@ def import_findings(
             written += outcome.is_new
     report = ImportReport(
         kind=findings.kind,
-        source=source.resolve().name,
+        source=claim["source"],
         found=findings.found,
         imported=len(kept) // 2,
         written=written,
-        removed=_remove_all_but(kept, destination),
+        removed=_remove_pairs_but(kept, destination),
         rejected=pd.DataFrame([(r.id, r.file, r.reason) for r in rejected], columns=REJECTED_COLUMNS),
         ignored=findings.ignored,
     )
-    _write_report(report, source, destination)
+    _write_report(report, claim, destination)
     return report
 
 
@@ -216,21 +234,31 @@ def _import_one(
     except BrokenSample as error:
         return Rejection(candidate.id, candidate.file, error.reason)
     sample = samples.write_pair(destination, candidate.id, image=image, suffix=suffix, record=record)
+    mark_finished(path, sample.image)
     return _Imported(candidate.id, sample.image.name, is_new=True)
 
 
 def _up_to_date(sample_id: str, path: Path, record: Record, destination: Path) -> str | None:
-    """Name of the pair's image if it is newer than its source and the record says the same."""
+    """Name of the pair's image if it was made from its source as that is now and the record says the same."""
     try:
         if json.loads((destination / f"{sample_id}.json").read_bytes()) != record:
             return None
         for suffix in samples.IMAGE_SUFFIXES:
             image = destination / f"{sample_id}{suffix}"
             if image.is_file():
-                return image.name if image.stat().st_mtime_ns > path.stat().st_mtime_ns else None
+                return image.name if _is_made_from(path, image) else None
     except (OSError, ValueError):
         return None
     return None
+
+
+def _is_made_from(original: Path, image: Path) -> bool:
+    one, other = original.stat(), image.stat()
+    if one.st_mtime_ns != other.st_mtime_ns or one.st_size == other.st_size:
+        return one.st_mtime_ns == other.st_mtime_ns
+    # The sizes of what was converted to PNG may differ, those of JPEG and PNG, which are kept, may not.
+    with original.open("rb", buffering=0) as file:
+        return not file.read(len(PNG_MAGIC)).startswith((JPEG_MAGIC, PNG_MAGIC))
 
 
 def _verified_bytes(path: Path) -> tuple[bytes, str]:
@@ -260,16 +288,15 @@ def _unique(candidates: Iterable[Candidate]) -> tuple[list[Candidate], list[Reje
     return list(first.values()), rejected
 
 
-def _claim(destination: Path, kind: str, source: Path) -> None:
-    """Note first what the destination is for, and refuse one that is for something else."""
-    here, there = source.resolve(), destination.resolve()
-    if there == here or here in there.parents:
-        raise InvalidConfig(f"destination {there} lies inside the source {here}; choose another `root`")
-    destination.mkdir(parents=True, exist_ok=True)
-    claim = {"kind": kind, "source": here.name, "source_digest": _path_digest(source)}
+def _refuse_others(destination: Path, claim: dict[str, str]) -> None:
+    """Refuse what another import or another hand filled, since pairs in the folder are replaced."""
     report = destination / REPORT_NAME
     if not report.exists():
-        samples.write_atomically(report, json.dumps(claim, ensure_ascii=False, indent=2).encode())
+        if strangers := sorted(path.name for path in destination.glob("[!.]*")):
+            raise InvalidConfig(
+                f"{destination} holds {len(strangers)} files that no import made ({strangers[0]}, ...); "
+                "choose another `dataset`, or move them elsewhere"
+            )
         return
     before = json.loads(report.read_bytes())
     if any(before.get(key) != value for key, value in claim.items()):
@@ -285,33 +312,32 @@ def _path_digest(source: Path) -> str:
     return hashlib.sha256(str(source.resolve()).encode(errors="surrogateescape")).hexdigest()[:16]
 
 
-def _remove_all_but(kept: set[str], destination: Path) -> int:
+def _remove_pairs_but(kept: set[str], destination: Path) -> int:
     """Remove pairs whose source is gone or is now rejected: the next stage would use them."""
-    samples.remove_leftovers(destination)
-    kept = kept | {REPORT_NAME, REJECTED_NAME}
-    stale = [p for p in destination.iterdir() if p.name not in kept and not p.name.startswith(".")]
+    stale = [
+        path
+        for path in destination.iterdir()
+        if path.name not in kept
+        and path.suffix in (".json", *samples.IMAGE_SUFFIXES)
+        and samples.ID_PATTERN.fullmatch(path.stem)
+        and path.is_file()
+    ]
     for path in stale:
         path.unlink()
     return len(stale)
 
 
-def _write_report(report: ImportReport, source: Path, destination: Path) -> None:
+def _write_report(report: ImportReport, claim: dict[str, str], destination: Path) -> None:
     samples.write_atomically(destination / REJECTED_NAME, report.rejected.to_csv(index=False).encode())
-    content = {
-        "kind": report.kind,
-        "source": report.source,
-        "source_digest": _path_digest(source),
-        "found": report.found,
-        "imported": report.imported,
-        "rejected": len(report.rejected),
-        "ignored": report.ignored,
-    }
-    samples.write_atomically(
-        destination / REPORT_NAME, json.dumps(content, ensure_ascii=False, indent=2).encode()
-    )
+    counts = {"found": report.found, "imported": report.imported, "rejected": len(report.rejected)}
+    _write_json(destination / REPORT_NAME, claim | counts | {"ignored": report.ignored})
     if not report.imported:
         why = report.rejected["reason"].mode()
         raise MissingInput(
-            f"nothing could be imported from {source}: {report.found} files and rows found"
+            f"nothing could be imported from {report.source}: {report.found} files and rows found"
             + (f", most often {why[0]!r}; see {destination / REJECTED_NAME}" if len(why) else "")
         )
+
+
+def _write_json(path: Path, content: Mapping[str, object]) -> None:
+    samples.write_atomically(path, json.dumps(content, ensure_ascii=False, indent=2).encode())

@@ -13,14 +13,12 @@ from matplotlib.figure import Figure
 
 from lost_and_found.evaluation.metrics import Scores
 from lost_and_found.evaluation.tables import TIMES, best_and_worst
+from lost_and_found.figures import BLUE, GREY, ORANGE, PICTURE, short_name, tidy
 from lost_and_found.geo.countries import find_country
 from lost_and_found.samples import Sample, read_image
 
-BLUE, ORANGE, GREY = "#2f6f9f", "#c8612c", "#8a8a8a"
 COUNTRIES_AT_EACH_END = 12
 COUNTRIES_IN_HEAT_MAP = 12
-LONGEST_NAME = 22
-PICTURE = (320, 180)
 
 
 def plot_report(
@@ -62,7 +60,7 @@ def plot_scores(axes: Axes, overall: pd.DataFrame) -> None:
     axes.set_yticks(places, table["metric"].tolist())
     axes.set_xlim(0, min(108, 1.15 * ends.max() + 5))
     axes.set_xlabel("% of pictures (balanced accuracy: mean over countries)")
-    _tidy(axes, "Scores with 95 % intervals")
+    tidy(axes, "Scores with 95 % intervals", grid=True)
 
 
 def plot_countries(axes: Axes, countries: pd.DataFrame, *, fewest: int) -> None:
@@ -81,13 +79,13 @@ def plot_countries(axes: Axes, countries: pd.DataFrame, *, fewest: int) -> None:
         _whiskers(axes, table.iloc[rows], places[rows], column="recall", colour=colour)
     axes.scatter(100 * table["recall"], places, color=colours, s=34, zorder=3)
     names = zip(table["country"], table["n"], strict=True)
-    axes.set_yticks(places, [f"{_short(name)} ({n:,})" for name, n in names])
+    axes.set_yticks(places, [f"{short_name(name)} ({n:,})" for name, n in names])
     if gap:
         axes.axhline(len(worst), color=GREY, linestyle=":", linewidth=1)
     axes.set_xlim(-4, 104)
     axes.set_ylim(-0.7, places[-1] + 0.7)
     axes.set_xlabel(f"% recognised (countries with {fewest} pictures or more)")
-    _tidy(axes, "Best and worst countries")
+    tidy(axes, "Best and worst countries", grid=True)
 
 
 def plot_confusions(axes: Axes, scores: Scores, country_codes: Sequence[str]) -> None:
@@ -108,12 +106,12 @@ def plot_confusions(axes: Axes, scores: Scores, country_codes: Sequence[str]) ->
             colour = "white" if share[row, column] > 55 else "black"
             text = f"{share[row, column]:.0f}"
             axes.text(column, row, text, ha="center", va="center", fontsize=8, color=colour)
-    names = [_short(find_country(country_codes[one]).name) for one in chosen]
+    names = [short_name(find_country(country_codes[one]).name) for one in chosen]
     axes.set_xticks(range(len(chosen)), names, rotation=40, ha="right", rotation_mode="anchor")
     axes.set_yticks(range(len(chosen)), names)
     axes.set_xlabel("guessed, % of the true country's pictures")
     axes.set_ylabel("true country")
-    _tidy(axes, "Most confused countries", grid=False)
+    tidy(axes, "Most confused countries")
 
 
 def plot_guesses(samples: Sequence[Sample], predictions: pd.DataFrame, *, columns: int = 4) -> Figure:
@@ -133,14 +131,14 @@ def plot_guesses(samples: Sequence[Sample], predictions: pd.DataFrame, *, column
         row = by_id[sample.id]
         place.imshow(read_image(sample.image, at_least=PICTURE).resize(PICTURE))
         colour = BLUE if row["rank"] == 1 else ORANGE
-        truth = _short(find_country(row["truth"]).name)
+        truth = short_name(find_country(row["truth"]).name)
         place.set_title(f"{truth}\n{_guesses(row)}", fontsize=8, color=colour)
     return figure
 
 
 def _guesses(row: Mapping[Hashable, Any]) -> str:
     places = [place for place in (1, 2) if f"guess_{place}" in row]
-    names = [_short(find_country(row[f"guess_{place}"]).name) for place in places]
+    names = [short_name(find_country(row[f"guess_{place}"]).name) for place in places]
     shares = [100 * row[f"probability_{place}"] for place in places]
     return ", ".join(f"{name} {share:.0f} %" for name, share in zip(names, shares, strict=True))
 
@@ -149,21 +147,12 @@ def _whiskers(
     axes: Axes, table: pd.DataFrame, places: np.ndarray, *, column: str, colour: str = "black"
 ) -> None:
     low, high, value = (100 * table[name].to_numpy() for name in ("low", "high", column))
-    # A percentile interval need not hold the estimate, and error bars can't be negative.
-    ends = np.maximum([value - low, high - value], 0)
-    axes.errorbar(value, places, xerr=ends, fmt="none", ecolor=colour, elinewidth=1.4, capsize=2.5)
-
-
-def _tidy(axes: Axes, title: str, *, grid: bool = True) -> None:
-    axes.set_title(title, loc="left", fontsize=11, fontweight="bold")
-    axes.tick_params(labelsize=9, length=0)
-    axes.xaxis.label.set_fontsize(9)
-    axes.yaxis.label.set_fontsize(9)
-    axes.spines[["top", "right", "left"]].set_visible(False)
-    if grid:
-        axes.grid(axis="x", color="#dddddd", linewidth=0.8)
-        axes.set_axisbelow(True)
-
-
-def _short(name: str, longest: int = LONGEST_NAME) -> str:
-    return name if len(name) <= longest else name[: longest - 1].rstrip() + "…"
+    axes.errorbar(
+        value,
+        places,
+        xerr=[value - low, high - value],
+        fmt="none",
+        ecolor=colour,
+        elinewidth=1.4,
+        capsize=2.5,
+    )

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from lost_and_found.evaluation.metrics import Estimate, Scores
 from lost_and_found.geo.countries import find_country
+from lost_and_found.samples import write_atomically
 
 TIMES = "top-1 in multiples of chance"
 
@@ -84,6 +86,27 @@ def confusion_table(scores: Scores, country_codes: Sequence[str]) -> pd.DataFram
             "high": scores.pair_share.high,
         }
     )
+
+
+def write_report(
+    folder: Path,
+    *,
+    run_id: str,
+    overall: pd.DataFrame,
+    countries: pd.DataFrame,
+    confusions: pd.DataFrame,
+    predictions: pd.DataFrame,
+) -> None:
+    """Write each table as CSV, by its argument's name, and `test-table.txt` for reading."""
+    contents = {
+        "overall": overall,
+        "countries": countries,
+        "confusions": confusions,
+        "predictions": predictions,
+    }
+    for name, table in contents.items():
+        write_atomically(folder / f"{name}.csv", table.to_csv(index=False).encode())
+    write_atomically(folder / "test-table.txt", f"{run_id}\n{overall_text(overall)}\n".encode())
 
 
 def overall_text(overall: pd.DataFrame) -> str:

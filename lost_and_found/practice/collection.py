@@ -10,6 +10,7 @@ from pathlib import Path
 from PIL import Image
 
 from lost_and_found.errors import InvalidConfig
+from lost_and_found.locks import filling
 from lost_and_found.practice.draws import Draws
 from lost_and_found.practice.places import Round, draw_places
 from lost_and_found.practice.scenes import SIZE, render
@@ -55,24 +56,22 @@ def render_collection(
 
     Raises:
         InvalidConfig: the folder holds samples of another collection, for example of another count or seed.
+        FolderInUse: another process fills the folder.
         StorageFull: no room; run again after making some.
     """
     rounds = draw_places(count, seed=seed)
-    folder.mkdir(parents=True, exist_ok=True)
-    remove_leftovers(folder)
-    there = {path.name for path in folder.iterdir()}
-    _refuse_strangers(folder, there, rounds)
-    missing = [round_ for round_ in rounds if not {f"{round_.id}.jpg", f"{round_.id}.json"} <= there]
-    written = sum(
-        1
-        for _ in map_in_processes(
+    with filling(folder, check=partial(_refuse_strangers, folder, rounds)):
+        remove_leftovers(folder)
+        there = {path.name for path in folder.iterdir()}
+        missing = [round_ for round_ in rounds if not {f"{round_.id}.jpg", f"{round_.id}.json"} <= there]
+        work = map_in_processes(
             partial(write_round, folder),
             missing,
             description="practice scenes",
             workers=workers,
             chunk_size=_CHUNK,
         )
-    )
+        written = sum(1 for _ in work)
     by_country: dict[str, int] = {}
     for round_ in rounds:
         by_country[round_.place.country_code] = by_country.get(round_.place.country_code, 0) + 1
@@ -80,11 +79,11 @@ def render_collection(
     return CollectionSummary(folder, written, len(rounds) - written, ranked)
 
 
-def _refuse_strangers(folder: Path, names: set[str], rounds: list[Round]) -> None:
+def _refuse_strangers(folder: Path, rounds: list[Round]) -> None:
     ours = {round_.id for round_ in rounds}
     strangers = [
         name
-        for name in sorted(names)
+        for name in sorted(path.name for path in folder.iterdir())
         if name.endswith((".jpg", ".png", ".json")) and Path(name).stem not in ours
     ]
     if strangers:

@@ -17,6 +17,7 @@ REMOVED_COLUMNS = ["id", "reason", "value", "like"]
 HASH_BITS = 64
 MAXIMUM_HASH_DISTANCE = 6
 PAIRS_AT_ONCE = 4_000_000
+OFF = -1
 
 
 @dataclass(frozen=True)
@@ -26,8 +27,8 @@ class Thresholds:
     Attributes:
         channel_variance: least of the largest variance of a channel, in squared levels of 0 to 255.
         laplacian_variance: least variance of the Laplacian, in squared levels.
-        place_km: pictures at most so far apart are of the same place; None keeps them all.
-        hash_distance: pictures whose hashes differ in at most so many of 64 bits are the same; None keeps
+        duplicate_km: pictures at most so far apart are of the same place; -1 keeps them all.
+        hash_distance: pictures whose hashes differ in at most so many of 64 bits are the same; -1 keeps
             them all. Among 3.7 million pairs of street views, those up to 6 bits apart showed the same scene,
             and from 10 bits on different ones, five times as many for every two bits more; so among 332,786
             pictures a distance of 2 mistakes some hundreds for others, and 4 some thousands.
@@ -38,18 +39,19 @@ class Thresholds:
 
     channel_variance: float = 300.0
     laplacian_variance: float = 30.0
-    place_km: float | None = 0.005
-    hash_distance: int | None = 2
+    duplicate_km: float = 0.005
+    hash_distance: int = 2
 
     def __post_init__(self) -> None:
         """Refuse what would keep or remove everything by mistake."""
         if not (self.channel_variance >= 0 and self.laplacian_variance >= 0):
             raise InvalidConfig(f"variances can't be below 0, as in {self}; 0 keeps every picture")
-        if self.place_km is not None and not 0 <= self.place_km <= 10:
-            raise InvalidConfig(f"place_km {self.place_km} must be in 0 to 10 km, or None")
-        if self.hash_distance is not None and not 0 <= self.hash_distance <= MAXIMUM_HASH_DISTANCE:
+        if self.duplicate_km != OFF and not 0 <= self.duplicate_km <= 10:
+            raise InvalidConfig(f"duplicate_km {self.duplicate_km} must be in 0 to 10 km, or {OFF} for off")
+        if self.hash_distance not in (OFF, *range(MAXIMUM_HASH_DISTANCE + 1)):
             raise InvalidConfig(
-                f"hash_distance {self.hash_distance} must be in 0 to {MAXIMUM_HASH_DISTANCE}, or None"
+                f"hash_distance {self.hash_distance} must be a whole number in 0 to {MAXIMUM_HASH_DISTANCE}, "
+                f"or {OFF} for off"
             )
 
 
@@ -78,14 +80,14 @@ def clean(
         values = rows[name].to_numpy(dtype=float)
         for row in np.flatnonzero(values < getattr(thresholds, name)).tolist():
             removed.setdefault(row, (reason, float(values[row]), ""))
-    if thresholds.place_km is not None:
+    if thresholds.duplicate_km != OFF:
         points = rows[["lat", "lon"]].to_numpy(dtype=float, copy=True)
         points[list(removed)] = np.nan
-        pairs = close_pairs(points, thresholds.place_km)
+        pairs = close_pairs(points, thresholds.duplicate_km)
         apart_km = haversine_km(points[pairs[:, 0]], points[pairs[:, 1]])
         for row, (like, value) in _followers(pairs, apart_km).items():
             removed[row] = ("same place", value, ids[like])
-    if thresholds.hash_distance is not None:
+    if thresholds.hash_distance != OFF:
         left = np.array([row for row in range(len(rows)) if row not in removed], dtype=int)
         hashes = np.array([int(one, 16) for one in rows["perceptual_hash"].iloc[left]], dtype=np.uint64)
         pairs = similar_hashes(hashes, thresholds.hash_distance)

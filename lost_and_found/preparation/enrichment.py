@@ -23,10 +23,10 @@ from lost_and_found.errors import BrokenSample, InvalidConfig, UnknownCountry
 from lost_and_found.geo.countries import find_country
 from lost_and_found.geo.regions import locate, nearest_regions, region_source, regions
 from lost_and_found.geo.towns import nearest_town
-from lost_and_found.preparation.pairs import Outcome, begin_transfer, write_table
-from lost_and_found.preparation.stamps import mark_finished
+from lost_and_found.preparation.pairs import Outcome, Transfer, transfer_pairs, write_table
 from lost_and_found.processes import map_in_processes
 from lost_and_found.samples import IMAGE_SUFFIXES, Record, Sample, read_record, write_atomically
+from lost_and_found.stamps import mark_finished
 
 CHUNK = 500
 IN_PROCESSES_FROM = 5_000
@@ -71,12 +71,17 @@ def enrich_collection(
     Raises:
         InvalidConfig: a negative distance, or a destination that holds something else.
         MissingInput: no source.
+        FolderInUse: another process fills the destination.
         StorageFull: no room; run again after making some, finished pairs are kept.
     """
     if not maximum_sea_km >= 0:
         raise InvalidConfig(f"maximum_sea_km {maximum_sea_km} must be at least 0")
     settings = {"maximum_sea_km": maximum_sea_km, "regions": region_source()}
-    transfer = begin_transfer(source, destination, step="enrich", settings=settings)
+    with transfer_pairs(source, destination, step="enrich", settings=settings, same_images=True) as transfer:
+        return _enrich(transfer, maximum_sea_km=maximum_sea_km, workers=workers)
+
+
+def _enrich(transfer: Transfer, *, maximum_sea_km: float, workers: int | None) -> Enrichment:
     changed = _changes_of_finished(transfer.destination, list(transfer.finished.values()))
     chunks = [transfer.to_do[first : first + CHUNK] for first in range(0, len(transfer.to_do), CHUNK)]
     enrich = functools.partial(_enrich_chunk, destination=transfer.destination, maximum_sea_km=maximum_sea_km)
@@ -103,34 +108,29 @@ def enriched(
     records: Sequence[Record], *, maximum_sea_km: float = MAXIMUM_SEA_KM
 ) -> list[Record | BrokenSample]:
     """The enriched record for each record, or the error that says why there is none."""
-    results: list[Record | BrokenSample] = [
-        {name: value for name, value in record.items() if name not in POSITION_FIELDS} for record in records
-    ]
     with_point = [row for row, record in enumerate(records) if record.get("coordinates") is not None]
     points = np.array([records[row]["coordinates"] for row in with_point], dtype=float).reshape(-1, 2)
-    positions = _positions(points)
-    for row, record in enumerate(records):
+    positions = iter(_positions(points))
+    results: list[Record | BrokenSample] = []
+    for record in records:
         own, problem = _own_country(record)
-        position = positions.pop(0) if record.get("coordinates") is not None else None
-        if position is not None:
+        rest = {name: value for name, value in record.items() if name not in POSITION_FIELDS}
+        if record.get("coordinates") is not None:
+            position = next(positions)
             if not position["is_in_region"] and position["border_km"] > maximum_sea_km:
                 reason = f"{position['border_km']:.0f} km off every region, more than {maximum_sea_km:g}"
-                results[row] = BrokenSample("point", reason)
+                results.append(BrokenSample("point", reason))
                 continue
             found = position["country_code"]
             before = {"country_before": own} if own not in (None, found) else {}
-            results[row] = {**_fields(results[row]), **position, **before}
+            results.append({**rest, **position, **before})
         elif problem or own is None:
-            results[row] = BrokenSample("record", problem or "neither coordinates nor a country")
+            results.append(BrokenSample("record", problem or "neither coordinates nor a country"))
         else:
             country = find_country(own)
             names = {"country_code": country.code, "country_name": country.name}
-            results[row] = {**_fields(results[row]), **names}
+            results.append({**rest, **names})
     return results
-
-
-def _fields(result: Record | BrokenSample) -> Record:
-    return result if isinstance(result, dict) else {}
 
 
 def _positions(points: np.ndarray) -> list[Record]:

@@ -11,19 +11,17 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from lost_and_found.errors import BrokenSample, MissingInput
+from lost_and_found.figures import BLUE, GREY, ORANGE, PICTURE, short_name, tidy
 from lost_and_found.geo.countries import find_country
 from lost_and_found.preparation.cleaning import Thresholds
 from lost_and_found.samples import Sample, read_image
 
-BLUE, ORANGE, GREY = "#2f6f9f", "#c8612c", "#8a8a8a"
 MEASURES = {
     "channel_variance": "largest variance of a channel",
     "laplacian_variance": "variance of the Laplacian",
 }
 DEFECTS = {"channel_variance": "dark or empty", "laplacian_variance": "blurred"}
 QUANTILES = (0.0, 0.01, 0.05, 0.25, 0.5, 0.75, 1.0)
-PICTURE = (320, 180)
-LONGEST_NAME = 24
 
 
 def country_distribution(tables: Mapping[str, pd.DataFrame], *, most: int = 40) -> Figure:
@@ -37,7 +35,7 @@ def country_distribution(tables: Mapping[str, pd.DataFrame], *, most: int = 40) 
     counts = counts.fillna(0).astype(int)
     counts = counts.sort_values(list(tables), ascending=False, kind="stable")
     shown = counts.head(most)
-    labels = [_short(find_country(str(code)).name) for code in shown.index]
+    labels = [short_name(find_country(str(code)).name) for code in shown.index]
     if len(counts) > most:
         rest = counts.iloc[most:].sum().to_frame().T
         shown = pd.concat([shown, rest])
@@ -56,7 +54,7 @@ def country_distribution(tables: Mapping[str, pd.DataFrame], *, most: int = 40) 
             axes.text(value, place, text, va="center", fontsize=7, color="black" if value else GREY)
         axes.set_xlim(0, max(1, values.max()) * 1.35)
         present = int((counts[name] > 0).sum())
-        _tidy(axes, f"{name}: {len(table):,} samples, {present} countries")
+        tidy(axes, f"{name}: {len(table):,} samples, {present} countries")
         axes.tick_params(axis="x", labelsize=8)
     panels[0, 0].set_yticks(places, labels, fontsize=8)
     panels[0, 0].set_ylim(len(shown) - 0.4, -0.6)
@@ -87,7 +85,7 @@ def sample_grid(
         name = find_country(code).name if isinstance(code, str) else "no country"
         titles.append((name, region.split("_")[1] if isinstance(region, str) else ""))
     cells = [
-        (samples[row], f"{_short(name)}\n{_short(region)}")
+        (samples[row], f"{short_name(name)}\n{short_name(region)}")
         for row, (name, region) in zip(chosen, titles, strict=True)
     ]
     return _grid([cells[first : first + columns] for first in range(0, len(cells), columns)], columns)
@@ -167,7 +165,7 @@ def measure_density(measures: pd.DataFrame, thresholds: Thresholds) -> Figure:
     blurred = (both["laplacian_variance"] < thresholds.laplacian_variance) & ~dark
     axes.set_xlabel(MEASURES["channel_variance"] + " (levels²)")
     axes.set_ylabel(MEASURES["laplacian_variance"] + " (levels²)")
-    _tidy(axes, f"{len(both):,} pictures: {dark.sum():,} dark or empty, {blurred.sum():,} more blurred")
+    tidy(axes, f"{len(both):,} pictures: {dark.sum():,} dark or empty, {blurred.sum():,} more blurred")
     return figure
 
 
@@ -199,12 +197,3 @@ def _draw(axes: Axes, sample: Sample) -> None:
         axes.imshow(read_image(sample.image, at_least=PICTURE), aspect="equal")
     except BrokenSample as error:
         axes.text(0.5, 0.5, error.reason, ha="center", va="center", fontsize=7, wrap=True)
-
-
-def _short(name: str) -> str:
-    return name if len(name) <= LONGEST_NAME else name[: LONGEST_NAME - 1].rstrip() + "…"
-
-
-def _tidy(axes: Axes, title: str) -> None:
-    axes.set_title(title, fontsize=10, loc="left")
-    axes.spines[["top", "right"]].set_visible(False)

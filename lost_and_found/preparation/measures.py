@@ -11,6 +11,7 @@ from lost_and_found.preparation.pairs import write_table
 from lost_and_found.preparation.pictures import measure_image
 from lost_and_found.processes import map_in_processes
 from lost_and_found.samples import Sample
+from lost_and_found.stamps import stamp
 
 COLUMNS = ["id", "channel_variance", "laplacian_variance", "perceptual_hash", "problem"]
 STORE_EVERY = 20_000
@@ -30,8 +31,8 @@ def measure_images(
             is also written in between, so that little is lost when the work is stopped.
         workers: processes; by default one for each core.
     """
-    changed_ns = {sample.id: _changed_ns(sample.image) for sample in samples}
-    known = _read_stored(stored, changed_ns)
+    stamps = {sample.id: _stamp(sample) for sample in samples}
+    known = _read_stored(stored, stamps)
     to_do = [sample for sample in samples if sample.id not in known]
     results = map_in_processes(
         measure_image, [one.image for one in to_do], description="measure", workers=workers
@@ -41,34 +42,34 @@ def measure_images(
         for fresh, (sample, measures) in enumerate(zip(to_do, results, strict=True), start=1):
             known[sample.id] = (sample.id, *measures)
             if stored and fresh % STORE_EVERY == 0:
-                _store(stored, known, changed_ns)
+                _store(stored, known, stamps)
     finally:
         if stored and fresh:
-            _store(stored, known, changed_ns)
+            _store(stored, known, stamps)
     return pd.DataFrame([known[sample.id] for sample in samples], columns=COLUMNS)
 
 
-def _changed_ns(path: Path) -> int:
+def _stamp(sample: Sample) -> str:
     try:
-        return path.stat().st_mtime_ns
+        return stamp(f"{sample.folder}/{sample.image_name}")
     except FileNotFoundError:
-        return -1
+        return ""
 
 
-def _read_stored(stored: Path | None, changed_ns: Mapping[str, int]) -> dict[str, tuple]:
+def _read_stored(stored: Path | None, stamps: Mapping[str, str]) -> dict[str, tuple]:
     if not stored or not stored.exists():
         return {}
-    types = {"id": "str", "perceptual_hash": "str", "problem": "str", "changed_ns": "int64"}
+    types = {"id": "str", "perceptual_hash": "str", "problem": "str", "stamp": "str"}
     table = pd.read_csv(
         stored,
         dtype=types,
         keep_default_na=False,
         na_values={"channel_variance": [""], "laplacian_variance": [""]},
     )
-    current = table["changed_ns"].to_numpy() == table["id"].map(changed_ns).fillna(-2).to_numpy()
+    current = table["stamp"] == table["id"].map(stamps)
     return {row[0]: row for row in table.loc[current, COLUMNS].itertuples(index=False, name=None)}
 
 
-def _store(stored: Path, known: Mapping[str, tuple], changed_ns: Mapping[str, int]) -> None:
+def _store(stored: Path, known: Mapping[str, tuple], stamps: Mapping[str, str]) -> None:
     table = pd.DataFrame(list(known.values()), columns=COLUMNS)
-    write_table(stored, table.assign(changed_ns=table["id"].map(changed_ns).astype("int64")))
+    write_table(stored, table.assign(stamp=table["id"].map(stamps)))

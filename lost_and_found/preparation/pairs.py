@@ -2,13 +2,15 @@
 
 A destination belongs to the step that fills it: a hidden file there holds the step's settings. A pair in it
 is finished when both of its files bear the modification times of the files they were made from, as with
-rsync; so a changed source is noticed, and there is no manifest that a killed process could leave wrong.
+rsync; so a changed source is noticed, and there is no manifest that a killed process could leave wrong. Only
+one process fills a destination at a time, and one that was stopped leaves it marked as unfinished.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,8 +19,9 @@ import pandas as pd
 
 from lost_and_found.data_loader import find_pairs
 from lost_and_found.errors import InvalidConfig
-from lost_and_found.preparation.stamps import is_finished
+from lost_and_found.locks import filling
 from lost_and_found.samples import ID_PATTERN, IMAGE_SUFFIXES, Sample, remove_leftovers, write_atomically
+from lost_and_found.stamps import is_finished
 
 REJECTED_COLUMNS = ["id", "file", "reason"]
 
@@ -73,38 +76,42 @@ class Transfer:
         return Outcome(written, len(self.finished), self.removed + len(stale), rows)
 
 
-def begin_transfer(source: Path, destination: Path, *, step: str, settings: Mapping[str, Any]) -> Transfer:
-    """Compare a source with what an earlier run left in the destination.
+@contextmanager
+def transfer_pairs(
+    source: Path, destination: Path, *, step: str, settings: Mapping[str, Any], same_images: bool = False
+) -> Iterator[Transfer]:
+    """Compare a source with what an earlier run left in a destination, which is unfinished within the block.
 
     Args:
         source: a folder of pairs.
         destination: made if absent; pairs made with other settings are removed from it.
         step: name of the step that owns the destination.
         settings: JSON values on which the pairs of the destination depend.
+        same_images: pictures are handed on as they are.
 
     Raises:
         InvalidConfig: the destination lies in the source, or another hand filled it.
         MissingInput: no such source.
+        FolderInUse: another process fills the destination.
     """
     source, destination = Path(source), Path(destination)
-    source_pairs, halves = find_pairs(source)
     if destination.resolve().is_relative_to(source.resolve()):
         raise InvalidConfig(f"{destination} lies in its own source {source}; give a folder elsewhere")
-    removed = _take_possession(destination, json.dumps({"step": step, **settings}))
-    there, _ = find_pairs(destination)
-    rejected = [(one, _half_name(one, reason), reason) for one, reason in halves.items()]
-    finished: dict[str, Sample] = {}
-    to_do = []
-    for sample_id in sorted(source_pairs):
-        sample = source_pairs[sample_id]
-        if not ID_PATTERN.fullmatch(sample_id):
-            reason = "file name is no sample id (<site>_<mode>_<game>_<round>)"
-            rejected.append((sample_id, sample.image.name, reason))
-        elif sample_id in there and is_finished(sample, there[sample_id]):
-            finished[sample_id] = there[sample_id]
-        else:
-            to_do.append(sample)
-    return Transfer(destination, finished, to_do, rejected, removed)
+    pairs, halves = find_pairs(source)
+    with filling(destination, check=lambda: _refuse_others(destination, step)):
+        removed = _take_possession(destination, json.dumps({"step": step, **settings}))
+        there, _ = find_pairs(destination)
+        transfer = Transfer(destination, {}, [], [], removed)
+        transfer.rejected += [(one, _half_name(one, reason), reason) for one, reason in halves.items()]
+        for sample_id, sample in sorted(pairs.items()):
+            made = there.get(sample_id)
+            if not ID_PATTERN.fullmatch(sample_id):
+                transfer.reject(sample, "file name is no sample id (<site>_<mode>_<game>_<round>)")
+            elif made and is_finished(sample, made, same_image=same_images):
+                transfer.finished[sample_id] = made
+            else:
+                transfer.to_do.append(sample)
+        yield transfer
 
 
 def remove_pairs(samples: Iterable[Sample]) -> None:
@@ -126,9 +133,7 @@ def write_table(path: Path, table: pd.DataFrame) -> None:
     write_atomically(path, table.to_csv(index=False, lineterminator="\n").encode())
 
 
-def _take_possession(destination: Path, settings: str) -> int:
-    """Make or reopen a destination; returns how many pairs of other settings were removed."""
-    destination.mkdir(parents=True, exist_ok=True)
+def _refuse_others(destination: Path, step: str) -> None:
     marker = destination / ".settings.json"
     if not marker.exists():
         pairs, halves = find_pairs(destination)
@@ -137,8 +142,13 @@ def _take_possession(destination: Path, settings: str) -> int:
                 f"{destination} holds {len(pairs) + len(halves)} samples that this step didn't make; "
                 "it replaces what it finds, so give it an empty folder"
             )
-    elif json.loads(marker.read_text())["step"] != json.loads(settings)["step"]:
+    elif json.loads(marker.read_text())["step"] != step:
         raise InvalidConfig(f"{destination} was filled by another step; give another folder")
+
+
+def _take_possession(destination: Path, settings: str) -> int:
+    """Make or reopen a destination; returns how many pairs of other settings were removed."""
+    marker = destination / ".settings.json"
     remove_leftovers(destination)
     removed = 0
     if marker.exists() and marker.read_text() != settings:

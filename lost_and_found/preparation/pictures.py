@@ -12,8 +12,8 @@ import numpy as np
 from PIL import Image, ImageStat
 
 from lost_and_found.errors import BrokenSample
-from lost_and_found.preparation.stamps import mark_finished
 from lost_and_found.samples import IMAGE_SUFFIXES, Sample, read_image, read_record, write_atomically
+from lost_and_found.stamps import mark_finished
 
 JPEG_QUALITY = 92
 JPEG_MAGIC = b"\xff\xd8\xff"

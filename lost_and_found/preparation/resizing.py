@@ -6,7 +6,7 @@ import functools
 from pathlib import Path
 
 from lost_and_found.errors import InvalidConfig
-from lost_and_found.preparation.pairs import Outcome, begin_transfer
+from lost_and_found.preparation.pairs import Outcome, transfer_pairs
 from lost_and_found.preparation.pictures import JPEG_QUALITY, resize_pair
 from lost_and_found.processes import map_in_processes
 
@@ -28,15 +28,16 @@ def resize_collection(
     Raises:
         InvalidConfig: an impossible size, or a destination that holds something else.
         MissingInput: no source.
+        FolderInUse: another process fills the destination.
         StorageFull: no room; run again after making some, finished pairs are kept.
     """
     if min(size) < 1:
         raise InvalidConfig(f"size {size} must be (width, height) in pixels, both at least 1")
     settings = {"size": list(size), "jpeg_quality": JPEG_QUALITY}
-    transfer = begin_transfer(source, destination, step="resize", settings=settings)
-    resize = functools.partial(resize_pair, destination=transfer.destination, size=size)
-    reasons = map_in_processes(resize, transfer.to_do, description="resize", workers=workers)
-    for sample, reason in zip(transfer.to_do, reasons, strict=True):
-        if reason:
-            transfer.reject(sample, reason)
-    return transfer.outcome()
+    resize = functools.partial(resize_pair, destination=destination, size=size)
+    with transfer_pairs(source, destination, step="resize", settings=settings) as transfer:
+        reasons = map_in_processes(resize, transfer.to_do, description="resize", workers=workers)
+        for sample, reason in zip(transfer.to_do, reasons, strict=True):
+            if reason:
+                transfer.reject(sample, reason)
+        return transfer.outcome()

@@ -104,7 +104,8 @@ def audit(
     It doesn't use any of the code that makes splits.
 
     Returns:
-        One row a class, the most frequent first: country_code, total, and for each split its count and share.
+        One row a class, the most frequent first: country_code, total, for each split its count and share, and
+        unlocated: its samples without coordinates, of which no one can say whether splits share a place.
 
     Raises:
         LeakyList: ids are in the splits twice, not at all, or strange to the table; splits share a game or a
@@ -140,6 +141,7 @@ def audit(
     report = counts.assign(total=counts.sum(axis=1)).sort_values(["total"], ascending=False, kind="stable")
     for name in splits:
         report[f"{name}_share"] = report[name] / report["total"]
+    report["unlocated"] = rows[["lat", "lon"]].isna().any(axis=1).groupby(rows["country_code"]).sum()
     return report.reset_index().rename_axis(columns=None)
 
 

@@ -21,10 +21,10 @@ import pandas as pd
 from lost_and_found.data_lists import read_list
 from lost_and_found.data_loader import load_samples, records_table
 from lost_and_found.errors import InvalidConfig, ListMismatch, MissingInput, StorageFull
+from lost_and_found.locks import sole_writer
 from lost_and_found.processes import map_in_processes
 from lost_and_found.samples import NO_ROOM, Sample, write_atomically
 from lost_and_found.training.decoding import CHANNELS, RESAMPLING, allocate, write_picture
-from lost_and_found.training.locks import sole_writer
 
 DEGREES = ("lat", "lon")
 

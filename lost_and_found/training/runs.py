@@ -30,9 +30,9 @@ from tqdm.auto import tqdm
 
 from lost_and_found.digests import digest
 from lost_and_found.errors import FolderInUse, InvalidConfig, MissingInput
+from lost_and_found.locks import sole_writer
 from lost_and_found.samples import write_atomically
 from lost_and_found.training.config import NORMALISATIONS, TrainingConfig
-from lost_and_found.training.locks import sole_writer
 from lost_and_found.training.models import InitialWeights, Normalisation, build_model, pick_device
 from lost_and_found.training.pixel_cache import PixelCache
 from lost_and_found.training.targets import Target, target_from_json

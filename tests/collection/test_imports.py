@@ -2,6 +2,8 @@
 
 import io
 import json
+import os
+import struct
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +20,7 @@ from lost_and_found.collection.published import import_published
 from lost_and_found.data_loader import find_pairs
 from lost_and_found.errors import BrokenSample, InvalidConfig, MissingInput
 from lost_and_found.samples import ID_PATTERN, read_record
+from lost_and_found.workspace import UNFINISHED
 
 
 def picture(format="JPEG", seed=0, mode="RGB", **options):
@@ -99,6 +102,57 @@ def test_a_second_import_writes_nothing_and_takes_up_what_changed(tmp_path):
     assert not list(out.glob(".*.tmp"))
     changed = find_pairs(out)[0][photo_id("s", "France/0.jpg")]
     assert changed.image.read_bytes() == picture(seed=3)
+
+
+@pytest.mark.parametrize("format", ["JPEG", "BMP"])
+def test_a_source_that_was_replaced_by_an_older_file_is_imported_again(tmp_path, format):
+    source, out = tmp_path / "in", tmp_path / "out"
+    path = source / "France/0.jpg"
+    write(path, picture(format, seed=0))
+    import_labelled(source, out, site="s", workers=1)
+    write(path, picture(format, seed=1))
+    os.utime(path, (1_000_000_000, 1_000_000_000))
+    assert [import_labelled(source, out, site="s", workers=1).written for _ in range(2)] == [1, 0]
+    (pair,) = find_pairs(out)[0].values()
+    with Image.open(pair.image) as made, Image.open(path) as original:
+        assert made.tobytes() == original.tobytes()
+
+
+def test_a_source_of_another_size_and_the_same_time_is_imported_again(tmp_path):
+    source, out = tmp_path / "in", tmp_path / "out"
+    path = source / "France/0.jpg"
+    for quality in (70, 90):
+        write(path, picture(quality=quality))
+        os.utime(path, (1_000_000_000, 1_000_000_000))
+        assert import_labelled(source, out, site="s", workers=1).written == 1
+    (pair,) = find_pairs(out)[0].values()
+    assert pair.image.read_bytes() == path.read_bytes()
+
+
+def test_files_of_strangers_survive(tmp_path):
+    write(tmp_path / "in/France/0.jpg", picture())
+    write(tmp_path / "out/thesis.json", "{}")
+    write(tmp_path / "out/folder/notes.txt", "mine")
+    with pytest.raises(InvalidConfig, match=r"2 files that no import made \(folder.*move them elsewhere"):
+        import_labelled(tmp_path / "in", tmp_path / "out", site="s", workers=1)
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {"thesis.json", "folder"}
+
+    import_labelled(tmp_path / "in", tmp_path / "other", site="s", workers=1)
+    write(tmp_path / "other/thesis.json", "{}")
+    write(tmp_path / "other/folder/notes.txt", "mine")
+    report = import_labelled(tmp_path / "in", tmp_path / "other", site="s", workers=1)
+    assert (report.written, report.removed) == (0, 0)
+    assert (tmp_path / "other/thesis.json").exists() and (tmp_path / "other/folder/notes.txt").exists()
+
+
+def test_only_an_import_that_did_not_end_leaves_its_folder_unfinished(tmp_path):
+    write(tmp_path / "in/France/0.jpg", b"")
+    with pytest.raises(MissingInput):
+        import_labelled(tmp_path / "in", tmp_path / "out", site="s", workers=1)
+    assert (tmp_path / "out" / UNFINISHED).exists()
+    write(tmp_path / "in/France/0.jpg", picture())
+    import_labelled(tmp_path / "in", tmp_path / "out", site="s", workers=1)
+    assert not (tmp_path / "out" / UNFINISHED).exists()
 
 
 def test_a_corrected_label_changes_the_record(tmp_path):
@@ -201,7 +255,7 @@ def test_a_full_disk_stops_the_import_and_leaves_no_half_file(tmp_path, monkeypa
     monkeypatch.setattr(Path, "write_bytes", no_room)
     with pytest.raises(imports.samples.StorageFull, match="free some and run again"):
         import_labelled(tmp_path / "in", tmp_path / "out", site="s", workers=1)
-    assert [path.name for path in (tmp_path / "out").iterdir()] == ["import.json"]
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {"import.json", UNFINISHED}
 
 
 # -- published dataset --
@@ -473,6 +527,15 @@ def test_a_position_that_can_not_be_trusted_is_refused_with_the_reason(tmp_path,
     with pytest.raises(BrokenSample, match=r".") as caught:
         read_exif(tmp_path / "a.jpg")
     assert reason in caught.value.reason
+
+
+def test_a_header_that_promises_too_many_pixels_is_a_row_with_a_reason(tmp_path):
+    bitmap = bytearray(picture("BMP"))
+    bitmap[18:26] = struct.pack("<ii", 50_000, 50_000)
+    write(tmp_path / "in/huge.bmp", bytes(bitmap))
+    write(tmp_path / "in/good.jpg", geotagged(GOOD))
+    report = import_geotagged(tmp_path / "in", tmp_path / "out", site="phone", workers=1)
+    assert reasons(report) == {"huge.bmp": "image has too many pixels"}
 
 
 @pytest.mark.parametrize(

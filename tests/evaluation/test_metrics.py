@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+from scipy.stats import norm
 from sklearn import metrics as sklearn_metrics
 
 from lost_and_found.errors import InvalidConfig
@@ -152,10 +153,11 @@ def test_too_few_resamples_and_groups_that_do_not_fit_are_refused():
 
 def test_the_same_seed_gives_the_same_interval_and_another_seed_nearly_the_same():
     probabilities, truth = made_up()
-    first, same, other = (score(probabilities, truth, seed=seed).balanced for seed in (1, 1, 2))
-    assert first == same
-    assert first.low != other.low
-    assert first.low == pytest.approx(other.low, abs=0.02)
+    first, same, other = (score(probabilities, truth, seed=seed) for seed in (1, 1, 2))
+    assert np.array_equal(first.recall.low, same.recall.low)
+    assert not np.array_equal(first.recall.low, other.recall.low)
+    assert first.top_k[1].low == pytest.approx(other.top_k[1].low, abs=0.02)
+    assert first.balanced.low == pytest.approx(other.balanced.low, abs=0.02)
 
 
 def test_intervals_of_a_proportion_have_the_width_of_theory():
@@ -180,7 +182,9 @@ def test_intervals_over_groups_are_wider_when_groups_say_the_same():
 def test_groups_of_one_are_the_same_as_no_groups():
     probabilities, truth = made_up(samples=100)
     names = [f"{number:03}" for number in range(100)]
-    assert score(probabilities, truth, groups=names).balanced == score(probabilities, truth).balanced
+    grouped, alone = score(probabilities, truth, groups=names), score(probabilities, truth)
+    assert grouped.balanced == alone.balanced
+    assert grouped.top_k == alone.top_k
 
 
 @pytest.mark.parametrize("accuracy", [0.2, 0.5, 0.9])
@@ -203,16 +207,81 @@ def test_a_country_found_always_or_never_has_the_exact_interval(found, low, high
     assert (recall.low[0], recall.high[0]) == (pytest.approx(low, abs=1e-4), pytest.approx(high, abs=1e-4))
 
 
-@given(st.integers(1, 40), st.integers(2, 7), st.integers(0, 2**32 - 1))
-def test_every_score_lies_between_zero_and_one_and_within_its_interval(samples, classes, seed):
+def simulate(rng, recalls, support, *, game_size=1):
+    """Whether each sample was right, the true classes, and games whose rounds succeed or fail together."""
+    truth = rng.permutation(np.repeat(np.arange(len(recalls)), support))
+    games = np.arange(len(truth)) // game_size
+    shared = 0.3 if game_size > 1 else 0.0
+    luck = np.sqrt(shared) * rng.normal(size=len(truth))[games]
+    luck += np.sqrt(1 - shared) * rng.normal(size=len(truth))
+    right = norm.cdf(luck) < np.asarray(recalls)[truth]
+    predicted = np.where(right, truth, (truth + 1) % len(recalls))
+    return one_hot(predicted, len(recalls)), truth, games
+
+
+@pytest.mark.parametrize("game_size", [1, 5])
+@pytest.mark.parametrize(("a", "b"), [(1.5, 2.5), (1, 30), (30, 1.5)])
+def test_the_interval_of_balanced_accuracy_holds_with_rare_classes(a, b, game_size):
+    rng = np.random.default_rng(3)
+    rows = []
+    for seed in range(80):
+        support = np.concatenate([np.full(20, 20), rng.integers(1, 3, 30)])
+        recalls = rng.beta(a, b, 50)
+        probabilities, truth, games = simulate(rng, recalls, support, game_size=game_size)
+        found = score(probabilities, truth, groups=games, resamples=100, seed=seed).balanced
+        width = found.high - found.low
+        rows.append((found.low <= recalls.mean() <= found.high, width, found.value - recalls.mean()))
+    held, width, error = np.array(rows).T
+    assert held.mean() >= 0.92
+    assert width.mean() < 1.6 * 2 * 1.96 * error.std()  # holding it is no art for an interval of any width
+
+
+def test_balanced_accuracy_is_less_certain_when_games_say_the_same():
+    rng = np.random.default_rng(0)
+    truth = np.repeat(np.arange(100) % 2, 5)
+    right = np.repeat(rng.random(100) < 0.6, 5)
+    probabilities = one_hot(np.where(right, truth, 1 - truth), 2)
+    alone, grouped = (
+        score(probabilities, truth, groups=groups).balanced for groups in (None, np.arange(500) // 5)
+    )
+    ratio = (grouped.high - grouped.low) / (alone.high - alone.low)
+    assert ratio == pytest.approx(np.sqrt(5), rel=0.15)
+
+
+@pytest.mark.parametrize("groups", [None, [0] * 60])
+@pytest.mark.parametrize("guess", ["the first class", "the truth", "another class"])
+def test_a_model_without_luck_has_no_interval_without_width(guess, groups):
+    truth = np.repeat(np.arange(6), [20, 20, 10, 8, 1, 1])
+    predicted = {"the first class": truth * 0, "the truth": truth, "another class": (truth + 1) % 6}[guess]
+    scores = score(one_hot(predicted, 6), truth, groups=groups, subset=[0, 5], resamples=100)
+    for estimate in (scores.top_k[1], scores.balanced, scores.balanced_subset):
+        assert estimate.low <= estimate.value <= estimate.high
+        assert estimate.high - estimate.low > 0.03
+    assert (scores.recall.high - scores.recall.low > 0.1).all()
+
+
+def test_a_country_of_one_game_has_the_exact_interval():
+    # Both pictures are of one game, so that every resample that has them finds one of two.
+    truth = np.array([0, 0, 1, 1])
+    recall = score(one_hot([0, 1, 1, 1], 2), truth, groups=["a", "a", "b", "c"], resamples=100).recall
+    assert (recall.low[0], recall.high[0]) == (
+        pytest.approx(0.0126, abs=1e-4),
+        pytest.approx(0.9874, abs=1e-4),
+    )
+
+
+@given(st.integers(1, 40), st.integers(2, 7), st.integers(1, 5), st.integers(0, 2**32 - 1))
+def test_every_score_lies_between_zero_and_one_and_within_its_interval(samples, classes, game_size, seed):
     probabilities, truth = made_up(samples, classes, seed)
-    scores = score(probabilities, truth, resamples=100, seed=seed)
-    estimates = [*scores.top_k.values(), scores.balanced, scores.recall, scores.precision, scores.pair_share]
-    for estimate in estimates:
-        known = ~np.isnan(estimate.value)
-        for end in (estimate.value, estimate.low, estimate.high):
-            assert ((np.asarray(end)[known] >= 0) & (np.asarray(end)[known] <= 1)).all()
-        assert (estimate.low[known] <= estimate.high[known]).all()
+    games = np.arange(samples) // game_size
+    scores = score(probabilities, truth, groups=games, subset=[0, 1], resamples=100, seed=seed)
+    estimates = [*scores.top_k.values(), scores.balanced, scores.balanced_subset]
+    for estimate in [*estimates, scores.recall, scores.precision, scores.pair_share]:
+        value, low, high = (np.asarray(end) for end in (estimate.value, estimate.low, estimate.high))
+        known = ~np.isnan(value)
+        assert np.array_equal(known, ~np.isnan(low))
+        assert np.array_equal(known, ~np.isnan(high))
+        assert ((low >= 0) & (low <= value) & (value <= high) & (high <= 1))[known].all()
     assert scores.confusion.sum() == samples
     values = [estimate.value for estimate in scores.top_k.values()]
     assert values == sorted(values)

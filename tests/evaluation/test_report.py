@@ -151,6 +151,24 @@ def test_predictions_hold_the_best_guesses_and_come_back_from_a_file(results, tm
     pd.testing.assert_frame_equal(again, table, check_dtype=False)
 
 
+def test_a_report_is_written_as_tables_and_as_text(results, tmp_path):
+    probabilities, truth, scores = results
+    ids = [f"a_b_{number}_0" for number in range(200)]
+    written = {
+        "overall": tables.overall_table(scores),
+        "countries": tables.country_table(scores, CODES),
+        "confusions": tables.confusion_table(scores, CODES),
+        "predictions": predictions.predictions_table(ids, truth, probabilities, CODES),
+    }
+    tables.write_report(tmp_path, run_id="my-run", **written)
+    for name, table in written.items():
+        again = pd.read_csv(tmp_path / f"{name}.csv", keep_default_na=False, na_values=[""])
+        pd.testing.assert_frame_equal(again, table, check_dtype=False)
+    assert (tmp_path / "test-table.txt").read_text().startswith("my-run\n")
+    assert "top-1 accuracy" in (tmp_path / "test-table.txt").read_text()
+    assert len(list(tmp_path.iterdir())) == 5
+
+
 def test_missing_predictions_name_the_notebook(tmp_path):
     with pytest.raises(MissingInput, match="01-test-model"):
         predictions.read_predictions(tmp_path / "predictions.csv")

@@ -16,6 +16,7 @@ from lost_and_found.errors import BrokenSample, InvalidConfig
 from lost_and_found.practice.collection import encode_round, render_collection
 from lost_and_found.practice.places import draw_places
 from lost_and_found.samples import read_image, read_record
+from lost_and_found.workspace import UNFINISHED
 
 COUNT, SEED = 12, 4
 
@@ -126,6 +127,7 @@ def test_a_killed_process_leaves_no_half_written_file(tmp_path):
         time.sleep(0.01)
     process.send_signal(signal.SIGKILL)
     process.wait()
+    assert (tmp_path / UNFINISHED).exists()
     defects = {round_.id: round_.defect for round_ in draw_places(40, seed=1)}
     whole = [path for path in tmp_path.glob("*.jpg") if defects[path.stem] != "truncated"]
     assert whole

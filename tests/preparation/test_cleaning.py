@@ -17,7 +17,7 @@ from lost_and_found.preparation.places import close_pairs, first_at_same_place
 from lost_and_found.samples import Sample
 
 METRE = 1 / 111_195  # degrees of latitude
-EVERYTHING = Thresholds(channel_variance=0, laplacian_variance=0, place_km=None, hash_distance=None)
+EVERYTHING = Thresholds(channel_variance=0, laplacian_variance=0, duplicate_km=-1, hash_distance=-1)
 
 
 def grey(rows):
@@ -236,8 +236,9 @@ def test_places_without_coordinates_are_near_nothing():
 @pytest.mark.parametrize(
     "wrong",
     [
-        *({"channel_variance": -1}, {"laplacian_variance": float("nan")}, {"place_km": -1}, {"place_km": 50}),
-        *({"hash_distance": -1}, {"hash_distance": 7}),
+        *({"channel_variance": -1}, {"laplacian_variance": float("nan")}),
+        *({"duplicate_km": -0.1}, {"duplicate_km": 50}, {"duplicate_km": float("nan")}),
+        *({"hash_distance": -2}, {"hash_distance": 7}, {"hash_distance": 1.5}),
     ],
 )
 def test_thresholds_that_cant_be_meant_are_refused(wrong):

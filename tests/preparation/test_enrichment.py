@@ -184,6 +184,13 @@ def test_where_hard_links_are_impossible_images_are_copied(folders, monkeypatch)
     assert not copy.samefile(small / copy.name)
     assert enrich_collection(small, rich, workers=1).kept == 1
 
+    original = small / copy.name
+    times = original.stat()
+    original.write_bytes(IMAGE[::-1])  # as long and as old as before
+    os.utime(original, ns=(times.st_atime_ns, times.st_mtime_ns))
+    assert enrich_collection(small, rich, workers=1).written == 1
+    assert copy.read_bytes() == IMAGE[::-1]
+
 
 def test_a_negative_distance_and_a_folder_of_another_step_are_refused(folders):
     small, rich = folders

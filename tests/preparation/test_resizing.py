@@ -13,9 +13,12 @@ from sample_photos import add_pair, encoded, photo, sample_id
 
 from lost_and_found.data_loader import find_pairs
 from lost_and_found.errors import InvalidConfig, MissingInput
+from lost_and_found.preparation.enrichment import enrich_collection
+from lost_and_found.preparation.measures import measure_images
 from lost_and_found.preparation.pictures import fit, resized
 from lost_and_found.preparation.resizing import resize_collection
 from lost_and_found.samples import read_image
+from lost_and_found.workspace import UNFINISHED
 
 
 @pytest.fixture
@@ -201,12 +204,27 @@ def test_another_size_makes_everything_anew(folders):
         assert made.size == (160, 90)
 
 
+def test_later_steps_see_that_pictures_have_another_size(folders, tmp_path):
+    raw, small = folders
+    rich, stored = tmp_path / "rich", tmp_path / "measures.csv"
+    add_pair(raw, sample_id(0), photo(0, (640, 360)))
+    measured = []
+    for size in ((320, 180), (160, 90)):
+        resize_collection(raw, small, size=size, workers=1)
+        enrich_collection(small, rich, workers=1)
+        with Image.open(rich / f"{sample_id(0)}.jpg") as image:
+            assert image.size == size
+        measured.append(measure_images(list(find_pairs(rich)[0].values()), stored=stored, workers=1))
+    assert measured[0]["laplacian_variance"][0] != measured[1]["laplacian_variance"][0]
+
+
 def test_folders_of_others_are_left_alone(folders):
     raw, small = folders
     add_pair(raw, sample_id(0), photo(0, (64, 36)))
     add_pair(small, sample_id(7), photo(0, (64, 36)))
     with pytest.raises(InvalidConfig, match="didn't make"):
         resize_collection(raw, small)
+    assert not (small / UNFINISHED).exists()
     with pytest.raises(InvalidConfig, match="in its own source"):
         resize_collection(raw, raw)
     with pytest.raises(InvalidConfig, match="in its own source"):
@@ -258,12 +276,14 @@ def test_a_killed_run_is_taken_up_again(folders):
     for path in small.glob("*.jpg"):
         with Image.open(path) as image:
             image.load()
+    assert (small / UNFINISHED).exists()
     made_before = len(find_pairs(small)[0])
     outcome = resize_collection(raw, small, workers=1)
     assert outcome.written + outcome.kept == 300
     assert outcome.kept >= made_before - 1 > 0
     assert outcome.written > 0
     assert not list(small.glob(".*.tmp"))
+    assert not (small / UNFINISHED).exists()
 
 
 def test_several_processes_write_the_same_as_one(folders, tmp_path):

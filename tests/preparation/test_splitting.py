@@ -187,6 +187,14 @@ def test_the_audit_measures_places_by_great_circle(apart_km, leaks):
         audit(table, fair_split())
 
 
+def test_the_audit_counts_samples_whose_places_it_can_not_check():
+    table = small_table()
+    table.loc[[0, 1, 11], "lat"] = np.nan
+    report = audit(table, fair_split()).set_index("country_code")
+    assert report["unlocated"].to_dict() == table["lat"].isna().groupby(table["country_code"]).sum().to_dict()
+    assert report["unlocated"].sum() == 3
+
+
 @settings(max_examples=60, deadline=None)
 @given(
     st.lists(st.tuples(st.sampled_from(["AX", "BX", "CX", "DX"]), st.integers(0, 40)), min_size=1),

@@ -1,0 +1,50 @@
+"""Telling by sizes and modification times whether a file was made from another one as that is now."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from lost_and_found.samples import Sample
+
+
+def stamp(path: str | Path) -> str:
+    """`<size>:<modification time in ns>` of a file; another one means that it changed.
+
+    Raises:
+        FileNotFoundError: no such file.
+    """
+    status = os.stat(path)  # noqa: PTH116  a Path for each of 300,000 files costs a second
+    return f"{status.st_size}:{status.st_mtime_ns}"
+
+
+def is_finished(sample: Sample, made: Sample, *, same_image: bool) -> bool:
+    """Whether `made` was made from `sample` as it is now: its files have the same modification times.
+
+    Args:
+        sample: the original.
+        made: both of its files are there.
+        same_image: the picture is a hard link or a copy. As pictures made anew of the same original have the
+            same modification time, it must then be that very file, or hold the same bytes.
+    """
+    # Plain strings: Path objects would take most of the time when 300,000 finished pairs are looked through.
+    image, made_image = f"{sample.folder}/{sample.image_name}", f"{made.folder}/{made.image_name}"
+    one, other = os.stat(image), os.stat(made_image)  # noqa: PTH116
+    if one.st_mtime_ns != other.st_mtime_ns:
+        return False
+    if same_image and not os.path.samestat(one, other) and not _same_bytes(image, made_image):
+        return False
+    record, made_record = f"{sample.folder}/{sample.id}.json", f"{made.folder}/{made.id}.json"
+    return os.stat(record).st_mtime_ns == os.stat(made_record).st_mtime_ns  # noqa: PTH116
+
+
+def mark_finished(original: Path, made: Path) -> None:
+    """Give a file the modification time of the one it was made from."""
+    times = original.stat()
+    os.utime(made, ns=(times.st_atime_ns, times.st_mtime_ns))
+
+
+def _same_bytes(one: str, other: str) -> bool:
+    return Path(one).stat().st_size == Path(other).stat().st_size and (
+        Path(one).read_bytes() == Path(other).read_bytes()
+    )

@@ -1,0 +1,69 @@
+"""One writer at a time, and the mark on unfinished folders."""
+
+import subprocess
+import sys
+
+import pytest
+
+from lost_and_found.errors import FolderInUse, InvalidConfig, MissingInput
+from lost_and_found.locks import filling
+from lost_and_found.workspace import Workspace
+
+NOTEBOOK = "1-data-collection/01-render-practice-world"
+HOLD = """
+import sys
+from pathlib import Path
+from lost_and_found.locks import filling
+with filling(Path(sys.argv[1]), check=list):
+    print("within", flush=True)
+    sys.stdin.read()
+"""
+
+
+def check():
+    """Nothing to refuse."""
+
+
+def refuse():
+    raise InvalidConfig("not ours")
+
+
+@pytest.fixture
+def holder(tmp_path):
+    command = [sys.executable, "-c", HOLD, tmp_path / "out"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout.readline() == "within\n"
+        yield process
+        process.kill()
+
+
+def test_a_folder_is_no_input_while_it_is_being_filled_or_after_that_failed(tmp_path):
+    workspace = Workspace(tmp_path, "tiny")
+    folder = workspace.output(NOTEBOOK)
+    with pytest.raises(KeyError), filling(folder, check=check):
+        (folder / "one.json").touch()
+        raise KeyError
+    with pytest.raises(MissingInput, match="half filled"):
+        workspace.input(NOTEBOOK)
+    with filling(folder, check=check), pytest.raises(MissingInput):
+        workspace.input(NOTEBOOK)
+    assert workspace.input(NOTEBOOK) == folder
+
+
+def test_a_folder_that_is_refused_is_not_marked(tmp_path):
+    with pytest.raises(InvalidConfig), filling(tmp_path, check=refuse):
+        pass
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_second_process_is_told_that_the_folder_is_in_use(tmp_path, holder):
+    folder = filling(tmp_path / "out", check=check, patience_s=0.2)
+    with pytest.raises(FolderInUse, match="another process"), folder:
+        pass
+
+
+def test_a_second_process_goes_on_where_a_killed_one_stopped(tmp_path, holder):
+    holder.kill()
+    with filling(tmp_path / "out", check=check, patience_s=10):
+        pass
+    assert list((tmp_path / "out").iterdir()) == []
