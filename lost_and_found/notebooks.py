@@ -11,6 +11,7 @@ import argparse
 import ast
 import os
 import sys
+import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -164,17 +165,18 @@ def execute(path: Path, output: Path, parameters: Mapping[str, Scalar]) -> None:
 
     os.environ["PYDEVD_DISABLE_FILE_VALIDATION"] = "1"  # else every kernel warns about frozen modules
     try:
-        papermill.execute_notebook(
-            path,
-            output,
-            parameters=dict(parameters),
-            cwd=path.parent,
-            kernel_name="python3",
-            progress_bar=False,
-            stdout_file=sys.stdout,
-            # Through sockets in a private folder instead of open TCP ports, of which each kernel would warn.
-            config=Config(KernelManager={"transport": "ipc"}),
-        )
+        with tempfile.TemporaryDirectory(prefix="kernel-") as sockets:
+            papermill.execute_notebook(
+                path,
+                output,
+                parameters=dict(parameters),
+                cwd=path.parent,
+                kernel_name="python3",
+                progress_bar=False,
+                stdout_file=sys.stdout,
+                # Sockets in a private folder instead of open TCP ports, of which each kernel would warn.
+                config=Config(KernelManager={"transport": "ipc", "ip": f"{sockets}/socket"}),
+            )
     except papermill.PapermillExecutionError as error:
         own = error.ename in {one.__name__ for one in _error_types(LostAndFoundError)}
         detail = error.evalue if own else "\n".join(error.traceback)

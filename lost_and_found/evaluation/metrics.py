@@ -343,10 +343,10 @@ def _balanced(mean: _MeanRecall, variance: float) -> Estimate:
     exact interval for so many is taken. They are never more than if all classes were found equally often,
     because a variance from few hits, or few misses, is often far too small.
 
-    Of 1,000 simulated test sets of each kind, the interval held the true value in 97.6 % with 20 classes of 50
-    samples, 99.0 % with the rare classes above, 99.3 % where those were also found less often, 98.9 % with a
-    mean recall of 3 % as with 95 %, and 96.7 % with 600 correlated samples of 50 classes in games of five. It
-    was 1.1 to 1.3 times as wide as the spread of the scores needed: rather too wide than too narrow.
+    Of 1,000 simulated test sets of each kind, the interval held the true value in 97.6 % with 20 classes of
+    50 samples, 99.0 % with the rare classes above, 99.3 % where those were also found less often, 98.9 % with
+    a mean recall of 3 % as with 95 %, and 96.7 % with 600 correlated samples of 50 classes in games of five.
+    It was 1.1 to 1.3 times as wide as the spread of the scores needed: rather too wide than too narrow.
 
     Source:
         Korn and Graubard, Confidence intervals for proportions with small expected number of positive counts
