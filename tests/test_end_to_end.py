@@ -14,6 +14,7 @@ from lost_and_found.errors import LostAndFoundError
 
 pytestmark = pytest.mark.end_to_end
 OFF = {"tracking": "off"}
+ONE_WORKSPACE = pytest.mark.xdist_group("practice")  # one process makes the workspace that these tests share
 
 
 def run_profile(name, root, **given):
@@ -32,6 +33,7 @@ def practice_root(tmp_path_factory):
     return root
 
 
+@ONE_WORKSPACE
 def test_the_practice_world_goes_from_scenes_to_a_test_table(practice_root):
     output = (practice_root / "output.txt").read_text()
     assert "top-1 accuracy" in output
@@ -45,6 +47,7 @@ def test_the_practice_world_goes_from_scenes_to_a_test_table(practice_root):
     assert all(len(one.countries) == len(splits[0].countries) for one in splits)
 
 
+@ONE_WORKSPACE
 def test_a_second_run_finds_everything_done_and_changes_nothing(practice_root):
     def state():
         patterns = ("1-*/**/*.jpg", "2-*/**/*.jpg", "data-lists/*", "3-*/*/*/runs/*/model.safetensors")
@@ -55,11 +58,13 @@ def test_a_second_run_finds_everything_done_and_changes_nothing(practice_root):
     assert state() == before
 
 
+@ONE_WORKSPACE
 def test_another_parameter_does_not_overwrite_a_pinned_list(practice_root):
     with pytest.raises(LostAndFoundError, match="minimum_count 6 there, 7 now"):
         run_profile("tiny", practice_root, minimum_count="7")
 
 
+@ONE_WORKSPACE
 def test_an_edited_list_stops_the_next_notebook(practice_root, tmp_path):
     root = tmp_path / "copy"
     shutil.copytree(practice_root, root)
