@@ -141,19 +141,19 @@ def find_pairs(folder: Path | str) -> tuple[dict[str, Sample], dict[str, str]]:
     for parent, name in _files(str(folder)):
         stem, dot, ending = name.rpartition(".")
         if ending == "json":
-            _add(records, stem, parent, parent)
+            twice = stem in records
+            records[stem] = parent
         elif dot + ending in IMAGE_SUFFIXES:
-            _add(images, stem, Sample(stem, parent, dot + ending), parent)
+            twice = stem in images
+            images[stem] = Sample(stem, parent, dot + ending)
+        else:
+            continue
+        if twice:
+            raise ListMismatch(f"{parent}: two files below have the id {stem}; ids must be unique")
     pairs = {stem: image for stem, image in images.items() if records.get(stem) == image.folder}
     halves = {stem: "record missing" for stem in images if stem not in pairs}
     halves |= {stem: "image missing" for stem in records if stem not in pairs and ID_PATTERN.fullmatch(stem)}
     return pairs, halves
-
-
-def _add(known: dict[str, Any], stem: str, value: object, parent: str) -> None:
-    if stem in known:
-        raise ListMismatch(f"{parent}: two files below have the id {stem}; ids must be unique")
-    known[stem] = value
 
 
 def read_records(samples: Sequence[Sample]) -> list[Record]:
