@@ -174,6 +174,7 @@ def execute(path: Path, output: Path, parameters: Mapping[str, Scalar]) -> None:
                 kernel_name="python3",
                 progress_bar=False,
                 stdout_file=sys.stdout,
+                stderr_file=sys.stderr,
                 # Sockets in a private folder instead of open TCP ports, of which each kernel would warn.
                 config=Config(KernelManager={"transport": "ipc", "ip": f"{sockets}/socket"}),
             )
