@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import ast
+import logging
 import os
 import sys
 import tempfile
@@ -233,7 +234,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """The command line; returns the exit status."""
     parser = argparse.ArgumentParser(prog="scripts/run-stages", description="Run stage notebooks in order.")
     commands = parser.add_subparsers(dest="command", required=True)
-    runner = commands.add_parser("run", help="run the notebooks of a profile", description=parser.description)
+    runner = commands.add_parser(
+        "run", prog=parser.prog, help="run the notebooks of a profile", description=parser.description
+    )
     runner.add_argument("profile", nargs="?", default="practice", help="scripts/profiles/<profile>.yaml")
     runner.add_argument(
         "-p", nargs=2, action="append", default=[], metavar=("NAME", "VALUE"), help="set a notebook parameter"
@@ -249,6 +252,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except LostAndFoundError as error:
         print(f"\nerror: {error}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        # What the stopped kernel reports to asyncio would hide the line below.
+        logging.getLogger("asyncio").setLevel(logging.CRITICAL)
+        print("\nstopped; the same command takes it up again", file=sys.stderr)
+        return 130
     return 0
 
 
