@@ -34,11 +34,12 @@ def test_every_error_type_is_raised_somewhere():
 @pytest.mark.parametrize(
     ("package", "forbidden"),
     [
-        ("geo", "collection|preparation|training|evaluation|human_baseline"),
+        ("geo", "practice|collection|preparation|training|evaluation|human_baseline"),
+        ("practice", "collection|preparation|training|evaluation|human_baseline"),
         ("collection", "preparation|training|evaluation|human_baseline"),
-        ("preparation", "training|evaluation|human_baseline"),
-        ("training", "evaluation|human_baseline"),
-        ("evaluation", "human_baseline"),
+        ("preparation", "practice|training|evaluation|human_baseline"),
+        ("training", "practice|evaluation|human_baseline"),
+        ("evaluation", "practice|human_baseline"),
     ],
 )
 def test_no_stage_imports_a_later_one(package, forbidden):

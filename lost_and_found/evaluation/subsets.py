@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from lost_and_found.errors import InvalidConfig, UnknownCountry
 from lost_and_found.geo.countries import find_country
-from lost_and_found.practice.facts import multiplayer_counts, singleplayer_counts
 from lost_and_found.preparation.distribution import quotas
+from lost_and_found.published import multiplayer_counts, singleplayer_counts
 
 # Threshold and slack of the two mapped lists of the published study.
 PUBLISHED = {"published-52": (0.0075, 0.75), "published-75": (0.005, 0.5)}

@@ -23,8 +23,7 @@ them, so a value that is written twice is drawn twice as often.
 | `relief` | terrain near roads |
 | `survey_car` | what the street-view car shows of itself: a snorkel in Kenya, camping gear in Mongolia ... |
 
-`data/climates.csv` gives the Köppen class of some 390 towns (see `lost_and_found.practice.climate`). The two
-`geoguessr-2024-*.csv` files are the published numbers of rounds per country.
+`data/climates.csv` gives the Köppen class of some 390 towns (see `lost_and_found.practice.climate`).
 """
 
 from __future__ import annotations
@@ -155,18 +154,3 @@ def read_table(name: str) -> pd.DataFrame:
 def country_facts() -> dict[str, CountryFacts]:
     """Facts of every country in the practice world by alpha-2 code."""
     return parse_facts(read_table("countries.csv"))
-
-
-def singleplayer_counts() -> dict[str, int]:
-    """Published number of singleplayer rounds by country name, most first (356,606 in 2024)."""
-    return _read_counts("geoguessr-2024-singleplayer-country-counts.csv")
-
-
-def multiplayer_counts() -> dict[str, int]:
-    """Published number of multiplayer rounds by country name, most first."""
-    return _read_counts("geoguessr-2024-multiplayer-country-counts.csv")
-
-
-def _read_counts(name: str) -> dict[str, int]:
-    table = read_table(name)
-    return dict(zip(table["country"], table["count"].astype(int), strict=True))

@@ -11,7 +11,8 @@ import pandas as pd
 from lost_and_found.errors import InvalidConfig
 from lost_and_found.geo.towns import towns
 from lost_and_found.practice.draws import Draws
-from lost_and_found.practice.facts import country_facts, singleplayer_counts
+from lost_and_found.practice.facts import country_facts
+from lost_and_found.published import singleplayer_counts
 
 ROUNDS_PER_GAME = 5
 KM_PER_DEGREE = 111.195

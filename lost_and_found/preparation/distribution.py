@@ -15,7 +15,7 @@ import pandas as pd
 
 from lost_and_found.errors import InvalidConfig
 from lost_and_found.geo.countries import find_country
-from lost_and_found.practice.facts import multiplayer_counts
+from lost_and_found.published import multiplayer_counts
 
 RULES = ("published", "full")
 TARGETS = ("multiplayer", "uniform", "collected")

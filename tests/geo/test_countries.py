@@ -176,7 +176,7 @@ def test_folded_names_of_different_countries_never_clash():
 
 @pytest.mark.parametrize("mode", ["singleplayer", "multiplayer"])
 def test_every_country_of_the_published_counts_is_known(mode):
-    table = files("lost_and_found") / "practice" / "data" / f"geoguessr-2024-{mode}-country-counts.csv"
+    table = files("lost_and_found") / "published" / f"geoguessr-2024-{mode}-country-counts.csv"
     with table.open(encoding="utf-8") as lines:
         codes = [find_country(row["country"]).code for row in csv.DictReader(lines)]
     assert len(codes) == len(set(codes)) > 80

@@ -4,13 +4,8 @@ import pandas as pd
 import pytest
 
 from lost_and_found.errors import InvalidConfig
-from lost_and_found.practice.facts import (
-    country_facts,
-    multiplayer_counts,
-    parse_facts,
-    read_table,
-    singleplayer_counts,
-)
+from lost_and_found.practice.facts import country_facts, parse_facts, read_table
+from lost_and_found.published import multiplayer_counts, singleplayer_counts
 
 KEEP_LEFT = {
     "GB",

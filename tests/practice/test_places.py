@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 
 from lost_and_found.errors import InvalidConfig
 from lost_and_found.geo.towns import nearest_town
-from lost_and_found.practice.facts import country_facts, singleplayer_counts
+from lost_and_found.practice.facts import country_facts
 from lost_and_found.practice.places import DEFECT_RATES, FARTHEST_KM, apportion, draw_places
+from lost_and_found.published import singleplayer_counts
 from lost_and_found.samples import parse_id
 
 COUNT = 2_000

@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lost_and_found.errors import InvalidConfig
-from lost_and_found.practice.facts import multiplayer_counts, singleplayer_counts
 from lost_and_found.preparation.distribution import draw, quotas
+from lost_and_found.published import multiplayer_counts, singleplayer_counts
 
 
 @pytest.mark.parametrize(
