@@ -1,6 +1,7 @@
 """Listing, filtering, order, pinning and what happens when files are missing or changed."""
 
 import json
+import os
 
 import pytest
 from hypothesis import given
@@ -176,6 +177,17 @@ def test_a_touched_but_unchanged_image_is_fine(folder, list_path):
     load_samples(folder, pinned=list_path)
     (folder / "practice_singleplayer_game001_2.jpg").touch()
     assert len(load_samples(folder, pinned=list_path)) == 20
+
+
+def test_a_changed_image_of_the_same_size_and_modification_time_is_named(folder, list_path):
+    load_samples(folder, pinned=list_path)
+    image = folder / "practice_singleplayer_game001_2.jpg"
+    before, content = image.stat(), bytearray(image.read_bytes())
+    content[-3] ^= 1
+    image.write_bytes(content)
+    os.utime(image, ns=(before.st_atime_ns, before.st_mtime_ns))
+    with pytest.raises(ListMismatch, match=r"1 of 20 images .*game001_2"):
+        load_samples(folder, pinned=list_path)
 
 
 def test_a_read_only_folder_can_be_pinned(folder, list_path):
