@@ -265,12 +265,13 @@ def _places(
     folder: Path, away: Mapping[str, tuple[str, str]], halves: Mapping[str, str]
 ) -> dict[str, Sample]:
     """Where fetched pairs go: into the folder, or beside the half that lies in a folder below."""
-    places = {}
-    for sample_id, (image, _) in away.items():
-        beside = next(folder.rglob(f"{sample_id}.*"), None) if sample_id in halves else None
-        parent = beside.parent if beside else folder
-        places[sample_id] = Sample(sample_id, str(parent), Path(image).suffix)
-    return places
+    # One walk for all of them: a killed download can leave as many halves as there are samples.
+    walk = _files(str(folder)) if halves.keys() & away.keys() else ()
+    beside = {name.rpartition(".")[0]: parent for parent, name in walk}
+    return {
+        sample_id: Sample(sample_id, beside.get(sample_id, str(folder)), Path(image).suffix)
+        for sample_id, (image, _) in away.items()
+    }
 
 
 def _fetch_pairs(
