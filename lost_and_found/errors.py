@@ -5,6 +5,8 @@ A message says what is wrong, where, and what to do about it.
 
 from __future__ import annotations
 
+from pathlib import Path
+
 
 class LostAndFoundError(Exception):
     """Root of the errors below; catch it to catch them all."""
@@ -69,3 +71,82 @@ class NotFinite(LostAndFoundError):
 
 class MissingWeights(LostAndFoundError):
     """Pretrained weights that are neither here nor to be downloaded."""
+
+
+class NotPermitted(LostAndFoundError):
+    """A site that may not be collected from: no statement of the user, or its robots.txt says no."""
+
+
+class CollectionStuck(LostAndFoundError):
+    """Workers that stopped again and again without saving a round."""
+
+
+class BrowserMissing(LostAndFoundError):
+    """No Chromium to collect with."""
+
+
+class BrowserLost(LostAndFoundError):
+    """The browser's process ended; start another one."""
+
+
+class PageCrashed(LostAndFoundError):
+    """The page's process ended, out of memory perhaps; the browser lives, a fresh context goes on."""
+
+
+class SiteError(LostAndFoundError):
+    """The site can't be reached, or says that something went wrong on its side; try again later."""
+
+
+class SiteChanged(LostAndFoundError):
+    """A page that doesn't show what it should, so the collector no longer knows its way.
+
+    Attributes:
+        looked_for: the texts that were waited for.
+        screenshot: a picture of the page, or None where none could be taken.
+    """
+
+    def __init__(self, where: str, looked_for: str, screenshot: Path | None) -> None:
+        seen = f"see {screenshot}" if screenshot else "no screenshot could be taken"
+        super().__init__(
+            f"{where}: looked for {looked_for}, which did not come ({seen}); "
+            "if the site's texts have changed, change them in lost_and_found/collection/game/sites.py"
+        )
+        self.looked_for = looked_for
+        self.screenshot = screenshot
+
+
+class LoginRefused(LostAndFoundError):
+    """An e-mail and password that the site doesn't take; never tried a second time."""
+
+
+class LoggedOut(LostAndFoundError):
+    """The site ended the session in the middle; log in again."""
+
+
+class RateLimited(LostAndFoundError):
+    """The site asks for fewer requests.
+
+    Attributes:
+        retry_after_s: how long it asks to wait, or None if it doesn't say.
+    """
+
+    def __init__(self, where: str, retry_after_s: float | None) -> None:
+        wait = "a while" if retry_after_s is None else f"{retry_after_s:g} s"
+        super().__init__(f"{where}: the site limits the rate of requests; wait {wait} before the next")
+        self.retry_after_s = retry_after_s
+
+
+class GameTaken(LostAndFoundError):
+    """A game that another worker plays or has played."""
+
+
+class BlankPicture(LostAndFoundError):
+    """A viewer that stayed empty, or never came to rest."""
+
+
+class AnswerMissing(LostAndFoundError):
+    """A round that was played, but whose right answer could not be read."""
+
+
+class OutOfTurn(LostAndFoundError):
+    """A move in the practice game that its rules don't allow now."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from lost_and_found.samples import Sample
+from lost_and_found.samples import Sample, write_atomically
 
 
 def stamp(path: str | Path) -> str:
@@ -44,6 +44,29 @@ def mark_finished(original: Path, made: Path) -> None:
     """Give a file the modification time of the one it was made from."""
     times = original.stat()
     os.utime(made, ns=(times.st_atime_ns, times.st_mtime_ns))
+
+
+def link_or_copy(original: Path, made: Path) -> None:
+    """Make a hard link, or a copy where the file system has none or the original lies on another one.
+
+    Raises:
+        StorageFull: no room; nothing is left behind.
+    """
+    if made.exists() and made.samefile(original):
+        return
+    temporary = made.with_name(f".{made.name}.{os.getpid()}.tmp")
+    try:
+        os.link(original, temporary)  # Path.hardlink_to is the same the other way round
+        temporary.replace(made)
+    except OSError:
+        temporary.unlink(missing_ok=True)
+        write_atomically(made, original.read_bytes())
+        mark_finished(original, made)
+
+
+def has_same_content(one: Path, other: Path) -> bool:
+    """Whether two files are one, or hold the same bytes."""
+    return one.samefile(other) or _same_bytes(str(one), str(other))
 
 
 def _same_bytes(one: str, other: str) -> bool:

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import io
+from collections import Counter
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 from PIL import Image
 
+from lost_and_found.data_loader import find_pairs
 from lost_and_found.errors import InvalidConfig
 from lost_and_found.locks import filling
 from lost_and_found.practice.draws import Draws
 from lost_and_found.practice.places import Round, draw_places
 from lost_and_found.practice.scenes import SIZE, render
 from lost_and_found.processes import map_in_processes
-from lost_and_found.samples import remove_leftovers, write_pair
+from lost_and_found.samples import Sample, remove_leftovers, write_pair
+from lost_and_found.stamps import has_same_content, link_or_copy
 
 SOURCE = "practice"
 JPEG_QUALITY = 90
@@ -24,23 +27,25 @@ _CHUNK = 8
 
 @dataclass(frozen=True)
 class CollectionSummary:
-    """What a call of `render_collection` did.
+    """What a call of `render_collection` did; the three counts add up to the pairs in the folder.
 
     Attributes:
         folder: where the pairs lie.
-        written: pairs rendered by this call.
+        collected: pairs from the game that this call took in.
+        rendered: pairs that this call drew.
         kept: pairs that were there before.
-        rounds_by_country: alpha-2 code to number of rounds, most first.
+        rounds_by_country: alpha-2 code to number of drawn rounds, also of earlier calls, most first.
     """
 
     folder: Path
-    written: int
+    collected: int
+    rendered: int
     kept: int
     rounds_by_country: dict[str, int]
 
 
 def render_collection(
-    folder: Path, *, count: int, seed: int, workers: int | None = None
+    folder: Path, *, count: int, seed: int, collected: Path | None = None, workers: int | None = None
 ) -> CollectionSummary:
     """Fill a folder with `count` practice samples; what an earlier call has finished is kept.
 
@@ -52,18 +57,24 @@ def render_collection(
         folder: made if it is not there.
         count: samples.
         seed: same seed and count, same files.
+        collected: pairs from the game that stand in for as many of the first rounds, taken in as they are. If
+            more are collected after the folder was filled, it ends up with somewhat more than `count`.
         workers: processes; one per core by default.
 
     Raises:
         InvalidConfig: the folder holds samples of another collection, for example of another count or seed.
+        MissingInput: `collected` is no folder.
         FolderInUse: another process fills the folder.
         StorageFull: no room; run again after making some.
     """
     rounds = draw_places(count, seed=seed)
-    with filling(folder, check=partial(_refuse_strangers, folder, rounds)):
+    from_game = find_pairs(collected)[0] if collected else {}
+    with filling(folder, check=partial(_refuse_strangers, folder, rounds, from_game)):
         remove_leftovers(folder)
-        there = {path.name for path in folder.iterdir()}
-        missing = [round_ for round_ in rounds if not {f"{round_.id}.jpg", f"{round_.id}.json"} <= there]
+        before, _ = find_pairs(folder)
+        for sample in from_game.values():
+            _take_in(sample, folder)
+        missing = [round_ for round_ in rounds[len(from_game) :] if round_.id not in before]
         work = map_in_processes(
             partial(write_round, folder),
             missing,
@@ -71,16 +82,15 @@ def render_collection(
             workers=workers,
             chunk_size=_CHUNK,
         )
-        written = sum(1 for _ in work)
-    by_country: dict[str, int] = {}
-    for round_ in rounds:
-        by_country[round_.place.country_code] = by_country.get(round_.place.country_code, 0) + 1
-    ranked = dict(sorted(by_country.items(), key=lambda entry: -entry[1]))
-    return CollectionSummary(folder, written, len(rounds) - written, ranked)
+        rendered = sum(1 for _ in work)
+        there = before.keys() | {round_.id for round_ in missing}
+    by_country = Counter(round_.place.country_code for round_ in rounds if round_.id in there)
+    taken_in = len(from_game.keys() - before.keys())
+    return CollectionSummary(folder, taken_in, rendered, len(before), dict(by_country.most_common()))
 
 
-def _refuse_strangers(folder: Path, rounds: list[Round]) -> None:
-    ours = {round_.id for round_ in rounds}
+def _refuse_strangers(folder: Path, rounds: list[Round], from_game: dict[str, Sample]) -> None:
+    ours = from_game.keys() | {round_.id for round_ in rounds}
     strangers = [
         name
         for name in sorted(path.name for path in folder.iterdir())
@@ -88,9 +98,23 @@ def _refuse_strangers(folder: Path, rounds: list[Round]) -> None:
     ]
     if strangers:
         raise InvalidConfig(
-            f"{folder} holds {len(strangers)} files of another collection ({strangers[0]} ...), "
-            "perhaps of another count or seed; choose another folder or delete them."
+            f"{folder} holds {len(strangers)} files of another collection ({strangers[0]} ...), perhaps of "
+            "another count or seed, or collected from other games; choose another folder or delete them."
         )
+    for original in (path for sample in from_game.values() for path in (sample.image, sample.record)):
+        taken = folder / original.name
+        if taken.exists() and not has_same_content(original, taken):
+            raise InvalidConfig(
+                f"{taken} is not what {original} is now, perhaps because that was collected anew; "
+                f"delete {folder} to fill it again"
+            )
+
+
+def _take_in(sample: Sample, folder: Path) -> None:
+    """Link or copy a pair, the record last, as everywhere; what is there already is never overwritten."""
+    for original in (sample.image, sample.record):
+        if not (folder / original.name).exists():
+            link_or_copy(original, folder / original.name)
 
 
 def write_round(folder: Path, round_: Round) -> None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cache
+from itertools import accumulate
 
 import pandas as pd
 
@@ -45,7 +47,7 @@ class Round:
     """One round of a practice game.
 
     Attributes:
-        id: `practice_singleplayer_<game>_<round>`.
+        id: `practice_<mode>_<game>_<round>`.
         place: where it is.
         heading_deg: where the camera looks, clockwise from north, whole degrees.
         seed: of the scene.
@@ -96,7 +98,6 @@ def draw_places(count: int, *, seed: int, countries: Sequence[str] | None = None
         InvalidConfig: an unknown country, or a negative count.
     """
     codes = _deal(count, seed=seed, countries=countries)
-    towns_of = {code: group for code, group in towns().groupby("country_code") if code in set(codes)}
     # Part of every id, so that a collection of another size is never taken for this one.
     collection = f"{seed} {count} {' '.join(sorted(countries or ()))}"
     clean: dict[str, list[Round]] = {}
@@ -104,12 +105,45 @@ def draw_places(count: int, *, seed: int, countries: Sequence[str] | None = None
     for number, code in enumerate(codes):
         game, turn = divmod(number, ROUNDS_PER_GAME)
         draws = Draws("round", collection, number)
-        round_id = f"practice_singleplayer_{_game_id(collection, game)}_{turn}"
-        round_ = _draw_round(round_id, code, draws, towns_of[code], earlier=clean.get(code, []))
+        round_id = f"practice_singleplayer_{_game_id(12, 'game', collection, game)}_{turn}"
+        round_ = _draw_round(round_id, code, draws, earlier=clean.get(code, []))
         rounds.append(round_)
         if not round_.defect:
             clean.setdefault(code, []).append(round_)
     return rounds
+
+
+def draw_game(
+    number: int, *, seed: int, mode: str = "singleplayer", rounds: int = ROUNDS_PER_GAME
+) -> list[Round]:
+    """The rounds of one game: each in another country, drawn by the published counts, none of them spoilt.
+
+    Args:
+        number: of the game; the games of a seed can be drawn in any order.
+        seed: same seed and number, same game.
+        mode: part of the ids, and of what is drawn.
+        rounds: how many; a longer game begins as a shorter one does.
+    """
+    game = _game_id(16, "game", mode, seed, number)
+    draws = Draws("game of", mode, seed, number)
+    published, facts = singleplayer_counts(), country_facts()
+    weights = {code: published.get(facts[code].name, 1) for code in facts}
+    return [
+        _draw_clean_round(
+            f"practice_{mode}_{game}_{turn}",
+            _take_weighted(weights, draws),
+            Draws("round of", mode, seed, number, turn),
+        )
+        for turn in range(rounds)
+    ]
+
+
+def _take_weighted(weights: dict[str, int], draws: Draws) -> str:
+    """One of the names, in proportion to the weights; it is taken out of them."""
+    drawn, totals = draws.index(sum(weights.values())), accumulate(weights.values())
+    taken = next(name for name, total in zip(weights, totals, strict=True) if drawn < total)
+    del weights[taken]
+    return taken
 
 
 def _deal(count: int, *, seed: int, countries: Sequence[str] | None) -> list[str]:
@@ -134,18 +168,32 @@ def _deal(count: int, *, seed: int, countries: Sequence[str] | None) -> list[str
     return [code for hand in [*shuffled, *short] for code in hand]
 
 
-def _draw_round(
-    round_id: str, code: str, draws: Draws, towns_of_country: pd.DataFrame, *, earlier: list[Round]
-) -> Round:
+def _draw_round(round_id: str, code: str, draws: Draws, *, earlier: list[Round]) -> Round:
     defect = _draw_defect(draws)
-    duration_s = round(min(120.0, 4.0 + 9.0 / (1.05 - draws.uniform())), 1)
     if defect == "duplicate" and earlier:
+        duration_s = _draw_duration_s(draws)
         twin = draws.pick(earlier)
         return Round(round_id, twin.place, twin.heading_deg, twin.seed, duration_s, defect)
+    clean = _draw_clean_round(round_id, code, draws)
+    return clean if defect == "duplicate" else replace(clean, defect=defect)
+
+
+def _draw_clean_round(round_id: str, code: str, draws: Draws) -> Round:
+    duration_s = _draw_duration_s(draws)
+    towns_of_country = _towns_by_country()[code]
     town = towns_of_country.iloc[draws.index(len(towns_of_country))]
     place = _move(float(town["lat"]), float(town["lon"]), code, draws)
-    defect = "" if defect == "duplicate" else defect
-    return Round(round_id, place, draws.index(360), draws.index(2**31), duration_s, defect)
+    return Round(round_id, place, draws.index(360), draws.index(2**31), duration_s, "")
+
+
+def _draw_duration_s(draws: Draws) -> float:
+    return round(min(120.0, 4.0 + 9.0 / (1.05 - draws.uniform())), 1)
+
+
+@cache
+def _towns_by_country() -> dict[str, pd.DataFrame]:
+    groups = towns().groupby("country_code")
+    return {code: groups.get_group(code) for code in country_facts()}
 
 
 def _draw_defect(draws: Draws) -> str:
@@ -166,6 +214,6 @@ def _move(lat: float, lon: float, code: str, draws: Draws) -> Place:
     return Place(round(moved_lat, 6), round(moved_lon, 6), code, round(away_km, 3))
 
 
-def _game_id(collection: str, game: int) -> str:
-    draws = Draws("game", collection, game)
-    return "".join(draws.pick(_ALPHABET) for _ in range(12))
+def _game_id(length: int, *key: object) -> str:
+    draws = Draws(*key)
+    return "".join(draws.pick(_ALPHABET) for _ in range(length))

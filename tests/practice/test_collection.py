@@ -12,17 +12,26 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from lost_and_found.errors import BrokenSample, InvalidConfig
+from lost_and_found.errors import BrokenSample, InvalidConfig, MissingInput
 from lost_and_found.practice.collection import encode_round, render_collection
 from lost_and_found.practice.places import draw_places
-from lost_and_found.samples import read_image, read_record
+from lost_and_found.samples import read_image, read_record, write_pair
 from lost_and_found.workspace import UNFINISHED
+from tests.pairs import noise_jpeg
 
 COUNT, SEED = 12, 4
 
 
 def digests(folder):
-    return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in folder.iterdir()}
+    return {
+        path.name: hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in folder.iterdir()
+        if path.is_file()
+    }
+
+
+def digests_of_pairs(folder):
+    return {name: value for name, value in digests(folder).items() if not name.startswith(".")}
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +45,7 @@ def first_with(defect):
 
 
 def test_each_round_is_a_pair_that_says_practice_and_no_country(collection):
-    assert (collection.written, collection.kept) == (COUNT, 0)
+    assert (collection.collected, collection.rendered, collection.kept) == (0, COUNT, 0)
     rounds = draw_places(COUNT, seed=SEED)
     for round_ in rounds:
         record = read_record(collection.folder / f"{round_.id}.json")
@@ -53,14 +62,14 @@ def test_a_second_run_renders_nothing_and_repairs_half_pairs(collection):
     before = digests(collection.folder)
     stamps = {path: path.stat().st_mtime_ns for path in collection.folder.iterdir()}
     again = render_collection(collection.folder, count=COUNT, seed=SEED, workers=1)
-    assert (again.written, again.kept) == (0, COUNT)
+    assert (again.rendered, again.kept) == (0, COUNT)
     assert {path: path.stat().st_mtime_ns for path in collection.folder.iterdir()} == stamps
 
     next(collection.folder.glob("*.jpg")).unlink()
     next(iter(sorted(collection.folder.glob("*.json"), reverse=True))).unlink()
     (collection.folder / ".half.jpg.1.tmp").write_bytes(b"half")
     repaired = render_collection(collection.folder, count=COUNT, seed=SEED, workers=1)
-    assert repaired.written in (1, 2)
+    assert repaired.rendered in (1, 2)
     assert digests(collection.folder) == before
 
 
@@ -69,6 +78,81 @@ def test_another_collection_is_not_mixed_in(collection):
         render_collection(collection.folder, count=COUNT, seed=SEED + 1, workers=1)
     with pytest.raises(InvalidConfig, match="another"):
         render_collection(collection.folder, count=COUNT + 5, seed=SEED, workers=1)
+
+
+@pytest.fixture
+def game(tmp_path):
+    """A folder as collecting from the game leaves it, with three rounds and what belongs to the collector."""
+    folder = tmp_path / "game"
+    (folder / ".collect").mkdir(parents=True)
+    (folder / ".collect" / "log.jsonl").touch()
+    for turn in range(3):
+        collect_round(folder, turn)
+    return folder
+
+
+def collect_round(folder, turn):
+    record = {"coordinates": [46.05, 14.51], "duration": 2.5 + turn, "source": "practice"}
+    image = noise_jpeg(turn, size=(64, 36))
+    return write_pair(folder, f"practice_singleplayer_Game_{turn}", image=image, suffix=".jpg", record=record)
+
+
+def test_what_was_collected_from_the_game_is_taken_in_and_topped_up(game, tmp_path):
+    folder = tmp_path / "raw"
+    summary = render_collection(folder, count=8, seed=SEED, collected=game, workers=1)
+    assert (summary.collected, summary.rendered, summary.kept) == (3, 5, 0)
+    assert sum(summary.rounds_by_country.values()) == 5
+    collected = digests_of_pairs(game)
+    drawn = {f"{one.id}{ending}" for one in draw_places(8, seed=SEED)[3:] for ending in (".jpg", ".json")}
+    assert digests_of_pairs(folder).keys() == collected.keys() | drawn
+    assert collected.items() <= digests_of_pairs(folder).items()
+    assert all((folder / name).samefile(game / name) for name in collected)
+
+    again = render_collection(folder, count=8, seed=SEED, collected=game, workers=1)
+    assert (again.collected, again.rendered, again.kept) == (0, 0, 8)
+
+
+def test_more_may_be_collected_later_and_half_a_pair_is_completed(game, tmp_path):
+    folder = tmp_path / "raw"
+    render_collection(folder, count=6, seed=SEED, collected=game, workers=1)
+    collect_round(game, 3)
+    (folder / "practice_singleplayer_Game_0.json").unlink()
+    summary = render_collection(folder, count=6, seed=SEED, collected=game, workers=1)
+    assert (summary.collected, summary.rendered, summary.kept) == (2, 0, 5)
+    assert digests_of_pairs(game).items() <= digests_of_pairs(folder).items()
+    assert len(digests_of_pairs(folder)) == 2 * 7
+
+
+def test_more_collected_than_wanted_leaves_nothing_to_draw(game, tmp_path):
+    summary = render_collection(tmp_path / "raw", count=2, seed=SEED, collected=game, workers=1)
+    assert (summary.collected, summary.rendered, summary.rounds_by_country) == (3, 0, {})
+
+
+def test_half_a_pair_of_the_game_is_not_taken_in(game, tmp_path):
+    (game / "practice_singleplayer_Game_1.json").unlink()
+    summary = render_collection(tmp_path / "raw", count=3, seed=SEED, collected=game, workers=1)
+    assert (summary.collected, summary.rendered) == (2, 1)
+
+
+def test_another_collection_from_the_game_is_not_mixed_in(game, tmp_path):
+    folder = tmp_path / "raw"
+    render_collection(folder, count=4, seed=SEED, collected=game, workers=1)
+    before = digests(folder)
+    with pytest.raises(InvalidConfig, match="another"):
+        render_collection(folder, count=4, seed=SEED, workers=1)
+    collect_round(game, 2).image.write_bytes(b"another picture")
+    (folder / "practice_singleplayer_Game_2.jpg").unlink()
+    (folder / "practice_singleplayer_Game_2.jpg").write_bytes(b"the picture before")
+    with pytest.raises(InvalidConfig, match=r"Game_2\.jpg is not what .* delete .*raw to fill it again"):
+        render_collection(folder, count=4, seed=SEED, collected=game, workers=1)
+    (folder / "practice_singleplayer_Game_2.jpg").unlink()
+    assert digests(folder).items() <= before.items()
+
+
+def test_a_collection_that_is_not_there_is_an_error(tmp_path):
+    with pytest.raises(MissingInput, match="no folder"):
+        render_collection(tmp_path / "raw", count=1, seed=SEED, collected=tmp_path / "absent", workers=1)
+    assert not (tmp_path / "raw").exists()
 
 
 def test_two_processes_write_the_same_files_as_one(collection, tmp_path):

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from lost_and_found.errors import InvalidConfig
 from lost_and_found.geo.towns import nearest_town
 from lost_and_found.practice.facts import country_facts
-from lost_and_found.practice.places import DEFECT_RATES, FARTHEST_KM, apportion, draw_places
+from lost_and_found.practice.places import DEFECT_RATES, FARTHEST_KM, apportion, draw_game, draw_places
 from lost_and_found.published import singleplayer_counts
 from lost_and_found.samples import parse_id
 
@@ -103,6 +103,42 @@ def test_no_rounds_are_no_error_and_fewer_than_none_are():
     assert draw_places(0, seed=0) == []
     with pytest.raises(InvalidConfig):
         draw_places(-1, seed=0)
+
+
+def test_a_game_depends_on_its_seed_and_number_alone():
+    seventh = draw_game(7, seed=1)
+    draw_game(3, seed=1)
+    assert draw_game(7, seed=1) == seventh
+    others = [draw_game(8, seed=1), draw_game(7, seed=2), draw_game(7, seed=1, mode="multiplayer")]
+    games = {parse_id(rounds[0].id).game for rounds in [seventh, *others]}
+    assert len(games) == 4
+    assert len({rounds[0].place for rounds in [seventh, *others]}) == 4
+
+
+def test_a_longer_game_begins_like_a_shorter_one():
+    assert draw_game(0, seed=0, mode="multiplayer", rounds=8)[:5] == draw_game(0, seed=0, mode="multiplayer")
+
+
+def test_the_rounds_of_a_drawn_game_are_numbered_clean_and_in_five_countries():
+    for number in range(50):
+        rounds = draw_game(number, seed=0)
+        parts = [parse_id(round_.id) for round_ in rounds]
+        assert {(part.site, part.mode, len(part.game)) for part in parts} == {
+            ("practice", "singleplayer", 16)
+        }
+        assert [part.round for part in parts] == [0, 1, 2, 3, 4]
+        assert len({round_.place.country_code for round_ in rounds}) == 5
+        assert not any(round_.defect for round_ in rounds)
+
+
+def test_countries_come_first_in_a_drawn_game_as_often_as_in_the_published_counts():
+    games = 600
+    first = Counter(draw_game(number, seed=0)[0].place.country_code for number in range(games))
+    published = {code: singleplayer_counts().get(facts.name, 1) for code, facts in country_facts().items()}
+    share = published["US"] / sum(published.values())
+    # Three standard deviations.
+    assert abs(first["US"] - share * games) < 3 * (share * (1 - share) * games) ** 0.5
+    assert len(first) > 40
 
 
 @given(

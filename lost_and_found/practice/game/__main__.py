@@ -1,0 +1,57 @@
+"""Serves the practice game: `python -m lost_and_found.practice.game [--port 8765] [--seed 0] ...`."""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import sys
+import threading
+from collections.abc import Sequence
+
+from lost_and_found.errors import InvalidConfig
+from lost_and_found.practice.game.accounts import PASSWORD
+from lost_and_found.practice.game.faults import FAULTS
+from lost_and_found.practice.game.server import GameConfig, serving
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Serve until SIGINT or SIGTERM; the exit status."""
+    options = _parse(arguments)
+    try:
+        config = GameConfig(
+            seed=options.seed, pace=options.pace, faults=tuple(options.fault), port=options.port
+        )
+        stop = threading.Event()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, lambda *_: stop.set())
+        with serving(config) as game:
+            # The first line is for programs that start the game.
+            print(f"Practice game: {game.url}", flush=True)
+            print(f'Log in with any e-mail and the password "{PASSWORD}". Stop with Ctrl-C.', flush=True)
+            stop.wait()
+    except InvalidConfig as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="practice-game",
+        description="A local game of street views to play, and to collect from.",
+    )
+    parser.add_argument("--port", type=int, default=8765, help="0 is any free one (default: 8765)")
+    parser.add_argument("--seed", type=int, default=0, help="same seed, same games (default: 0)")
+    parser.add_argument("--pace", type=float, default=1.0, help="0.1 is ten times as fast (default: 1)")
+    parser.add_argument(
+        "--fault",
+        action="append",
+        default=[],
+        metavar="SPEC",
+        help=f"misbehave: NAME, NAME@N or NAME/N with a NAME of {', '.join(FAULTS)}; may be given again",
+    )
+    return parser.parse_args(arguments)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,53 @@
+"""The game as a program."""
+
+import socket
+import subprocess
+import sys
+
+import httpx
+import pytest
+
+from lost_and_found.practice.game.__main__ import main
+
+COMMAND = [sys.executable, "-m", "lost_and_found.practice.game"]
+
+
+def test_it_says_where_it_is_and_ends_when_told_to():
+    with subprocess.Popen(
+        [*COMMAND, "--port", "0", "--pace", "0.1"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        try:
+            first = process.stdout.readline()
+            assert first.startswith("Practice game: http://127.0.0.1:")
+            assert httpx.get(first.split()[-1]).status_code == 200
+            process.terminate()
+            _, errors = process.communicate(timeout=60)
+        finally:
+            process.kill()
+    assert (process.returncode, errors) == (0, "")
+
+
+def test_a_port_in_use_is_named():
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        command = [*COMMAND, "--port", str(port)]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: ")
+    assert str(port) in done.stderr and "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [(["--fault", "bad-luck"], ["bad-luck", "rate-limit"]), (["--pace", "0"], ["pace 0"])],
+)
+def test_a_wrong_setting_is_named(capsys, arguments, named):
+    assert main(arguments) == 2
+    errors = capsys.readouterr().err
+    assert errors.startswith("error: ")
+    assert all(text in errors for text in named)

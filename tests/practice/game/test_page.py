@@ -1,0 +1,306 @@
+"""The page in a real browser, as a person uses it."""
+
+import asyncio
+import io
+import re
+from contextlib import asynccontextmanager
+
+import pytest
+from PIL import Image, ImageChops
+from playwright.async_api import expect
+
+from lost_and_found.collection.game.chromium import launched
+from lost_and_found.practice.game.accounts import PASSWORD
+from lost_and_found.practice.game.pace import Pace
+from lost_and_found.practice.game.server import GameConfig, serving
+from lost_and_found.practice.game.shell import VIEWER_CLASS
+
+PACE = 0.02
+VIEWPORT = {"width": 1280, "height": 720}
+PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
+MARKS = "Array.from(document.querySelectorAll('*'), one => [...one.classList, one.id])"
+
+# Remembers all texts that came and went.
+WATCH = """
+  window.seen = [];
+  new MutationObserver(changes => changes.forEach(({addedNodes}) => {
+    for (const node of addedNodes) seen.push(node.textContent ?? "");
+  })).observe(document, {subtree: true, childList: true});
+"""
+ONLY_VIEWER = f"* {{visibility: hidden}} .{VIEWER_CLASS} {{visibility: visible}}"
+
+
+@pytest.fixture(scope="module")
+def game():
+    with serving(GameConfig(pace=PACE)) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def in_browser():
+    """Runs a coroutine with a browser that the whole module shares."""
+    with asyncio.Runner() as runner:
+        starting = launched()
+        browser = runner.run(starting.__aenter__())
+        yield lambda play: runner.run(play(browser))
+        runner.run(starting.__aexit__(None, None, None))
+
+
+@asynccontextmanager
+async def visitor(browser, game, **options):
+    """A page of somebody new; nothing may go wrong in it, and nothing be found by class or id."""
+    context = await browser.new_context(base_url=game.url, **{"viewport": VIEWPORT} | options)
+    page = await context.new_page()
+    troubles = []
+    page.on("pageerror", lambda error: troubles.append(error.stack))
+    page.on("console", lambda message: troubles.append(message.text) if message.type == "error" else None)
+    yield page
+    # Chromium itself remarks upon every answer that is no success, and some here are none on purpose.
+    assert [text for text in troubles if not text.startswith("Failed to load resource")] == []
+    marks = {mark for marks in await page.evaluate(MARKS) for mark in marks if mark}
+    assert {mark for mark in marks if not re.fullmatch("c[0-9a-f]{10}", mark)} <= {VIEWER_CLASS}
+    await context.close()
+
+
+@asynccontextmanager
+async def player(browser, game, email="ann@example.org", **options):
+    """A page of somebody who is logged in and has answered about cookies."""
+    async with visitor(browser, game, **options) as page:
+        await page.context.add_cookies([{"name": "consent", "value": "all", "url": game.url}])
+        await page.request.post("/api/login", data={"email": email, "password": PASSWORD})
+        yield page
+
+
+async def press(page, text):
+    await page.get_by_role("button", name=text, exact=True).click()
+
+
+async def follow(page, text):
+    await page.get_by_role("link", name=re.compile(text)).click()
+
+
+async def set_pin(page, *, x, y=0.4):
+    """Click on the guess map, at these parts of its width and height."""
+    world = page.get_by_role("img", name="Map of the world")
+    await world.hover()
+    box = await world.bounding_box()
+    await world.click(position={"x": box["width"] * x, "y": box["height"] * y})
+
+
+async def start_game(page):
+    await page.goto("/maps/world")
+    await press(page, "Play")
+    await page.wait_for_url("**/game/*")
+
+
+def test_a_newcomer_is_asked_about_cookies_and_logs_in(in_browser, game):
+    async def play(browser):
+        async with visitor(browser, game) as page:
+            await page.goto("/")
+            await expect(page.get_by_role("dialog", name="Cookies")).to_be_visible()
+            await press(page, "Accept all")
+            await follow(page, "Log in")
+            await page.get_by_label("Email").fill("ann@example.org")
+            await page.get_by_label("Password").fill("wrong")
+            await press(page, "Log in")
+            await expect(page.get_by_text("Wrong email or password")).to_be_visible()
+            await page.get_by_label("Password").fill(PASSWORD)
+            await press(page, "Log in")
+            await expect(page.get_by_role("link", name="Classic Maps")).to_be_visible()
+            await page.reload()
+            await expect(page.get_by_text("Hello, ann")).to_be_visible()
+            await expect(page.get_by_role("dialog")).to_have_count(0)
+            await page.get_by_text("ann", exact=True).click()
+            await press(page, "Log out")
+            await expect(page.get_by_role("link", name="Log in")).to_be_visible()
+
+    in_browser(play)
+
+
+def test_whoever_is_not_logged_in_comes_back_to_the_same_page_after_it(in_browser, game):
+    async def play(browser):
+        async with visitor(browser, game) as page:
+            await page.goto("/maps/world")
+            await press(page, "Manage choices")
+            await press(page, "Save choices")
+            await page.get_by_label("Email").fill("ann@example.org")
+            await page.get_by_label("Password").fill(PASSWORD)
+            await page.keyboard.press("Enter")
+            await expect(page.get_by_role("button", name="Play", exact=True)).to_be_visible()
+            assert "consent=needed" in await page.evaluate("document.cookie")
+
+    in_browser(play)
+
+
+def test_a_person_plays_five_rounds_by_what_can_be_read(in_browser, game):
+    async def play(browser):
+        async with player(browser, game) as page:
+            await page.goto("/")
+            await follow(page, "Classic Maps")
+            await press(page, "Play")
+            for turn in range(5):
+                await expect(page.get_by_text(f"Round {turn + 1} / 5")).to_be_visible()
+                await expect(page.get_by_role("button", name="Place your pin on the map")).to_be_disabled()
+                await set_pin(page, x=0.2 + turn / 7)
+                await press(page, "Guess")
+                await expect(page.get_by_text(re.compile(r"Your guess is off by [\d,.]+ km"))).to_be_visible()
+                await expect(page.get_by_text("of 5,000 points")).to_be_visible()
+                async with page.expect_popup() as opened:
+                    await press(page, "Location")
+                popup = await opened.value
+                place = game.state.truth(f"practice_singleplayer_{page.url[-16:]}_{turn}").place
+                assert f"cbll={place.lat},{place.lon}&" in popup.url
+                await popup.close()
+                await press(page, "Next" if turn < 4 else "View results")
+            await expect(page.get_by_text("Breakdown")).to_be_visible()
+            results = game.state.singleplayer.get(page.url[-16:]).tell()
+            assert await page.get_by_role("row").count() == 6
+            await expect(page.get_by_text(f"{results['score']:,}", exact=True).first).to_be_visible()
+            await press(page, "Play again")
+            await expect(page.get_by_text("Round 1 / 5")).to_be_visible()
+
+    in_browser(play)
+
+
+def test_a_game_can_be_played_from_the_keyboard_alone(in_browser, game):
+    async def play(browser):
+        async with player(browser, game) as page:
+            await start_game(page)
+            for turn in range(5):
+                await expect(page.get_by_text(f"Round {turn + 1} / 5")).to_be_visible()
+                for key in ("ArrowUp", "+", "ArrowLeft", "Shift+ArrowDown", "Enter"):
+                    await page.keyboard.press(key)
+                await expect(page.get_by_text("of 5,000 points")).to_be_visible()
+                await page.keyboard.press("Space")
+            await expect(page.get_by_text("Breakdown")).to_be_visible()
+            results = game.state.singleplayer.get(page.url[-16:]).results
+            # The first arrow sets the pin in the middle of the map, the others move it.
+            assert all(-10 < result.guess[1] < 0 < result.guess[0] < 50 for result in results)
+
+    in_browser(play)
+
+
+def test_the_canvas_shows_exactly_the_scene_that_was_drawn(in_browser, game):
+    async def play(browser):
+        async with player(browser, game) as page:
+            await start_game(page)
+            sample_id = f"practice_singleplayer_{page.url[-16:]}_0"
+            scene = await asyncio.to_thread(game.state.scene, sample_id)
+            viewer = page.locator(f".{VIEWER_CLASS}")
+            await viewer.wait_for()
+            await page.add_style_tag(content=ONLY_VIEWER)
+            for _ in range(100):
+                shot = Image.open(io.BytesIO(await viewer.screenshot())).convert("RGB")
+                if shot == scene:
+                    break
+                await page.wait_for_timeout(50)
+            assert shot.size == scene.size == (1280, 720)
+            assert ImageChops.difference(shot, scene).getbbox() is None
+
+    in_browser(play)
+
+
+def test_a_reload_continues_the_game(in_browser, game):
+    async def play(browser):
+        async with player(browser, game) as page:
+            await start_game(page)
+            await set_pin(page, x=0.5, y=0.5)
+            await press(page, "Guess")
+            await expect(page.get_by_text("of 5,000 points")).to_be_visible()
+            # What the middle of the map shows at first.
+            guess = game.state.singleplayer.get(page.url[-16:]).results[0].guess
+            assert guess == pytest.approx((33.2, 0.0), abs=2)
+            await page.reload()
+            await expect(page.get_by_text("of 5,000 points")).to_be_visible()
+            await press(page, "Next")
+            await expect(page.get_by_text("Round 2 / 5")).to_be_visible()
+            await page.reload()
+            await expect(page.get_by_text("Round 2 / 5")).to_be_visible()
+            await page.go_back()
+            await expect(page.get_by_role("button", name="Play", exact=True)).to_be_visible()
+            await page.go_forward()
+            await expect(page.get_by_text("Round 2 / 5")).to_be_visible()
+
+    in_browser(play)
+
+
+def test_a_battle_royale_goes_on_until_somebody_has_won(in_browser):
+    async def name_countries_then_watch(page):
+        won, guess = page.get_by_text("won the game"), page.get_by_role("button", name="Guess", exact=True)
+        spectate = page.get_by_role("button", name="Spectate")
+        while not await won.is_visible():
+            if await spectate.is_visible():
+                await spectate.click()
+                await expect(page.get_by_text("Spectating").or_(won)).to_be_visible()
+            elif await guess.is_visible():
+                await page.keyboard.press("Enter")
+            elif await page.get_by_text("Place your pin on the map").is_visible():
+                await page.keyboard.press("ArrowLeft")
+
+    async def play(browser):
+        with serving(GameConfig(pace=PACE)) as game:
+            # Long enough for a slow browser to come in time, and to be out of the game before it is over.
+            game.state.pace = Pace(0.1, lobby=25, countdown=15, answer=10, battle_round=(20, 30))
+            async with player(browser, game) as page:
+                await page.add_init_script(WATCH)
+                await page.goto("/")
+                await follow(page, "Multiplayer")
+                await press(page, "Got it")
+                await page.get_by_text("Unranked").click()
+                await page.get_by_text("Countries", exact=True).click()
+                await page.wait_for_url("**/battle-royale/*")
+                await asyncio.wait_for(name_countries_then_watch(page), 120)
+                battle = game.state.battles.get(page.url[-16:])
+                await expect(page.get_by_text(f"{battle.winner.name} won the game")).to_be_visible()
+                seen = "\n".join(await page.evaluate("seen"))
+                for text in (
+                    "Waiting for players",
+                    "Game starting in 1",
+                    "Already made guesses",
+                    "The right answer was ",
+                    "Next round starts in 1",
+                    "You are out",
+                    "Spectating",
+                ):
+                    assert text in seen
+                await press(page, "Play again")
+                await expect(page.get_by_text("Waiting for players")).to_be_visible()
+
+    in_browser(play)
+
+
+def test_trouble_is_said_and_can_be_got_over(in_browser):
+    async def play(browser):
+        faults = ("rate-limit@1", "server-error@2", "log-out@3")
+        with serving(GameConfig(pace=PACE, faults=faults)) as game:
+            async with player(browser, game) as page:
+                await page.goto("/maps/world")
+                await press(page, "Play")
+                await expect(page.get_by_text("Rate limit reached")).to_be_visible()
+                await press(page, "Try again")
+                await press(page, "Play")
+                await expect(page.get_by_text("Something went wrong")).to_be_visible()
+                await press(page, "Try again")
+                await press(page, "Play")
+                await page.wait_for_url("**/signin?*")
+                await page.goto("/game/none")
+                await page.request.post("/api/login", data={"email": "ann@example.org", "password": PASSWORD})
+                await page.goto("/game/none")
+                await expect(page.get_by_text("This game does not exist")).to_be_visible()
+
+    in_browser(play)
+
+
+def test_it_can_be_played_on_a_phone(in_browser, game):
+    async def play(browser):
+        async with player(browser, game, **PHONE) as page:
+            await start_game(page)
+            world = page.get_by_role("img", name="Map of the world")
+            await world.tap()
+            await page.get_by_role("button", name="Guess", exact=True).tap()
+            await expect(page.get_by_text("of 5,000 points")).to_be_visible()
+            await page.get_by_role("button", name="Next", exact=True).tap()
+            await expect(page.get_by_text("Round 2 / 5")).to_be_visible()
+            assert await page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+    in_browser(play)
