@@ -1,0 +1,115 @@
+"""`scripts/collect`: collects street views from the game in real browsers."""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from lost_and_found.collection.game.exits import status_of
+from lost_and_found.collection.game.fleet import collect
+from lost_and_found.collection.game.job import MODES, NOTEBOOK, SITES, CollectJob, CollectSummary
+from lost_and_found.errors import LostAndFoundError
+
+REPOSITORY = Path(__file__).resolve().parents[3]
+ENDING = f"""
+Pairs go to {NOTEBOOK}/DATASET/, what happened to its .collect/log.jsonl.
+The same command again goes on where the last one stopped. Ctrl-C lets the running
+rounds end; a second one doesn't.
+
+A live site is off until you state in .env that you have the right to collect from it;
+read its terms of service first. The practice game needs nothing.
+
+exit status:
+  0 all rounds are there     2 wrong usage           3 the site has changed
+  4 log-in refused           5 not permitted         6 disk full
+  7 no browser               8 stuck: workers died again and again
+  130 Ctrl-C                 143 SIGTERM             1 anything else
+"""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The command line; returns the exit status."""
+    signal.signal(signal.SIGTERM, _exit)
+    try:
+        summary = collect(CollectJob(**vars(_parser().parse_args(arguments))))
+    except LostAndFoundError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return status_of(error)
+    except KeyboardInterrupt:
+        print("stopped; the same command takes it up again", file=sys.stderr)
+        return 128 + signal.SIGINT
+    print(describe(summary))
+    return 0
+
+
+def _exit(number: int, _: object) -> None:
+    sys.exit(128 + number)
+
+
+def describe(summary: CollectSummary) -> str:
+    """What a collection came to, in a few lines."""
+    if not summary.added:
+        return f"{summary.folder} holds {summary.saved} rounds already; no browser was started"
+    lines = [
+        f"{summary.added} rounds collected in {summary.seconds:.0f} s ({summary.rounds_per_minute:.1f}/min); "
+        f"{summary.folder} holds {summary.saved}"
+    ]
+    counts = {"skipped rounds": summary.skipped, **summary.failures, "recycled workers": summary.recycled}
+    if some := [f"{name} {count}" for name, count in counts.items() if count]:
+        lines.append("; ".join(some))
+    return "\n".join(lines)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="scripts/collect",
+        description="Collect street views from the game in real browsers.",
+        epilog=ENDING,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = parser.add_argument
+    add("--site", choices=SITES, required=True)
+    add("--mode", choices=MODES, required=True)
+    add("--rounds", type=int, required=True, help="pairs that the folder is to hold; 0 goes on until stopped")
+    add("--instances", type=int, default=1, help="browsers at once (default: 1)")
+    add("--dataset", default="", help="name of the output folder (default: the site)")
+    add("--root", type=Path, default=REPOSITORY, help="of the workspace (default: the repository)")
+    add("--url", help="of a practice game that runs already (default: one is started)")
+    add("--pace", type=float, default=1.0, help="of the practice game: 0.1 is ten times as fast (default: 1)")
+    add("--seed", type=int, default=0, help="of the practice game (default: 0)")
+    add(
+        "--fault",
+        dest="faults",
+        action=_Fault,
+        default=(),
+        metavar="SPEC",
+        help="misbehaviour of the practice game, such as rate-limit@3 or log-out/20; may be given again",
+    )
+    add("--headed", action="store_true", help="show the browsers' windows")
+    add("--games-per-context", type=int, default=20, help="then a fresh context is opened (default: 20)")
+    add("--memory-mb", type=int, default=2500, help="above it a worker is replaced (default: 2500)")
+    add("--min-free-gb", type=float, default=2.0, help="disk space to leave free (default: 2)")
+    add(
+        "--seconds-per-round",
+        type=float,
+        help="least time between rounds of an account (default: the site's)",
+    )
+    add("--patience", dest="patience_s", type=float, help="seconds to wait for what a page should show")
+    add("--minutes", type=float, default=0.0, help="stop after so many (default: no limit)")
+    return parser
+
+
+class _Fault(argparse.Action):
+    """Adds to a tuple, as `CollectJob` has it."""
+
+    def __call__(
+        self, parser: object, namespace: argparse.Namespace, value: object, option: object = None
+    ) -> None:
+        namespace.faults = (*namespace.faults, value)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

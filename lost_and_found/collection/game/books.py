@@ -1,0 +1,102 @@
+"""The claims and the log of one output folder."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter, deque
+
+from lost_and_found.collection.game.claims import Claims, Recovery
+from lost_and_found.collection.game.instances import end_strays
+from lost_and_found.collection.game.job import BOOKS, CollectJob, CollectSummary
+from lost_and_found.collection.game.log import Event, Log, event, read_events
+from lost_and_found.samples import remove_leftovers
+
+
+class Books:
+    """The claims and the log of a collection, kept in agreement with each other and with the folder.
+
+    Attributes:
+        claims: as the supervisor sees them.
+        earlier_runs: how often the folder was collected into before.
+        events: of this run, by name.
+        failures: of this run, by kind.
+    """
+
+    def __init__(self, job: CollectJob) -> None:
+        self._folder = job.folder
+        self._job = job
+        (job.folder / BOOKS).mkdir(exist_ok=True)
+        self.claims = Claims(job.folder / BOOKS / "claims.sqlite", worker="")
+        self._log = Log(job.folder)
+        self._told: set[str] = set()
+        self.earlier_runs = 0
+        self._saved_before = 0
+        for one in read_events(job.folder):
+            self.earlier_runs += one["event"] == "collecting"
+            if one["event"] == "round":
+                self._told.add(one["id"])
+        self.events: Counter[str] = Counter()
+        self.failures: Counter[str] = Counter()
+        self.rounds_at: deque[float] = deque(maxlen=100)
+
+    def close(self) -> None:
+        """Close both files."""
+        self.claims.close()
+        self._log.close()
+
+    def put_in_order(self) -> None:
+        """End what a killed collection left running, and finish what it left half done."""
+        end_strays(self._folder)
+        self.note_recovery(self.claims.recover(self._folder))
+        remove_leftovers(self._folder)
+        self.events.clear()  # until here, those of earlier runs
+        self._saved_before = len(self.claims.saved())
+        job = self._job
+        self.note(event("collecting", site=job.site, mode=job.mode, target=job.rounds, saved=self.saved))
+
+    def note_recovery(self, recovery: Recovery) -> None:
+        """Write down what was put in order, and rounds that were saved by workers that could not say so."""
+        for game in recovery.released:
+            if "_multiplayer_" in game:
+                self.claims.abandon(game)
+                self.note(event("abandoned", game=game))
+        for one in sorted(self.claims.saved() - self._told):
+            self.note(event("round", id=one, seconds=None))
+
+    def forget_games(self) -> None:
+        """Give up games that can't be taken up."""
+        for game in self.claims.abandon_released():
+            self.note(event("abandoned", game=game))
+
+    def note(self, one: Event) -> None:
+        """Write an event to the log and count it."""
+        self._log.append(one)
+        self.events[one["event"]] += 1
+        if one["event"] == "round":
+            self._told.add(one["id"])
+            self.rounds_at.append(time.monotonic())
+        elif one["event"] == "failure":
+            self.failures[one["kind"]] += 1
+
+    @property
+    def saved(self) -> int:
+        """Rounds that the folder holds."""
+        return self._saved_before + self.events["round"]
+
+    @property
+    def rounds_per_minute(self) -> float:
+        """Over the last hundred rounds."""
+        times = self.rounds_at
+        return 60 * (len(times) - 1) / (times[-1] - times[0]) if len(times) > 1 else 0.0
+
+    def summary(self, seconds: float) -> CollectSummary:
+        """What this run came to."""
+        return CollectSummary(
+            folder=self._folder,
+            saved=self.saved,
+            added=self.events["round"],
+            skipped=self.events["skipped"],
+            failures=dict(self.failures),
+            recycled=self.events["recycled"],
+            seconds=seconds,
+        )

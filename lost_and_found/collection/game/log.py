@@ -1,0 +1,161 @@
+"""What happened in a collection, one JSON object a line in `.collect/log.jsonl`.
+
+Every line has `time` (seconds since 1970), `worker` ("" for the supervisor) and `event`:
+
+| event | of | further keys |
+|---|---|---|
+| `collecting` | supervisor | `site`, `mode`, `target`, `saved` |
+| `started`, `ended` | supervisor | `pid`; `status` |
+| `ready` | worker | |
+| `game` | worker | `game`, `resumed` |
+| `round` | both | `id`, `seconds`; the supervisor's were saved by a worker that could not say so |
+| `skipped` | worker | `id`, `reason` |
+| `failure` | both | `kind`, `message` |
+| `rate_limited` | worker | `seconds` |
+| `abandoned` | both | `game` |
+| `recycled` | supervisor | `mb` |
+| `finished` | supervisor | `reason`, `saved` |
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
+
+from lost_and_found.collection.game.job import BOOKS
+from lost_and_found.errors import MissingInput, StorageFull
+from lost_and_found.samples import NO_ROOM
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Event = dict[str, Any]
+
+
+class Log:
+    """The open log of one collection, which only its supervisor writes."""
+
+    def __init__(self, folder: Path) -> None:
+        """Open the log of an output folder to append to it."""
+        self.path = log_path(folder)
+        self._file: IO[bytes] = self.path.open("ab+", buffering=0)
+        self._end_line()
+
+    def _end_line(self) -> None:
+        """A line that was cut off must not spoil the next."""
+        size = self._file.seek(0, os.SEEK_END)
+        if size:
+            self._file.seek(size - 1)
+            if self._file.read(1) != b"\n":
+                self._file.write(b"\n")
+
+    def append(self, event: Mapping[str, Any]) -> None:
+        """Write one line.
+
+        Raises:
+            StorageFull: no room.
+        """
+        try:
+            self._file.write(json.dumps(event, ensure_ascii=False).encode() + b"\n")
+        except OSError as error:
+            if error.errno in NO_ROOM:
+                raise StorageFull(
+                    f"{self.path}: no room ({error.strerror}); free some and run again"
+                ) from error
+            raise
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+
+def log_path(folder: Path) -> Path:
+    """Where the log of an output folder is."""
+    return folder / BOOKS / "log.jsonl"
+
+
+def event(name: str, *, worker: str = "", **details: object) -> Event:
+    """An event of this moment."""
+    return {"time": round(time.time(), 3), "worker": worker, "event": name, **details}
+
+
+def read_events(folder: Path) -> Iterator[Event]:
+    """The events of an output folder in order; none if nothing was collected there.
+
+    A line that was cut off, because a supervisor was killed while it wrote, is passed over.
+    """
+    path = log_path(folder)
+    if path.exists():
+        with path.open() as file:
+            for line in file:
+                try:
+                    yield json.loads(line)
+                except ValueError:
+                    continue
+
+
+def read_log(folder: Path) -> pd.DataFrame:
+    """The events of an output folder, a row each, with `time` as a timestamp (UTC).
+
+    Raises:
+        MissingInput: nothing was collected there.
+    """
+    import pandas as pd
+
+    events = pd.DataFrame(read_events(folder))
+    if events.empty:
+        raise MissingInput(f"{log_path(folder)} is missing or empty; run 01-collect-from-game.ipynb first")
+    return events.assign(time=pd.to_datetime(events["time"], unit="s", utc=True))
+
+
+@dataclass(frozen=True)
+class LogSummary:
+    """What the log of a collection comes to, over all its runs.
+
+    Attributes:
+        rounds: saved.
+        minutes: that collections ran.
+        skipped: rounds without a picture or an answer, by reason.
+        failures: by kind.
+        recycled: workers that were replaced because of their memory.
+    """
+
+    rounds: int
+    minutes: float
+    skipped: Mapping[str, int]
+    failures: Mapping[str, int]
+    recycled: int
+
+    @property
+    def rounds_per_minute(self) -> float:
+        """Saved rounds per minute that a collection ran."""
+        return self.rounds / self.minutes if self.minutes else 0.0
+
+
+def summarise(folder: Path) -> LogSummary:
+    """What happened in an output folder so far."""
+    seconds, begun_at, latest = 0.0, None, 0.0
+    counts: Counter[str] = Counter()
+    skipped: Counter[str] = Counter()
+    failures: Counter[str] = Counter()
+    for one in read_events(folder):
+        name = one["event"]
+        counts[name] += 1
+        skipped.update([one["reason"]] if name == "skipped" else [])
+        failures.update([one["kind"]] if name == "failure" else [])
+        if name == "collecting":
+            # The one before was killed, if it is still open: it lasted until its last event.
+            seconds += latest - begun_at if begun_at is not None else 0.0
+            begun_at = one["time"]
+        latest = one["time"]
+        if name == "finished" and begun_at is not None:
+            seconds += latest - begun_at
+            begun_at = None
+    seconds += latest - begun_at if begun_at is not None else 0.0
+    return LogSummary(counts["round"], seconds / 60, dict(skipped), dict(failures), counts["recycled"])

@@ -1,0 +1,118 @@
+"""A signed-in page: who plays, and the cookies that remember it."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from pathlib import Path
+
+from playwright.async_api import Browser, BrowserContext
+from playwright.async_api import Error as PlaywrightError
+
+from lost_and_found.collection.game.screens import Visit
+from lost_and_found.collection.game.sites import Site
+from lost_and_found.errors import BrowserLost, LoginRefused
+
+VIEWPORT = (1280, 720)
+
+
+@dataclass(frozen=True)
+class Account:
+    """Who plays."""
+
+    email: str
+    password: str = field(repr=False)
+
+
+@asynccontextmanager
+async def signed_in(
+    browser: Browser, site: Site, account: Account, *, storage: Path, screenshots: Path
+) -> AsyncIterator[Visit]:
+    """A signed-in visit in a fresh browser context, which is closed at the end of the block.
+
+    Args:
+        browser: from `chromium.launched`.
+        site: from `sites`.
+        account: logs in only if the stored session is no longer good.
+        storage: file with the session's cookies, mode 0600; written after a log-in, made with its folder.
+        screenshots: folder for what a changed page looked like; made when needed.
+
+    Raises:
+        LoginRefused: wrong e-mail or password; don't try again.
+        RateLimited, SiteError, SiteChanged, PageCrashed, BrowserLost: as in `play.play_game`.
+    """
+    try:
+        context = await _fresh_context(browser, storage)
+        page = await context.new_page()
+        devtools = await context.new_cdp_session(page)
+    except PlaywrightError as error:
+        raise BrowserLost(f"{site.url}: {error.message.splitlines()[0]}; start another browser") from error
+    try:
+        visit = Visit(page, devtools, site, screenshots)
+        with visit.translating():
+            await _enter(visit, account, storage)
+        visit.entered = True
+        yield visit
+    finally:
+        with suppress(PlaywrightError):
+            await context.close()
+
+
+async def _fresh_context(browser: Browser, storage: Path) -> BrowserContext:
+    devtools = await browser.new_browser_cdp_session()
+    agent = (await devtools.send("Browser.getVersion"))["userAgent"]
+    await devtools.detach()
+    width, height = VIEWPORT
+
+    async def fresh(stored: Path | None) -> BrowserContext:
+        return await browser.new_context(
+            viewport={"width": width, "height": height},
+            device_scale_factor=1,
+            # Maps that grow at once and results that don't count up save half of the page's work.
+            reduced_motion="reduce",
+            locale="en-US",
+            user_agent=f"{agent} LostAndFound/{version('lost-and-found')}",
+            storage_state=stored,
+        )
+
+    if storage.exists():
+        # A damaged file only costs a log-in.
+        with suppress(PlaywrightError, ValueError):
+            return await fresh(storage)
+    return await fresh(None)
+
+
+async def _enter(visit: Visit, account: Account, storage: Path) -> None:
+    """Open the home page and log in if it asks for that."""
+    texts = visit.site.texts
+    await visit.goto(visit.site.url)
+    home = (texts.classic, texts.multiplayer)
+    shown = await visit.first(*home, texts.log_in)
+    if shown.sign != texts.log_in:
+        return
+    await visit.click(texts.log_in)
+    email, password = (visit.page.locator(f"input[name={name}]") for name in ("email", "password"))
+    await email.fill(account.email)
+    await password.fill(account.password)
+    await password.press("Enter")
+    shown = await visit.first(texts.wrong_password, *home)
+    if shown.sign == texts.wrong_password:
+        raise LoginRefused(
+            f"{visit.site.url} doesn't take the e-mail {account.email} with this password; "
+            "correct them before you start again, as too many tries may lock the account"
+        )
+    _write_private(storage, json.dumps(await visit.page.context.storage_state()))
+
+
+def _write_private(path: Path, text: str) -> None:
+    """Write a file that only its owner may read, whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary.unlink(missing_ok=True)
+    with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        file.write(text)
+    temporary.replace(path)

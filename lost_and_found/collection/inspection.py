@@ -1,0 +1,89 @@
+"""A look at what was collected: where it is, what it looks like, and whether it is whole."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from lost_and_found.data_loader import records_table
+from lost_and_found.digests import digest
+from lost_and_found.errors import BrokenSample, MissingInput
+from lost_and_found.figures import picture_grid, short_name
+from lost_and_found.geo.countries import find_country
+from lost_and_found.geo.regions import locate
+from lost_and_found.processes import map_in_processes
+from lost_and_found.samples import Sample, parse_id, read_image
+
+UNKNOWN = "unknown"
+ID_THAT_FITS = 44  # characters below a picture of a contact sheet
+IN_PROCESSES_FROM = 200
+
+
+def country_names(samples: Sequence[Sample]) -> pd.Series:
+    """The country of each sample by id: where its coordinates are, else what its record says, else "unknown".
+
+    Raises:
+        BrokenSample: a record can't be read.
+    """
+    table = records_table(samples)
+    codes, placed = table["country_code"].copy(), table["lat"].notna()
+    if placed.any():
+        codes[placed] = locate(table.loc[placed, "lat"], table.loc[placed, "lon"])["country_code"].to_numpy()
+    names = [find_country(code).name if isinstance(code, str) else UNKNOWN for code in codes]
+    return pd.Series(names, index=table["id"], name="country", dtype=object)
+
+
+def contact_sheet(samples: Sequence[Sample], *, rows: int = 5, columns: int = 4, seed: int = 0) -> Figure:
+    """Pictures drawn at random, each with its country and id, to be looked at by a person.
+
+    Args:
+        samples: what to draw from.
+        rows: of the sheet, if there are as many pictures.
+        columns: of the sheet.
+        seed: another one shows others.
+
+    Raises:
+        MissingInput: no samples.
+    """
+    if not samples:
+        raise MissingInput(
+            "nothing was collected yet, so there is nothing to show; collect some rounds first"
+        )
+    chosen = np.random.default_rng(seed).permutation(len(samples))[: rows * columns]
+    shown = [samples[one] for one in chosen]
+    titles = [f"{short_name(name)}\n{_broken(str(one))}" for one, name in country_names(shown).items()]
+    cells = list(zip(shown, titles, strict=True))
+    return picture_grid([cells[first : first + columns] for first in range(0, len(cells), columns)], columns)
+
+
+def picture_report(samples: Sequence[Sample], *, workers: int | None = None) -> pd.DataFrame:
+    """One row a sample, in order: id, size ("1280x720", or why it can't be read), digest of the picture."""
+    report = map_in_processes(
+        _size_and_digest,
+        [sample.image for sample in samples],
+        description="look at pictures",
+        workers=workers if len(samples) >= IN_PROCESSES_FROM else 1,
+    )
+    table = pd.DataFrame(list(report), columns=["size", "digest"])
+    table.insert(0, "id", [sample.id for sample in samples])
+    return table
+
+
+def _size_and_digest(path: Path) -> tuple[str, str]:
+    try:
+        image = read_image(path)
+    except BrokenSample as error:
+        return error.reason, ""
+    return f"{image.width}x{image.height}", digest(path.read_bytes())
+
+
+def _broken(sample_id: str) -> str:
+    """The id, in two lines where one would run into the next picture."""
+    if len(sample_id) <= ID_THAT_FITS:
+        return sample_id
+    head = f"{parse_id(sample_id).site}_{parse_id(sample_id).mode}_"
+    return f"{head}\n{sample_id.removeprefix(head)}"

@@ -1,0 +1,140 @@
+"""The picture of the viewer, on pages made for it."""
+
+import io
+
+import pytest
+from PIL import Image
+from plays import chromium
+
+from lost_and_found.collection.game.capture import Camera
+from lost_and_found.errors import BlankPicture, SiteChanged
+
+VIEWER = "mapsConsumerUiSceneCoreScene__canvas"
+OVER_IT = """
+  <style>
+    body { margin: 0; }
+    canvas { position: fixed; inset: 0; width: 100%; height: 100%; }
+    p { position: fixed; inset: 100px; background: red; transition: all 3s; z-index: 9; }
+    p::after { content: "after"; visibility: visible; }
+    canvas:hover { filter: invert(1); }
+  </style>
+  <p>Score <b style="visibility: visible">5,000</b></p>"""
+CANVAS = f"<canvas class={VIEWER} width=1280 height=720></canvas>"
+# Left half of one colour, right half of another, once the part that it asks for has come.
+PAINT = """<script>
+  const canvas = document.querySelector("canvas"), context = canvas.getContext("2d");
+  fetch("/scenes/1").then(() => {
+    context.fillStyle = "rgb(10, 120, 200)"; context.fillRect(0, 0, 640, 720);
+    context.fillStyle = "rgb(250, 240, 30)"; context.fillRect(640, 0, 640, 720);
+  });
+</script>"""
+WEBGL = """<script>
+  const gl = document.querySelector("canvas").getContext("webgl");
+  fetch("/scenes/1").then(() => requestAnimationFrame(() => {
+    gl.enable(gl.SCISSOR_TEST);
+    for (const [x, ...rgb] of [[0, 10, 120, 200], [640, 250, 240, 30]]) {
+      gl.scissor(x, 0, 640, 720);
+      gl.clearColor(...rgb.map(level => level / 255), 1);
+      gl.clear(gl.COLOR_BUFFER_BIT);
+    }
+  }));
+</script>"""
+
+
+@pytest.fixture(scope="module")
+def player():
+    with chromium() as player:
+        yield player
+
+
+@pytest.fixture
+def on_page(player, tmp_path):
+    """Runs something with a camera on a page of that HTML."""
+
+    def run(html, act):
+        async def with_camera(visit):
+            camera = Camera(visit)
+            await visit.goto(visit.site.url)
+            return await act(visit, camera)
+
+        return player.on_page(html, with_camera, tmp_path, patience_s=20, blank_s=0.3)
+
+    return run
+
+
+async def shoot(visit, camera):
+    return Image.open(io.BytesIO(await camera.street_view())).convert("RGB")
+
+
+@pytest.mark.parametrize("paint", [PAINT, WEBGL], ids=["2d", "webgl"])
+def test_the_picture_is_the_canvas_alone_with_its_own_colours(on_page, paint):
+    picture = on_page(OVER_IT + CANVAS + paint, shoot)
+    assert picture.size == (1280, 720)
+    assert picture.crop((0, 0, 640, 720)).getcolors() == [(640 * 720, (10, 120, 200))]
+    assert picture.crop((640, 0, 1280, 720)).getcolors() == [(640 * 720, (250, 240, 30))]
+
+
+def test_what_lay_over_the_canvas_is_there_again_afterwards(on_page):
+    async def act(visit, camera):
+        before = await visit.page.screenshot(animations="disabled")
+        await shoot(visit, camera)
+        assert await visit.page.locator("p").is_visible()
+        assert await visit.page.evaluate("document.adoptedStyleSheets.length") == 0
+        return before == await visit.page.screenshot(animations="disabled")
+
+    async def drawn_first(visit, camera):
+        await visit.page.mouse.move(0, 0)
+        await visit.page.wait_for_function("context.getImageData(0, 0, 1, 1).data[2] === 200")
+        return await act(visit, camera)
+
+    assert on_page(OVER_IT.replace("canvas:hover", "i:hover") + CANVAS + PAINT, drawn_first)
+
+
+def test_only_the_canvas_is_taken_of_a_larger_page(on_page):
+    small = OVER_IT.replace(
+        "inset: 0; width: 100%; height: 100%", "left: 64px; top: 36px; width: 640px; height: 360px"
+    )
+    picture = on_page(small + CANVAS + PAINT, shoot)
+    assert picture.size == (640, 360)
+    assert picture.getpixel((0, 0)) == (10, 120, 200)
+    assert picture.getpixel((639, 359)) == (250, 240, 30)
+
+
+def test_a_canvas_of_one_colour_is_blank(on_page):
+    with pytest.raises(BlankPicture, match="stayed blank"):
+        on_page(OVER_IT + CANVAS + PAINT.replace("250, 240, 30", "12, 118, 204"), shoot)
+
+
+def test_a_canvas_that_never_rests_is_given_up(on_page):
+    restless = """<script>
+      const move = now => {
+        context.fillStyle = `hsl(${now}, 80%, 50%)`;
+        context.fillRect(9, 9, 900, 600);
+        requestAnimationFrame(move);
+      };
+      requestAnimationFrame(move);
+    </script>"""
+    with pytest.raises(BlankPicture, match="kept moving"):
+        on_page(OVER_IT + CANVAS + PAINT + restless, shoot)
+
+
+def test_a_page_without_viewer_is_a_changed_site(on_page):
+    with pytest.raises(SiteChanged, match=VIEWER):
+        on_page(OVER_IT, shoot)
+
+
+def test_a_part_that_failed_is_waited_for_until_it_comes(on_page):
+    async def act(visit, camera):
+        failures = [True]
+
+        async def fail_once(route):
+            await (route.abort("connectionreset") if failures and failures.pop() else route.fulfill(body=""))
+
+        await visit.page.route("**/scenes/2", fail_once)
+        again = "setTimeout(() => fetch('/scenes/2').then(() => canvas.title = 'came'), 300)"
+        async with visit.page.expect_event("requestfailed"):
+            await visit.page.evaluate(f"() => void fetch('/scenes/2').catch(() => {again})")
+        await camera.street_view()
+        return await visit.page.evaluate("canvas.title")
+
+    assert on_page(OVER_IT + CANVAS + PAINT, act) == "came"

@@ -1,0 +1,71 @@
+"""Looking at what was collected."""
+
+import matplotlib.pyplot as plt
+import pytest
+
+from lost_and_found.collection.inspection import contact_sheet, country_names, picture_report
+from lost_and_found.errors import MissingInput
+from lost_and_found.samples import write_pair
+from tests.pairs import noise_jpeg
+
+RECORDS = {
+    "practice_singleplayer_00AH3Et9ehwdPYL8_0": {"coordinates": [46.05, 14.51]},
+    "practice_singleplayer_00AH3Et9ehwdPYL8_1": {"coordinates": [35.68, 139.77], "country_code": "KR"},
+    "practice_multiplayer_0b6dd0c3-5dc2-4b0e-9d5f-6ef5f7ddf0f1_0": {"country_code": "NA"},
+    "practice_multiplayer_0b6dd0c3-5dc2-4b0e-9d5f-6ef5f7ddf0f1_1": {"duration": 3.0},
+}
+
+
+@pytest.fixture
+def samples(tmp_path):
+    return [
+        write_pair(tmp_path, one, image=noise_jpeg(number), suffix=".jpg", record=record)
+        for number, (one, record) in enumerate(RECORDS.items())
+    ]
+
+
+@pytest.fixture(autouse=True)
+def _close_figures():
+    yield
+    plt.close("all")
+
+
+def titles(figure):
+    return [text.get_text() for text in figure.findobj(plt.Text) if text.get_text()]
+
+
+def test_countries_come_from_coordinates_else_from_records(samples):
+    assert dict(country_names(samples)) == dict(
+        zip(RECORDS, ["Slovenia", "Japan", "Namibia", "unknown"], strict=True)
+    )
+    assert country_names([]).empty
+
+
+def test_a_contact_sheet_shows_countries_and_ids(samples, tmp_path):
+    shown = titles(contact_sheet(samples, rows=2, columns=3))
+    assert sorted(shown) == [
+        "Japan\npractice_singleplayer_00AH3Et9ehwdPYL8_1",
+        "Namibia\npractice_multiplayer_\n0b6dd0c3-5dc2-4b0e-9d5f-6ef5f7ddf0f1_0",
+        "Slovenia\npractice_singleplayer_00AH3Et9ehwdPYL8_0",
+        "unknown\npractice_multiplayer_\n0b6dd0c3-5dc2-4b0e-9d5f-6ef5f7ddf0f1_1",
+    ]
+
+
+def test_the_seed_decides_which_pictures_are_shown(samples):
+    first, again, other = (titles(contact_sheet(samples, rows=1, columns=2, seed=seed)) for seed in (0, 0, 1))
+    assert first == again != other
+    assert len(first) == 2
+
+
+def test_nothing_collected_is_nothing_to_show():
+    with pytest.raises(MissingInput, match="nothing was collected"):
+        contact_sheet([])
+
+
+def test_a_report_names_sizes_damage_and_pictures_that_are_the_same(samples):
+    samples[1].image.write_bytes(samples[0].image.read_bytes())
+    samples[3].image.write_bytes(b"no image")
+    report = picture_report(samples, workers=1)
+    assert report["id"].tolist() == list(RECORDS)
+    assert report["size"].tolist() == ["32x18", "32x18", "32x18", "not an image"]
+    assert report["digest"][0] == report["digest"][1] != report["digest"][2]

@@ -1,0 +1,116 @@
+"""The set-up of the browser, on machines that have none, one, or only a package manager."""
+
+import shutil
+import subprocess
+import threading
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+
+import pytest
+
+from lost_and_found.notebooks import REPOSITORY
+
+SCRIPT = REPOSITORY / "scripts" / "setup-browser"
+TOOLS = ("bash", "dirname", "env", "grep", "id", "timeout", "cat", "chmod", "sleep")
+BROWSER = "#!/bin/sh\necho Chromium 100.0\n"
+BROKEN_BROWSER = "#!/bin/sh\necho error while loading shared libraries: libnss3.so >&2\nexit 127\n"
+
+
+def write_program(path, text):
+    path.write_text(text)
+    path.chmod(0o755)
+    return path
+
+
+class Machine:
+    """Commands that are there, and a server of downloads that refuses and remembers who asked."""
+
+    def __init__(self, folder: Path, downloads: HTTPServer) -> None:
+        self.commands = folder / "bin"
+        self.commands.mkdir()
+        for name in TOOLS:
+            (self.commands / name).symlink_to(shutil.which(name))
+        self.asked = downloads.asked
+        self.environment = {
+            "PATH": str(self.commands),
+            "HOME": str(folder),
+            "PLAYWRIGHT_BROWSERS_PATH": str(folder / "browsers"),
+            "PLAYWRIGHT_DOWNLOAD_HOST": f"http://127.0.0.1:{downloads.server_port}",
+            "PLAYWRIGHT_SKIP_BROWSER_DOWNLOAD": "1",
+        }
+
+    def has(self, command, text):
+        return write_program(self.commands / command, text)
+
+    def set_up_browser(self, **more):
+        environment = self.environment | more
+        return subprocess.run([SCRIPT], env=environment, capture_output=True, text=True, timeout=120)
+
+
+@pytest.fixture
+def machine(tmp_path):
+    class Refusal(BaseHTTPRequestHandler):
+        def do_GET(self):
+            self.server.asked.append(self.path)
+            self.send_error(404)
+
+        def log_message(self, *arguments):
+            pass
+
+    with HTTPServer(("127.0.0.1", 0), Refusal) as downloads:
+        downloads.asked = []
+        thread = threading.Thread(target=downloads.serve_forever)
+        thread.start()
+        yield Machine(tmp_path, downloads)
+        downloads.shutdown()
+        thread.join()
+
+
+def test_a_browser_that_is_named_is_used_and_none_is_looked_for(machine, tmp_path):
+    own = write_program(tmp_path / "own browser", BROWSER)
+    done = machine.set_up_browser(LOST_AND_FOUND_CHROMIUM=str(own))
+    assert (done.returncode, done.stderr) == (0, f"Browser for collecting: {own}\n")
+    assert machine.asked == []
+
+
+@pytest.mark.parametrize("text", [None, BROKEN_BROWSER], ids=["absent", "broken"])
+def test_a_named_browser_that_is_absent_or_broken_is_not_replaced_by_another(machine, tmp_path, text):
+    machine.has("chromium", BROWSER)
+    if text:
+        write_program(tmp_path / "own", text)
+    done = machine.set_up_browser(LOST_AND_FOUND_CHROMIUM=str(tmp_path / "own"))
+    assert done.returncode == 7
+    assert "LOST_AND_FOUND_CHROMIUM" in done.stderr
+    assert machine.asked == []
+
+
+def test_an_installed_browser_is_used_where_playwrights_cannot_be_downloaded(machine):
+    browser = machine.has("chromium", BROWSER)
+    machine.has("apt-get", "#!/bin/sh\nexit 1\n")
+    done = machine.set_up_browser(PLAYWRIGHT_SKIP_BROWSER_DOWNLOAD="")
+    assert done.returncode == 0
+    assert done.stderr.endswith(f"It can't be downloaded from here\nBrowser for collecting: {browser}\n")
+    assert machine.asked
+
+
+def test_debians_package_is_installed_where_no_browser_starts(machine):
+    machine.has("google-chrome", BROKEN_BROWSER)
+    browser = machine.commands / "chromium"
+    install = f'#!/bin/sh\nprintf "#!/bin/sh\\necho Chromium 100.0\\n" >"{browser}"; chmod +x "{browser}"\n'
+    machine.has("apt-get", install)
+    machine.has("sudo", '#!/bin/sh\nshift\nexec "$@"\n')
+    machine.has("true", "#!/bin/sh\n")
+    done = machine.set_up_browser()
+    assert done.returncode == 0, done.stderr
+    assert "trying Debian's package" in done.stderr
+    assert done.stderr.endswith(f"Browser for collecting: {browser}\n")
+
+
+@pytest.mark.parametrize("apt", ["#!/bin/sh\nexit 100\n", None], ids=["package fails", "no apt"])
+def test_a_machine_without_any_is_told_what_to_do(machine, apt):
+    if apt:
+        machine.has("apt-get", apt)
+    done = machine.set_up_browser()
+    assert done.returncode == 7
+    assert "LOST_AND_FOUND_CHROMIUM" in done.stderr
+    assert "Traceback" not in done.stderr
