@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from lost_and_found.errors import BrokenSample
+from lost_and_found.samples import Sample, read_image
 
 BLUE, ORANGE, GREY = "#2f6f9f", "#c8612c", "#8a8a8a"
 PICTURE = (320, 180)
@@ -26,3 +33,40 @@ def tidy(axes: Axes, title: str, *, grid: bool = False) -> None:
         axes.spines["left"].set_visible(False)
         axes.grid(axis="x", color="#dddddd", linewidth=0.8)
         axes.set_axisbelow(True)
+
+
+def picture_grid(
+    rows: Sequence[Sequence[tuple[Sample, str]]], columns: int, labels: Sequence[str] | None = None
+) -> Figure:
+    """Rows of pictures with their titles; a picture that can't be read is replaced by the reason.
+
+    Args:
+        rows: (sample, title) for each picture.
+        columns: pictures in a full row.
+        labels: one above each row.
+    """
+    lines = max((title.count("\n") + 1 for row in rows for _, title in row), default=1)
+    above = 0.17 * lines + (0.24 if labels else 0) + 0.05  # inches
+    height = 11 / columns * PICTURE[1] / PICTURE[0] + above + 0.08
+    figure = plt.figure(figsize=(11, len(rows) * height))
+    parts = figure.subfigures(len(rows), 1, squeeze=False)[:, 0]
+    for number, (part, row) in enumerate(zip(parts, rows, strict=True)):
+        if labels:
+            part.text(0.01, 1 - 0.04 / height, labels[number], fontsize=9, va="top", fontweight="bold")
+        panels = part.subplots(1, columns, squeeze=False)[0]
+        part.subplots_adjust(left=0.01, right=0.99, bottom=0.08 / height, top=1 - above / height, wspace=0.04)
+        for axes in panels:
+            axes.set_axis_off()
+        for axes, (sample, title) in zip(panels, row, strict=False):
+            _draw(axes, sample)
+            axes.set_title(title, fontsize=8, pad=3)
+        if not row:
+            part.text(0.01, 0.4, "none", fontsize=9, color=GREY)
+    return figure
+
+
+def _draw(axes: Axes, sample: Sample) -> None:
+    try:
+        axes.imshow(read_image(sample.image, at_least=PICTURE), aspect="equal")
+    except BrokenSample as error:
+        axes.text(0.5, 0.5, error.reason, ha="center", va="center", fontsize=7, wrap=True)

@@ -40,6 +40,8 @@ def test_the_practice_world_goes_from_scenes_to_a_test_table(practice_root):
     (table,) = practice_root.glob("4-evaluation/01-test-model/practice-tiny/*/overall.csv")
     overall = pd.read_csv(table).set_index("metric")
     assert 0 <= overall.loc["top-1 accuracy", "low"] <= overall.loc["top-1 accuracy", "high"] <= 1
+    world = practice_root / "1-data-collection" / "02-render-practice-world" / "practice-tiny"
+    assert (len(list(world.glob("*.png"))), len(list(world.glob("*.jpg")))) == (10, 140)
     splits = [
         read_list(practice_root / f"data-lists/practice-tiny.{name}.txt") for name in ("train", "val", "test")
     ]
@@ -50,7 +52,7 @@ def test_the_practice_world_goes_from_scenes_to_a_test_table(practice_root):
 @ONE_WORKSPACE
 def test_a_second_run_finds_everything_done_and_changes_nothing(practice_root):
     def state():
-        patterns = ("1-*/**/*.jpg", "2-*/**/*.jpg", "data-lists/*", "3-*/*/*/runs/*/model.safetensors")
+        patterns = ("1-*/**/*_?.*", "2-*/**/*.jpg", "data-lists/*", "3-*/*/*/runs/*/model.safetensors")
         return {path: path.stat().st_mtime_ns for pattern in patterns for path in practice_root.glob(pattern)}
 
     before = state()
@@ -77,16 +79,40 @@ def test_an_edited_list_stops_the_next_notebook(practice_root, tmp_path):
         )
 
 
-def test_a_notebook_without_its_input_names_the_one_to_run_first(tmp_path):
-    notebook = notebooks.REPOSITORY / "2-data-preparation" / "01-resize-images.ipynb"
-    with pytest.raises(LostAndFoundError, match=r"run 1-data-collection/01-render-practice-world\.ipynb"):
-        notebooks.execute(notebook, tmp_path / "executed.ipynb", {"root": str(tmp_path)})
+@pytest.mark.parametrize(
+    ("name", "parameters", "needed"),
+    [
+        ("2-data-preparation/01-resize-images", {}, "02-render-practice-world"),
+        (
+            "1-data-collection/02-render-practice-world",
+            {"collected": "01-collect-from-game"},
+            "01-collect-from-game",
+        ),
+    ],
+)
+def test_a_notebook_without_its_input_names_the_one_to_run_first(tmp_path, name, parameters, needed):
+    notebook = notebooks.REPOSITORY / f"{name}.ipynb"
+    with pytest.raises(LostAndFoundError, match=rf"run 1-data-collection/{needed}\.ipynb"):
+        notebooks.execute(notebook, tmp_path / "executed.ipynb", {"root": str(tmp_path), **parameters})
+
+
+def test_without_a_browser_the_practice_world_is_drawn_after_a_warning(tmp_path, monkeypatch, capfd):
+    monkeypatch.setenv("LOST_AND_FOUND_CHROMIUM", str(tmp_path / "absent"))
+    stage = notebooks.REPOSITORY / "1-data-collection"
+    parameters = {"root": str(tmp_path), "dataset": "bare"}
+    for name, own in (
+        ("01-collect-from-game", {"rounds": 1, "browser": "optional"}),
+        ("02-render-practice-world", {"count": 2, "collected": "01-collect-from-game"}),
+    ):
+        notebooks.execute(stage / f"{name}.ipynb", tmp_path / "executed.ipynb", parameters | own)
+    assert "Nothing was collected" in capfd.readouterr().err
+    assert len(list(tmp_path.glob("*/02-render-practice-world/bare/*.jpg"))) == 2
 
 
 def test_a_stopped_run_is_taken_up_again(tmp_path):
     script = notebooks.REPOSITORY / "scripts" / "run-stages"
     command = [script, "tiny", "-p", "root", tmp_path, "-p", "tracking", "off"]
-    collected = tmp_path / "1-data-collection" / "01-render-practice-world" / "practice-tiny"
+    collected = tmp_path / "1-data-collection" / "02-render-practice-world" / "practice-tiny"
     running = psutil.Popen(command, stdout=subprocess.DEVNULL)
     while len(list(collected.glob("*.json"))) < 20:
         assert running.poll() is None
@@ -96,10 +122,11 @@ def test_a_stopped_run_is_taken_up_again(tmp_path):
         process.kill()
     psutil.wait_procs(killed)
     finished = {path: path.stat().st_mtime_ns for path in collected.glob("*.json")}
-    notebook = notebooks.REPOSITORY / "1-data-collection" / "01-render-practice-world.ipynb"
+    notebook = notebooks.REPOSITORY / "1-data-collection" / "02-render-practice-world.ipynb"
     parameters = {"root": str(tmp_path), "dataset": "practice-tiny", "count": 150}
+    parameters["collected"] = "01-collect-from-game"
     notebooks.execute(notebook, tmp_path / "executed.ipynb", parameters)
-    assert len(list(collected.glob("*.jpg"))) == len(list(collected.glob("*.json"))) == 150
+    assert len(list(collected.glob("*.[jp][pn]g"))) == len(list(collected.glob("*.json"))) == 150
     assert {path: path.stat().st_mtime_ns for path in finished} == finished
     assert not list(collected.glob(".*.tmp"))
 

@@ -9,7 +9,7 @@ from lost_and_found.errors import FolderInUse, InvalidConfig, MissingInput
 from lost_and_found.locks import filling
 from lost_and_found.workspace import Workspace
 
-NOTEBOOK = "1-data-collection/01-render-practice-world"
+NOTEBOOK = "1-data-collection/02-render-practice-world"
 HOLD = """
 import sys
 from pathlib import Path

@@ -6,6 +6,8 @@ import shlex
 import pytest
 
 from lost_and_found import notebooks
+from lost_and_found.collection.game.__main__ import _parser as collect_parser
+from lost_and_found.collection.game.job import CollectJob
 
 README = (notebooks.REPOSITORY / "README.md").read_text()
 ON_ONE_LINE = re.sub(r"\\\n\s*", "", README)
@@ -25,6 +27,8 @@ def test_every_command_of_the_readme_exists_and_fits(command, tmp_path):
         given = dict(zip(arguments[1::3], arguments[2::3], strict=True))
         assert set(arguments[0::3]) <= {"-p"}
         notebooks.resolve_parameters(profile, given, known, folder=tmp_path)
+    if script == "scripts/collect":
+        CollectJob(**vars(collect_parser().parse_args(arguments)))
 
 
 def test_the_readme_shows_the_two_commands():

@@ -28,7 +28,8 @@ def test_every_error_type_is_raised_somewhere():
         r"^class (\w+)\(LostAndFoundError\)", (REPOSITORY / "lost_and_found/errors.py").read_text(), re.M
     )
     code = "\n".join(path.read_text() for path in (REPOSITORY / "lost_and_found").rglob("*.py"))
-    assert [name for name in errors if f"raise {name}(" not in code] == []
+    # Made there, to be exact: some are returned by a function for its caller to raise.
+    assert [name for name in errors if not re.search(rf"(?<!class )\b{name}\(", code)] == []
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import functools
 import json
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,7 +25,7 @@ from lost_and_found.geo.towns import nearest_town
 from lost_and_found.preparation.pairs import Outcome, Transfer, transfer_pairs, write_table
 from lost_and_found.processes import map_in_processes
 from lost_and_found.samples import IMAGE_SUFFIXES, Record, Sample, read_record, write_atomically
-from lost_and_found.stamps import mark_finished
+from lost_and_found.stamps import link_or_copy, mark_finished
 
 CHUNK = 500
 IN_PROCESSES_FROM = 5_000
@@ -214,25 +213,11 @@ def _write(sample: Sample, destination: Path, record: Record) -> str | None:
     for suffix in IMAGE_SUFFIXES:
         if suffix != sample.image.suffix:
             image.with_suffix(suffix).unlink(missing_ok=True)
-    _link(sample.image, image)
+    link_or_copy(sample.image, image)
     target = destination / f"{sample.id}.json"
     write_atomically(target, text)
     mark_finished(sample.record, target)
     return None
-
-
-def _link(original: Path, link: Path) -> None:
-    """Make a hard link, or a copy where the file system has none or it lies on another one."""
-    if link.exists() and link.samefile(original):
-        return
-    temporary = link.with_name(f".{link.name}.{os.getpid()}.tmp")
-    try:
-        os.link(original, temporary)  # Path.hardlink_to is the same the other way round
-        temporary.replace(link)
-    except OSError:
-        temporary.unlink(missing_ok=True)
-        write_atomically(link, original.read_bytes())
-        mark_finished(original, link)
 
 
 def _changes_of_finished(destination: Path, finished: Sequence[Sample]) -> list[tuple[Any, ...]]:

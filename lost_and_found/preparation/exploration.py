@@ -7,14 +7,13 @@ from collections.abc import Mapping, Sequence
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from lost_and_found.errors import BrokenSample, MissingInput
-from lost_and_found.figures import BLUE, GREY, ORANGE, PICTURE, short_name, tidy
+from lost_and_found.errors import MissingInput
+from lost_and_found.figures import BLUE, GREY, ORANGE, picture_grid, short_name, tidy
 from lost_and_found.geo.countries import find_country
 from lost_and_found.preparation.cleaning import Thresholds
-from lost_and_found.samples import Sample, read_image
+from lost_and_found.samples import Sample
 
 MEASURES = {
     "channel_variance": "largest variance of a channel",
@@ -88,7 +87,7 @@ def sample_grid(
         (samples[row], f"{short_name(name)}\n{short_name(region)}")
         for row, (name, region) in zip(chosen, titles, strict=True)
     ]
-    return _grid([cells[first : first + columns] for first in range(0, len(cells), columns)], columns)
+    return picture_grid([cells[first : first + columns] for first in range(0, len(cells), columns)], columns)
 
 
 def variance_examples(samples: Sequence[Sample], measures: pd.DataFrame) -> Figure:
@@ -105,7 +104,7 @@ def variance_examples(samples: Sequence[Sample], measures: pd.DataFrame) -> Figu
             ]
         )
         labels.append(title)
-    return _grid(rows, len(QUANTILES), labels)
+    return picture_grid(rows, len(QUANTILES), labels)
 
 
 def examples_page(
@@ -128,7 +127,7 @@ def examples_page(
             labels.append(
                 f"{title} {sign} {threshold:g}: {'removed as ' + DEFECTS[name] if sign == '<' else 'kept'}"
             )
-    return _grid(rows, columns, labels)
+    return picture_grid(rows, columns, labels)
 
 
 def duplicates_page(
@@ -146,7 +145,7 @@ def duplicates_page(
     ):
         top.append((by_id[one], f"{reason}\n{units[reason].format(value * factors[reason])}"))
         bottom.append((by_id[like], "kept"))
-    return _grid([top, bottom], columns, ["removed", "kept instead"])
+    return picture_grid([top, bottom], columns, ["removed", "kept instead"])
 
 
 def measure_density(measures: pd.DataFrame, thresholds: Thresholds) -> Figure:
@@ -167,33 +166,3 @@ def measure_density(measures: pd.DataFrame, thresholds: Thresholds) -> Figure:
     axes.set_ylabel(MEASURES["laplacian_variance"] + " (levels²)")
     tidy(axes, f"{len(both):,} pictures: {dark.sum():,} dark or empty, {blurred.sum():,} more blurred")
     return figure
-
-
-def _grid(
-    rows: Sequence[Sequence[tuple[Sample, str]]], columns: int, labels: Sequence[str] | None = None
-) -> Figure:
-    lines = max((title.count("\n") + 1 for row in rows for _, title in row), default=1)
-    above = 0.17 * lines + (0.24 if labels else 0) + 0.05  # inches
-    height = 11 / columns * PICTURE[1] / PICTURE[0] + above + 0.08
-    figure = plt.figure(figsize=(11, len(rows) * height))
-    parts = figure.subfigures(len(rows), 1, squeeze=False)[:, 0]
-    for number, (part, row) in enumerate(zip(parts, rows, strict=True)):
-        if labels:
-            part.text(0.01, 1 - 0.04 / height, labels[number], fontsize=9, va="top", fontweight="bold")
-        panels = part.subplots(1, columns, squeeze=False)[0]
-        part.subplots_adjust(left=0.01, right=0.99, bottom=0.08 / height, top=1 - above / height, wspace=0.04)
-        for axes in panels:
-            axes.set_axis_off()
-        for axes, (sample, title) in zip(panels, row, strict=False):
-            _draw(axes, sample)
-            axes.set_title(title, fontsize=8, pad=3)
-        if not row:
-            part.text(0.01, 0.4, "none", fontsize=9, color=GREY)
-    return figure
-
-
-def _draw(axes: Axes, sample: Sample) -> None:
-    try:
-        axes.imshow(read_image(sample.image, at_least=PICTURE), aspect="equal")
-    except BrokenSample as error:
-        axes.text(0.5, 0.5, error.reason, ha="center", va="center", fontsize=7, wrap=True)
