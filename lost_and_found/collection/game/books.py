@@ -69,7 +69,13 @@ class Books:
             self.note(event("abandoned", game=game))
 
     def note(self, one: Event) -> None:
-        """Write an event to the log and count it."""
+        """Write an event to the log and count it; a round only once.
+
+        While one worker's end is put in order, a round that another has just saved is found on the disk, and
+        told of again when that worker's own word of it is read.
+        """
+        if one["event"] == "round" and one["id"] in self._told:
+            return
         self._log.append(one)
         self.events[one["event"]] += 1
         if one["event"] == "round":
