@@ -29,7 +29,7 @@ def make_pairs(folder: Path, count: int) -> None:
         stem = f"{folder}/geoguessr_{mode}_{generator.getrandbits(80):016x}_{number % 5}"
         with open(f"{stem}.jpg", "wb") as image, open(f"{stem}.json", "w") as record:  # noqa: PTH123
             image.write(generator.randbytes(IMAGE_BYTES))
-            json.dump({"coordinates": [48.0, 11.0], "country_code": "DE"}, record)
+            json.dump({"coordinates": [48.0, 11.0], "country_code": ("DE", "FR")[number % 2]}, record)
 
 
 def baseline(folder: Path, list_path: Path) -> None:

@@ -69,6 +69,10 @@ class NotFinite(LostAndFoundError):
     """A loss that became NaN or infinite."""
 
 
+class OutOfMemory(LostAndFoundError):
+    """A training that needs more memory than the device has."""
+
+
 class MissingWeights(LostAndFoundError):
     """Pretrained weights that are neither here nor to be downloaded."""
 

@@ -34,6 +34,11 @@ class Workspace:
         folder.mkdir(parents=True, exist_ok=True)
         return folder
 
+    def has_output(self, notebook: str) -> bool:
+        """Whether a notebook has filled its folder, or begun to."""
+        folder = self.root / notebook / self.dataset
+        return folder.is_dir() and any(folder.iterdir())
+
     def input(self, notebook: str) -> Path:
         """Folder that an earlier notebook filled.
 
@@ -42,7 +47,7 @@ class Workspace:
         """
         folder = self.root / notebook / self.dataset
         problem = ""
-        if not folder.is_dir() or not any(folder.iterdir()):
+        if not self.has_output(notebook):
             problem = "is missing or empty"
         elif (folder / UNFINISHED).exists():
             problem = "is only half filled, because its notebook was stopped"

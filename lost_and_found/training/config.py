@@ -10,7 +10,7 @@ from typing import Any
 
 from lost_and_found.errors import InvalidConfig
 
-TARGETS = ("country",)
+TARGETS = ("country", "region", "coordinates")
 ARCHITECTURES = (
     "resnet18",
     "resnet34",
@@ -30,6 +30,25 @@ NORMALISATIONS = {
     "imagenet": ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
     "half": ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5)),
 }
+AUGMENTATIONS = ("none", "study", "strong")
+SCHEDULES = ("constant", "step", "cosine")
+SAMPLINGS = ("natural", "balanced")
+REGION_LABELS = ("normalised", "published")
+COORDINATE_LOSSES = ("mse", "angular")
+PRECISIONS = ("auto", "float32", "bfloat16")
+COMPILES = ("auto", "on", "off")
+CHOICES = {
+    "target": TARGETS,
+    "architecture": ARCHITECTURES,
+    "normalisation": tuple(NORMALISATIONS),
+    "augmentation": AUGMENTATIONS,
+    "schedule": SCHEDULES,
+    "sampling": SAMPLINGS,
+    "region_labels": REGION_LABELS,
+    "coordinate_loss": COORDINATE_LOSSES,
+    "precision": PRECISIONS,
+    "compile": COMPILES,
+}
 DEVICES = re.compile(r"auto|cpu|mps|cuda(:\d+)?")
 # Smallest allowed value, and whether that value itself is allowed.
 LOWER_BOUNDS: dict[str, tuple[float, bool]] = {
@@ -40,12 +59,50 @@ LOWER_BOUNDS: dict[str, tuple[float, bool]] = {
     "learning_rate": (0, False),
     "backbone_factor": (0, True),
     "weight_decay": (0, True),
+    "warmup_epochs": (0, True),
     "step_size": (1, True),
     "gamma": (0, False),
+    "label_smoothing": (0, True),
+    "logit_adjustment": (0, True),
+    "ema_decay": (0, True),
+    "clip_norm": (0, True),
+    "tau_km": (0, False),
     "patience": (1, True),
     "seed": (0, True),
 }
-UPPER_BOUNDS: dict[str, float] = {"backbone_factor": 1, "gamma": 1, "seed": 2**63 - 1}
+UPPER_BOUNDS: dict[str, float] = {
+    "backbone_factor": 1,
+    "gamma": 1,
+    "label_smoothing": 0.9,
+    "logit_adjustment": 3,
+    "ema_decay": 0.99999,
+    "seed": 2**63 - 1,
+}
+# The recipe of the published study; fields that are not here (targets, sizes, seeds) are no matter of recipe.
+STUDY: dict[str, str | int | float | bool] = {
+    "normalisation": "half",
+    "augmentation": "none",  # its own was drawn once, before caching, so every epoch saw the same pictures
+    "batch_size": 200,
+    "learning_rate": 1e-3,
+    "backbone_factor": 0.1,
+    "weight_decay": 1e-2,
+    "schedule": "step",
+    "warmup_epochs": 0.0,
+    "step_size": 10,
+    "gamma": 0.1,
+    "label_smoothing": 0.0,
+    "logit_adjustment": 0.0,
+    "sampling": "natural",
+    "ema_decay": 0.0,
+    "clip_norm": 0.0,
+    "patience": 11,
+    "region_labels": "published",
+    "tau_km": 75.0,
+    "coordinate_loss": "mse",
+    "precision": "float32",
+    "compile": "off",
+}
+PRESETS = {"study": STUDY}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,16 +118,34 @@ class TrainingConfig:
         normalisation: one of `NORMALISATIONS`; it has to be the one that the weights were trained with.
         width: of the pictures, in pixels.
         height: of the pictures, in pixels.
+        augmentation: one of `AUGMENTATIONS`, drawn anew for every batch; see `augmentation.py`.
         batch_size: largest number of pictures a step; of two, one step an epoch may take three.
         epochs: most passes over the train split.
-        learning_rate: of the head at the start.
+        learning_rate: of the head at its height.
         backbone_factor: a pretrained backbone learns at this part of the head's rate, so that its features
             aren't lost; a backbone that starts from random weights learns at the full rate.
         weight_decay: AdamW's.
-        step_size: epochs after which the learning rates are multiplied by `gamma`, again and again.
-        gamma: see `step_size`.
+        schedule: "constant"; "step", times `gamma` after every `step_size` epochs; or "cosine", down to zero
+            at the last epoch.
+        warmup_epochs: over which the learning rate rises from zero; may be a part of one.
+        step_size: see `schedule`.
+        gamma: see `schedule`.
+        label_smoothing: part of a country's label that is shared among all countries.
+        logit_adjustment: how far the frequencies of the classes are taken out of what is learned: 0 not at
+            all, 1 wholly, so that rare classes are found as often as frequent ones.
+        sampling: "natural", each picture once an epoch; or "balanced", classes equally often, drawn with
+            replacement.
+        ema_decay: of the moving average of the weights, which is what is validated and kept; 0 for none.
+        clip_norm: longest gradient over all parameters; 0 for no limit.
         patience: training stops after so many epochs without a better validation.
-        seed: of weights, order and dropout.
+        region_labels: Haversine-smoothed labels that sum to one ("normalised"), or as published, where they
+            sum to more the denser the regions are.
+        tau_km: how far region labels are smoothed, in km.
+        coordinate_loss: "mse" on unit vectors, as published; or "angular", the great-circle distance.
+        precision: "float32", "bfloat16" (autocast), or "auto", which is bfloat16 on GPUs that have it.
+        compile: `torch.compile`: "on", "off", or "auto", which is on for long trainings on a GPU.
+        deterministic: only algorithms that give the same bits each time; slower on a GPU.
+        seed: of weights, order, augmentation and dropout.
         device: "auto", "cpu", "mps", "cuda" or "cuda:<number>".
 
     Raises:
@@ -84,14 +159,28 @@ class TrainingConfig:
     normalisation: str = "imagenet"
     width: int = 130
     height: int = 80
+    augmentation: str = "study"
     batch_size: int = 32
     epochs: int = 6
     learning_rate: float = 1e-3
     backbone_factor: float = 0.1
     weight_decay: float = 1e-2
-    step_size: int = 5
+    schedule: str = "cosine"
+    warmup_epochs: float = 0.5
+    step_size: int = 10
     gamma: float = 0.1
+    label_smoothing: float = 0.1
+    logit_adjustment: float = 0.0
+    sampling: str = "natural"
+    ema_decay: float = 0.99
+    clip_norm: float = 1.0
     patience: int = 11
+    region_labels: str = "normalised"
+    tau_km: float = 75.0
+    coordinate_loss: str = "angular"
+    precision: str = "auto"
+    compile: str = "auto"
+    deterministic: bool = False
     seed: int = 0
     device: str = "auto"
 
@@ -99,9 +188,8 @@ class TrainingConfig:
         """Check every field; whole floats in integer fields are refused rather than rounded."""
         for field in dataclasses.fields(self):
             self._check_type(field.name, str(field.type))
-        self._check_choice("target", TARGETS)
-        self._check_choice("architecture", ARCHITECTURES)
-        self._check_choice("normalisation", tuple(NORMALISATIONS))
+        for name, allowed in CHOICES.items():
+            self._check_choice(name, allowed)
         if not DEVICES.fullmatch(self.device):
             raise InvalidConfig(f"device is {self.device!r}; allowed are auto, cpu, mps, cuda, cuda:<number>")
         if not self.weights:
@@ -112,6 +200,8 @@ class TrainingConfig:
             raise InvalidConfig(f"dataset is {self.dataset!r}; it must be a plain name such as 'practice'")
         for name, (lowest, included) in LOWER_BOUNDS.items():
             self._check_bounds(name, lowest, UPPER_BOUNDS.get(name, math.inf), included=included)
+        if self.sampling == "balanced" and self.target == "coordinates":
+            raise InvalidConfig("sampling is 'balanced', but coordinates have no classes to balance")
 
     def _check_type(self, name: str, kind: str) -> None:
         value = getattr(self, name)

@@ -20,13 +20,19 @@ import pandas as pd
 
 from lost_and_found.data_lists import read_list
 from lost_and_found.data_loader import load_samples, records_table
+from lost_and_found.digests import digest
 from lost_and_found.errors import InvalidConfig, ListMismatch, MissingInput, StorageFull
 from lost_and_found.locks import sole_writer
 from lost_and_found.processes import map_in_processes
 from lost_and_found.samples import NO_ROOM, Sample, write_atomically
+from lost_and_found.stamps import stamp
 from lost_and_found.training.decoding import CHANNELS, RESAMPLING, allocate, write_picture
+from lost_and_found.workspace import Workspace
 
 DEGREES = ("lat", "lon")
+SAMPLES = "2-data-preparation/02-enrich-records"
+# In the cache's folder: sizes and times of the record files from which the table was made, as a digest.
+STAMPS = "records.stamp"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,11 +59,13 @@ class PixelCache:
         spec: what it was made of.
         pixels: uint8, shape (N, 3, height, width), mapped from the file; RGB, rows from the top.
         table: one record a picture in the same order, with at least the column `id`.
+        folder: where it lies.
     """
 
     spec: CacheSpec
     pixels: np.ndarray
     table: pd.DataFrame
+    folder: Path
 
     @property
     def ids(self) -> list[str]:
@@ -68,8 +76,37 @@ class PixelCache:
         return len(self.pixels)
 
 
+def cache_split(workspace: Workspace, split: str, *, folder: Path, width: int, height: int) -> PixelCache:
+    """The cache of a split of the workspace's dataset.
+
+    Where the folder of samples is absent, as on a machine to which pixels alone were sent, the cache is taken
+    as it is; it must be of the pinned list all the same.
+
+    Args:
+        workspace: with the pinned list and the enriched pairs.
+        split: ".train", ".val" or ".test".
+        folder: where caches lie.
+        width: in pixels.
+        height: in pixels.
+
+    Raises:
+        MissingInput: no list, or neither samples nor a cache.
+        ListMismatch, BrokenSample, StorageFull: as in `cache_list`.
+    """
+    path = workspace.list_path(split)
+    spec = _spec_of(path, width=width, height=height)
+    place = folder / spec.folder_name
+    if (place / "cache.json").is_file() and not workspace.has_output(SAMPLES):
+        return read_cache(place, spec=spec)
+    samples = workspace.input(SAMPLES)
+    return cache_list(path, samples_folder=samples, folder=folder, width=width, height=height)
+
+
 def cache_list(path: Path, *, samples_folder: Path, folder: Path, width: int, height: int) -> PixelCache:
     """The cache of a pinned list.
+
+    Records are only read again if one of their files has changed, which takes seconds to see and minutes to
+    do.
 
     Args:
         path: `data-lists/<name>.txt`.
@@ -84,10 +121,22 @@ def cache_list(path: Path, *, samples_folder: Path, folder: Path, width: int, he
         BrokenSample: a picture or record can't be read.
         StorageFull: no room.
     """
-    pinned = read_list(path)  # before the loader, which would make a list that isn't there
+    spec = _spec_of(path, width=width, height=height)  # before the loader, which would make a missing list
     samples = load_samples(samples_folder, pinned=path)
-    spec = CacheSpec(list_name=path.stem, list_digest=pinned.digest, width=width, height=height)
-    return cache_pixels(samples, records_table(samples), folder=folder, spec=spec)
+    place = folder / spec.folder_name
+    stamps = digest("\n".join(stamp(sample.record) for sample in samples).encode())
+    if (place / STAMPS).is_file() and (place / STAMPS).read_text() == stamps:
+        cache = read_cache(place, spec=spec)
+        if cache.ids == [sample.id for sample in samples]:
+            return cache
+    cache = cache_pixels(samples, records_table(samples), folder=folder, spec=spec)
+    write_atomically(place / STAMPS, stamps.encode())
+    return cache
+
+
+def _spec_of(path: Path, *, width: int, height: int) -> CacheSpec:
+    pinned = read_list(path)
+    return CacheSpec(list_name=path.stem, list_digest=pinned.digest, width=width, height=height)
 
 
 def cache_pixels(
@@ -159,7 +208,7 @@ def read_cache(place: Path, *, spec: CacheSpec | None = None) -> PixelCache:
             f"{place} is damaged (pixels {pixels.dtype} {pixels.shape} for {len(table)} records of "
             f"{found.width}x{found.height}); delete it and run again"
         )
-    return PixelCache(found, pixels, table)
+    return PixelCache(found, pixels, table, place)
 
 
 def _build(

@@ -1,29 +1,98 @@
-"""Figures of a training."""
+"""Figures and tables of a training."""
 
 from __future__ import annotations
 
+import dataclasses
+
+import numpy as np
 import pandas as pd
+import torch
 from matplotlib import pyplot
 from matplotlib.figure import Figure
 
+from lost_and_found.figures import BLUE, GREY, ORANGE, tidy
+from lost_and_found.training.augmentation import Augmentation
+from lost_and_found.training.config import STUDY, TrainingConfig
+from lost_and_found.training.pixel_cache import PixelCache
 from lost_and_found.training.runs import Run
+
+# What is drawn of the validation: shares on one axis, kilometres on another.
+SHARES = ("top1", "top3", "top5", "balanced_accuracy", "country_top1", "within_200_km", "within_750_km")
+DISTANCES_KM = ("median_km", "mean_km")
+LINES = ("-", "--", ":", "-.")
 
 
 def plot_curves(run: Run) -> Figure:
     """Losses, validation metrics and learning rate by epoch, the best epoch marked."""
     metrics = run.metrics.set_index("epoch")
-    columns = metrics.columns.astype(str)
-    losses = [name for name in columns if name.endswith("/loss")]
-    scores = [name for name in columns if name.startswith("val/") and name not in losses]
-    figure, panels = pyplot.subplots(1, 3, figsize=(14, 3.6), layout="constrained")
-    for panel, names, title in zip(
-        panels, (losses, scores, ["lr"]), ("loss", "validation", "learning rate"), strict=True
-    ):
-        metrics[names].plot(ax=panel, marker=".", title=title, logy=names == ["lr"])
-        panel.axvline(run.summary["best_epoch"], color="grey", linestyle=":")
-        panel.grid(alpha=0.3)
-    figure.suptitle(run.id)
+    groups = {
+        "loss": ["train/loss", "val/loss"],
+        "validation": [f"val/{name}" for name in SHARES if f"val/{name}" in metrics],
+        "validation, km": [f"val/{name}" for name in DISTANCES_KM if f"val/{name}" in metrics],
+        "learning rate at the end of the epoch": ["lr"],
+    }
+    shown = {title: names for title, names in groups.items() if names}
+    figure, panels = pyplot.subplots(1, len(shown), figsize=(4.2 * len(shown), 3.4), layout="constrained")
+    for axes, (title, names) in zip(panels, shown.items(), strict=True):
+        for number, name in enumerate(names):
+            colour = (BLUE, ORANGE, GREY)[number % 3]
+            line = LINES[number // 3]
+            axes.plot(metrics.index, metrics[name], marker=".", color=colour, linestyle=line, label=name)
+        axes.axvline(run.summary["best_epoch"], color=GREY, linestyle=":", linewidth=1)
+        tidy(axes, title)
+        axes.set_xlabel("epoch")
+        axes.xaxis.get_major_locator().set_params(integer=True)
+        axes.grid(axis="y", color="#dddddd", linewidth=0.8)
+        if len(names) > 1:
+            axes.legend(frameon=False, fontsize=8)
+    figure.suptitle(run.id, fontsize=9, color=GREY)
     return figure
+
+
+def plot_augmentation(
+    cache: PixelCache, name: str, *, pictures: int = 5, variants: int = 5, seed: int = 0
+) -> Figure:
+    """A seeded draw of pictures, each as it is and as the named set changes it, a row for each.
+
+    Args:
+        cache: where the pictures come from.
+        name: one of `config.AUGMENTATIONS`.
+        pictures: rows.
+        variants: changed pictures in a row.
+        seed: of the draw and of the changes.
+    """
+    rows = np.random.default_rng(seed).permutation(len(cache))[:pictures]
+    pixels = torch.from_numpy(cache.pixels[rows])
+    augmentation = Augmentation(name, device=torch.device("cpu"), seed=seed)
+    columns = [pixels.float(), *(augmentation(pixels) for _ in range(variants))]
+    height, width = pixels.shape[2:]
+    size = (11, 11 / len(columns) * height / width * len(rows) + 0.35)
+    figure, panels = pyplot.subplots(len(rows), len(columns), figsize=size, squeeze=False)
+    figure.subplots_adjust(
+        left=0.005, right=0.995, bottom=0.01, top=1 - 0.3 / size[1], wspace=0.03, hspace=0.04
+    )
+    for column, images in enumerate(columns):
+        for axes, image in zip(panels[:, column], images, strict=True):
+            axes.imshow(image.permute(1, 2, 0).round().byte().numpy(), aspect="auto")
+            axes.set_axis_off()
+    panels[0, 0].set_title("as it is", fontsize=9, loc="left")
+    panels[0, 1].set_title(f"augmentation {name!r}", fontsize=9, loc="left")
+    return figure
+
+
+def settings_table(config: TrainingConfig) -> pd.DataFrame:
+    """The recipe of this run beside the defaults and the study's, a row a setting."""
+    defaults = {field.name: field.default for field in dataclasses.fields(TrainingConfig)}
+    names = list(STUDY)
+    return pd.DataFrame(
+        {
+            "this run": [getattr(config, name) for name in names],
+            "default": [defaults[name] for name in names],
+            "study": [STUDY[name] for name in names],
+        },
+        index=pd.Index(names, name="setting"),
+        dtype=object,
+    )
 
 
 def results_table(run: Run) -> pd.DataFrame:

@@ -1,19 +1,20 @@
 """The run folder: everything a training leaves, enough to use the model without any service.
 
 `runs/<id>/` holds `config.json`, `metrics.csv` (a row an epoch), `summary.json`, `model.safetensors`,
-`labels.json` (label order, normalisation, picture size, digests of the lists) and `environment.json`. While
-it is being written it is called `.<id>.partial`; who sees `runs/<id>/` sees a complete run.
+`labels.json` (label order, region centroids, normalisation, picture size, digests of the lists) and
+`environment.json`. While it is being written it is called `.<id>.partial` and holds a checkpoint too, from
+which an interrupted training goes on; who sees `runs/<id>/` sees a complete run.
 """
 
 from __future__ import annotations
 
-import csv
 import io
 import json
 import platform
 import shutil
 import subprocess
-from collections.abc import Iterator, Mapping
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -38,6 +39,7 @@ from lost_and_found.training.pixel_cache import PixelCache
 from lost_and_found.training.targets import Target, target_from_json
 
 FILES = ("config.json", "metrics.csv", "summary.json", "model.safetensors", "labels.json", "environment.json")
+CHECKPOINT = "checkpoint.pt"
 PACKAGES = ("lost-and-found", "torch", "torchvision", "numpy", "pandas", "pillow")
 NOT_IN_DIGEST = ("device", "weights")  # weights count by their content
 
@@ -108,7 +110,7 @@ def is_complete(folder: Path) -> bool:
 def new_run_folder(folder: Path) -> Iterator[Path]:
     """A folder to fill with a run, which becomes `folder` when the block ends well.
 
-    What an interrupted training left is removed first.
+    It holds what an interrupted training left there.
 
     Raises:
         FolderInUse: another process trains this very run, or just did.
@@ -119,11 +121,11 @@ def new_run_folder(folder: Path) -> Iterator[Path]:
             raise FolderInUse(
                 f"{folder}: another process has just finished this run; load it by running again"
             )
-        for leftover in (partial, folder):
-            if leftover.is_dir():
-                shutil.rmtree(leftover)
-        partial.mkdir(parents=True)
+        if folder.is_dir():
+            shutil.rmtree(folder)
+        partial.mkdir(parents=True, exist_ok=True)
         yield partial
+        (partial / CHECKPOINT).unlink(missing_ok=True)
         partial.rename(folder)
 
 
@@ -151,19 +153,36 @@ def write_json(path: Path, values: Mapping[str, Any]) -> None:
     )
 
 
-def append_metrics(path: Path, row: Mapping[str, float]) -> None:
-    """Add an epoch to `metrics.csv`, which is whole before and after.
+def write_metrics(path: Path, rows: Sequence[Mapping[str, float]]) -> None:
+    """Write `metrics.csv`, a row an epoch, whole or not at all.
 
     Raises:
         StorageFull: no room; the file is as it was.
     """
-    text = io.StringIO(path.read_text() if path.exists() else "")
-    is_new = not text.seek(0, io.SEEK_END)
-    writer = csv.DictWriter(text, list(row), lineterminator="\n")
-    if is_new:
-        writer.writeheader()
-    writer.writerow(row)
-    write_atomically(path, text.getvalue().encode())
+    write_atomically(path, pd.DataFrame(rows).to_csv(index=False).encode())
+
+
+def save_checkpoint(path: Path, state: Mapping[str, Any]) -> None:
+    """Write what a training needs to go on: tensors, numbers and texts in dictionaries and lists.
+
+    Raises:
+        StorageFull: no room; the former checkpoint stays.
+    """
+    content = io.BytesIO()
+    torch.save(dict(state), content)
+    write_atomically(path, content.getvalue())
+
+
+def load_checkpoint(path: Path) -> dict[str, Any] | None:
+    """What `save_checkpoint` wrote, on the CPU; None if there is none, or none that this torch can read."""
+    if not path.is_file():
+        return None
+    try:
+        state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # whatever torch, pickle and zip raise for files that aren't theirs
+        warnings.warn(f"{path} can't be read ({error}); this training begins anew", stacklevel=2)
+        return None
+    return state
 
 
 def save_weights(path: Path, model: nn.Module) -> None:
@@ -199,7 +218,7 @@ def load_run(folder: Path, *, device: str = "auto") -> Run:
     return Run(
         folder=folder,
         config=config,
-        target=target,
+        target=target.to(place),
         normalisation=normalisation.to(place),
         model=model.to(place, memory_format=torch.channels_last).eval(),  # type: ignore[call-overload]
         device=place,
@@ -215,32 +234,53 @@ def read_json(path: Path) -> dict[str, Any]:
     return values
 
 
-@torch.inference_mode()
 def predict(run: Run, pixels: np.ndarray, *, batch_size: int = 256) -> np.ndarray:
-    """The target's decoded predictions: for countries, probabilities (N, K) in the order of the labels.
+    """The target's decoded predictions, float32, one row a picture.
+
+    For countries and regions these are probabilities (N, K) in the order of the labels, for coordinates
+    (lat, lon) (N, 2) in degrees.
 
     Args:
         run: from `load_run`.
         pixels: uint8 (N, 3, height, width), RGB, of the size that the run was trained with.
         batch_size: pictures at a time.
 
-    Returns:
-        float32, one row a picture.
-
     Raises:
         InvalidConfig: pixels of another type or size.
     """
+    decoded = [run.target.decode(outputs).cpu() for _, outputs in _outputs(run, pixels, batch_size)]
+    return torch.cat(decoded or [run.target.decode(torch.empty(0, run.target.outputs))]).numpy()
+
+
+def measure(run: Run, cache: PixelCache, *, batch_size: int = 256) -> dict[str, float]:
+    """The target's metrics of a split, by the names that `metrics.csv` has after "val/".
+
+    Raises:
+        InvalidConfig: pixels of another size.
+        MissingInput, LeakyList: records without the label, or with one that the run doesn't know.
+    """
+    labels = {name: label.to(run.device) for name, label in run.target.encode(cache.table).items()}
+    parts = [
+        run.target.measure(outputs, {name: label[rows] for name, label in labels.items()})
+        for rows, outputs in _outputs(run, cache.pixels, batch_size)
+    ]
+    return run.target.summarise(
+        {name: torch.cat([part[name] for part in parts]).cpu().numpy() for name in parts[0]}
+    )
+
+
+@torch.inference_mode()
+def _outputs(run: Run, pixels: np.ndarray, batch_size: int) -> Iterator[tuple[slice, torch.Tensor]]:
+    """Rows, and what the network says of them."""
     wanted = (3, run.config.height, run.config.width)
     if pixels.dtype != np.uint8 or pixels.shape[1:] != wanted:
         raise InvalidConfig(
             f"run {run.id} predicts from uint8 pixels of shape (N, {', '.join(map(str, wanted))}), "
             f"not from {pixels.dtype} {pixels.shape}"
         )
-    predictions = []
     for start in tqdm(range(0, len(pixels), batch_size), desc="predicting", unit=" batches"):
-        batch = torch.from_numpy(pixels[start : start + batch_size]).to(run.device)
-        predictions.append(run.target.decode(run.model(run.normalisation(batch))).cpu())
-    return torch.cat(predictions).numpy() if predictions else np.empty((0, run.target.outputs), np.float32)
+        rows = slice(start, start + batch_size)
+        yield rows, run.model(run.normalisation(torch.from_numpy(pixels[rows]).to(run.device)))
 
 
 def environment(device: torch.device) -> dict[str, Any]:

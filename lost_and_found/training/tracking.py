@@ -1,21 +1,33 @@
-"""Weights & Biases: the same numbers that the run folder holds, for comparing runs in a browser.
+"""Weights & Biases: the same numbers and files that the run folder holds, for comparing runs in a browser.
 
-The only module that imports wandb, and only once a run is to be tracked. Nothing in a run depends on it.
+The only module that imports wandb, and only once it is needed. Nothing in a run depends on it.
+
+W&B's own files of a run lie in the sub-folder `wandb` of its folder. Copies of the files of artifacts lie
+beside the runs, in `.wandb/<run id>/`, until they are sent: an offline run refers to them by absolute paths,
+and a run folder is renamed when it is complete.
 """
 
 from __future__ import annotations
 
+import json
 import os
+import re
+import shutil
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol
 
-from lost_and_found.errors import InvalidConfig
+from lost_and_found.errors import InvalidConfig, StorageFull
+from lost_and_found.locks import sole_writer
+from lost_and_found.samples import write_atomically
 
 MODES = ("auto", "online", "offline", "off")
 PROJECT = "lost-and-found"
+STAGING = ".wandb"
+TEST_FILES = ("cache.json", "labels.csv", "pixels.npy")
+LONGEST_NAME = 128  # of a run's id, and of an artifact's name
 
 
 class Tracker(Protocol):
@@ -27,6 +39,14 @@ class Tracker(Protocol):
     def summarise(self, summary: Mapping[str, Any]) -> None:
         """Take what came out in the end."""
 
+    def keep(self, folder: Path, *, test: Path | None) -> None:
+        """Take the files of the run and, if there is one, the test split that it will be judged by.
+
+        Args:
+            folder: of the run, with all files of `runs.FILES`.
+            test: folder of the pixel cache of the test split.
+        """
+
 
 class Untracked:
     """A tracker that drops everything, for mode "off"."""
@@ -37,12 +57,23 @@ class Untracked:
     def summarise(self, summary: Mapping[str, Any]) -> None:
         """Drop it."""
 
+    def keep(self, folder: Path, *, test: Path | None) -> None:
+        """Drop them."""
+
 
 class WandbTracker:
     """A tracker around a started W&B run."""
 
-    def __init__(self, run: Any) -> None:  # noqa: ANN401 - wandb has no importable type before it is imported
+    def __init__(
+        self,
+        run: Any,  # noqa: ANN401 - wandb has no importable type before it is imported
+        *,
+        run_id: str,
+        runs_folder: Path,
+    ) -> None:
         self._run = run
+        self._run_id = run_id
+        self._runs_folder = runs_folder
 
     def log(self, metrics: Mapping[str, float]) -> None:
         """One step of the run's history."""
@@ -52,17 +83,72 @@ class WandbTracker:
         """W&B keeps the last epoch's metrics by default; the best epoch's replace them."""
         self._run.summary.update(dict(summary))
 
+    def keep(self, folder: Path, *, test: Path | None) -> None:
+        """An artifact of type "model"; the test split as one of type "dataset", sent with one run only.
+
+        What goes wrong here is a warning: the run folder is complete without it.
+        """
+        import wandb
+
+        from lost_and_found.training.runs import FILES  # here, because it imports torch
+
+        try:
+            self._run.log_artifact(_artifact(self._run_id, "model", [folder / name for name in FILES]))
+            if test is not None:
+                self._keep_test_split(test)
+        except (wandb.errors.Error, StorageFull, OSError) as error:
+            warnings.warn(f"W&B has not got all files of {self._run_id} ({error})", stacklevel=2)
+
+    def _keep_test_split(self, test: Path) -> None:
+        link = {"test_split": allowed_name(test.name)}
+        if self._run.offline:
+            link["test_split_run"] = self._keep_test_split_offline(test)
+        elif not self._uses(link["test_split"]):
+            self._run.log_artifact(_test_artifact(test))
+        self._run.config.update(link, allow_val_change=True)
+
+    def _uses(self, name: str) -> bool:
+        """Whether the project has this artifact; if so, W&B notes that this run uses it."""
+        import wandb
+
+        try:
+            self._run.use_artifact(f"{name}:latest", type="dataset")
+        except (wandb.errors.Error, ValueError):
+            return False
+        return True
+
+    def _keep_test_split_offline(self, test: Path) -> str:
+        """Id of the run that holds the split: the one that a mark beside the runs names, or else this one.
+
+        A run whose files were deleted holds nothing. If it was sent before, the split is sent twice, and W&B
+        sees that it has it.
+        """
+        mark = self._runs_folder / f".test-split-{test.name}.json"
+        with sole_writer(mark, wait=True):
+            if mark.exists():
+                holder: str = json.loads(mark.read_text())["run"]
+                places = (self._runs_folder / holder, self._runs_folder / f".{holder}.partial")
+                if holder != self._run_id and any((place / "wandb").is_dir() for place in places):
+                    return holder
+            self._run.log_artifact(_test_artifact(test))
+            content = {"artifact": allowed_name(test.name), "run": self._run_id}
+            write_atomically(mark, json.dumps(content, indent=2).encode())
+        return self._run_id
+
 
 @contextmanager
 def tracked(mode: str, *, run_id: str, config: Mapping[str, Any], folder: Path) -> Iterator[Tracker]:
     """A tracker for the block, closed properly however the block ends.
 
     Args:
-        mode: "online"; "offline" (files for a later `wandb sync`); "off"; or "auto", which is online when the
-            environment has WANDB_API_KEY and offline otherwise. WANDB_MODE, where set, decides for "auto".
-        run_id: name of the run; the project is WANDB_PROJECT or "lost-and-found".
+        mode: "online"; "offline" (files for a later `scripts/sync-runs`); "off"; or "auto", which is online
+            when the environment has WANDB_API_KEY and offline otherwise. WANDB_MODE, where set, decides for
+            "auto".
+        run_id: name of the run, by which W&B also knows it again when it is taken up; the project is
+            WANDB_PROJECT or "lost-and-found".
         config: the settings.
-        folder: W&B's files go to its sub-folder `wandb`.
+        folder: W&B's files go to its sub-folder `wandb`. It may be renamed after the block, within the folder
+            where it lies.
 
     Raises:
         InvalidConfig: an unknown mode.
@@ -70,18 +156,78 @@ def tracked(mode: str, *, run_id: str, config: Mapping[str, Any], folder: Path) 
     if mode not in MODES:
         raise InvalidConfig(f"tracking is {mode!r}; allowed are {', '.join(MODES)}")
     if mode == "auto":
-        mode = os.environ.get("WANDB_MODE") or ("online" if os.environ.get("WANDB_API_KEY") else "offline")
+        mode = os.environ.get("WANDB_MODE") or ("online" if has_key() else "offline")
     if mode in ("off", "disabled"):
         yield Untracked()
         return
-    with _data_folder(folder / "wandb"):
+    staging = folder.parent / STAGING / run_id
+    if not (folder / "wandb").exists():  # begun anew: nothing refers to what a former attempt left
+        shutil.rmtree(staging, ignore_errors=True)
+    with _data_folder(staging):
         run = _start(mode, run_id=run_id, config=config, folder=folder)
         try:
-            yield WandbTracker(run)
+            yield WandbTracker(run, run_id=run_id, runs_folder=folder.parent)
         except BaseException:
             run.finish(exit_code=1)
             raise
         run.finish()
+    if not run.offline:
+        shutil.rmtree(staging, ignore_errors=True)
+
+
+def has_key() -> bool:
+    """Whether the environment has a key to W&B."""
+    return bool(os.environ.get("WANDB_API_KEY"))
+
+
+def online_runs(dataset: str) -> list[dict[str, Any]]:
+    """The finished runs of a dataset in the W&B project; none, with a warning, if W&B can't be asked.
+
+    Returns:
+        For each run its "id" (as `run_id` in `tracked`), "config", "summary", and "metrics": a dict an epoch.
+    """
+    import wandb
+
+    project = os.environ.get("WANDB_PROJECT", PROJECT)
+    entity = os.environ.get("WANDB_ENTITY")
+    try:
+        found = wandb.Api().runs(
+            f"{entity}/{project}" if entity else project,
+            filters={"config.dataset": dataset, "state": "finished"},
+        )
+        return [
+            {
+                "id": run.name,
+                "config": dict(run.config),
+                "summary": dict(run.summary),
+                "metrics": list(run.scan_history()),
+            }
+            for run in found
+        ]
+    except (wandb.errors.Error, ValueError) as error:  # ValueError where there is no such project
+        warnings.warn(f"W&B can't be asked for runs of {project} ({error})", stacklevel=2)
+        return []
+
+
+def allowed_name(name: str) -> str:
+    """The name in characters, and of a length, that W&B takes for runs and artifacts.
+
+    Names here end in a digest, so they are cut at the front.
+    """
+    return re.sub(r"[^A-Za-z0-9_.-]", "_", name)[-LONGEST_NAME:]
+
+
+def _test_artifact(cache: Path) -> Any:  # noqa: ANN401 - see above
+    return _artifact(cache.name, "dataset", [cache / name for name in TEST_FILES])
+
+
+def _artifact(name: str, kind: str, files: Iterable[Path]) -> Any:  # noqa: ANN401 - see above
+    import wandb
+
+    artifact = wandb.Artifact(allowed_name(name), type=kind)
+    for file in files:
+        artifact.add_file(str(file), name=file.name, skip_cache=True)  # the cache is in the user's home
+    return artifact
 
 
 def _start(mode: Any, *, run_id: str, config: Mapping[str, Any], folder: Path) -> Any:  # noqa: ANN401 - see above
@@ -90,6 +236,9 @@ def _start(mode: Any, *, run_id: str, config: Mapping[str, Any], folder: Path) -
     arguments: dict[str, Any] = {
         "project": os.environ.get("WANDB_PROJECT", PROJECT),
         "name": run_id,
+        # An agent of a sweep has given the run its id already.
+        "id": os.environ.get("WANDB_RUN_ID") or allowed_name(run_id),
+        "resume": "allow",
         "config": dict(config),
         "dir": folder,
         "settings": wandb.Settings(
@@ -97,23 +246,30 @@ def _start(mode: Any, *, run_id: str, config: Mapping[str, Any], folder: Path) -
         ),
     }
     try:
-        return wandb.init(mode=mode, **arguments)
+        run = wandb.init(mode=mode, **arguments)
     except wandb.errors.Error as error:
         if mode != "online":
             raise
         # A night of training is worth more than its being online; the files can be synchronised later.
-        warnings.warn(f"W&B can't be reached ({error}); tracking offline, `wandb sync` later", stacklevel=3)
-        return wandb.init(mode="offline", **arguments)
+        warnings.warn(
+            f"W&B can't be reached ({error}); tracking offline, `scripts/sync-runs` sends it later",
+            stacklevel=3,
+        )
+        run = wandb.init(mode="offline", **arguments)
+    # W&B's own steps can run ahead of the epochs when a training is taken up again from an earlier epoch.
+    run.define_metric("epoch")
+    run.define_metric("*", step_metric="epoch")
+    return run
 
 
 @contextmanager
 def _data_folder(folder: Path) -> Iterator[None]:
-    """Have W&B stage its files in the run's folder; by default they go to the user's home."""
+    """Have W&B copy the files of artifacts to this folder; by default they go to the user's home."""
     name = "WANDB_DATA_DIR"
     if name in os.environ:
         yield
         return
-    os.environ[name] = str(folder)
+    os.environ[name] = str(folder.absolute())
     try:
         yield
     finally:

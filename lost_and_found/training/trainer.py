@@ -1,120 +1,153 @@
-"""Training, to be read from top to bottom: the run, its epochs, an epoch, a batch."""
+"""Training, to be read from top to bottom: the run, its epochs, an epoch, a step."""
 
 from __future__ import annotations
 
 import math
 import time
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.optim import AdamW
-from torch.optim.lr_scheduler import StepLR
 from tqdm.auto import tqdm
 
 from lost_and_found.errors import InvalidConfig, NotFinite
+from lost_and_found.signals import caught_signals
 from lost_and_found.training import runs
+from lost_and_found.training.augmentation import Augmentation
+from lost_and_found.training.averaging import MovingAverage
+from lost_and_found.training.backends import autocast_for, compiled, explained_memory, tuned_backends
 from lost_and_found.training.config import NORMALISATIONS, TrainingConfig
+from lost_and_found.training.distributed import World, joined, share_batch_norm
 from lost_and_found.training.models import (
     InitialWeights,
     Normalisation,
     build_model,
     initial_weights,
     parameter_groups,
-    pick_device,
 )
 from lost_and_found.training.pixel_cache import PixelCache
-from lost_and_found.training.targets import Target, build_target
-from lost_and_found.training.tracking import Tracker, tracked
+from lost_and_found.training.schedules import learning_rate_factor
+from lost_and_found.training.splits import Split, batches, epoch_order
+from lost_and_found.training.targets import Labels, Target, build_target
+from lost_and_found.training.tracking import Tracker, Untracked, tracked
 
-# Part of a GPU's free memory that a split may fill; the rest is for the network.
-RESIDENT_SHARE = 0.5
 VALIDATION_BATCH_FACTOR = 4
+# Looking at the loss makes a GPU wait, so it is looked at only so often.
+CHECK_EVERY = 50
+SEED_STEP = 1_000_003
 
 
 def train_run(
-    config: TrainingConfig, *, train: PixelCache, val: PixelCache, folder: Path, tracking: str = "auto"
+    config: TrainingConfig,
+    *,
+    train: PixelCache,
+    val: PixelCache,
+    folder: Path,
+    test: PixelCache | None = None,
+    tracking: str = "auto",
 ) -> runs.Run:
-    """The run of this config on these splits: trained now, or loaded when it is there already.
+    """The run of this config on these splits: trained now, taken up again, or loaded when it is there.
+
+    Under `torchrun`, all of its processes train this one run; only the first of them returns from here.
 
     Args:
         config: the settings.
         train: the split to learn from.
         val: the split that decides which epoch was best and when to stop.
         folder: where runs lie.
+        test: kept with the run in W&B, and not looked at.
         tracking: one of `tracking.MODES`.
 
     Raises:
         InvalidConfig: caches of another picture size, a device or weights that this machine lacks.
         FolderInUse: another process trains this very run.
         NotFinite: the loss became NaN or infinite.
-        StorageFull: no room for the run; there is none then.
+        OutOfMemory: the batch is too large for the device.
+        StorageFull: no room for the run; what was written before is kept, and the next call goes on.
+        SystemExit: in all processes of `torchrun` but the first, when the run is done.
     """
     caches = {"train": train, "val": val}
+    _check_sizes(config, caches)
+    weights = initial_weights(config)
+    place = folder / runs.run_id(config, weights, caches)
+    with joined(config.device) as world:
+        if not world.from_main(runs.is_complete(place)):
+            with tuned_backends(config), explained_memory(config, world.device):
+                training = Training(config, build_target(config, train.table), weights, world)
+                if world.is_main:
+                    _write_run(training, caches, place=place, test=test, tracking=tracking)
+                else:
+                    training.fit(train, val, folder=None, tracker=Untracked())
+    if not world.is_main:
+        raise SystemExit(0)
+    (place / "summary.json").touch()  # the run asked for last is the one that is tested by default
+    return runs.load_run(place, device=config.device)
+
+
+def _check_sizes(config: TrainingConfig, caches: dict[str, PixelCache]) -> None:
     for name, cache in caches.items():
         if (cache.spec.width, cache.spec.height) != (config.width, config.height):
             size = f"{cache.spec.width}x{cache.spec.height}"
             raise InvalidConfig(
                 f"the {name} cache is {size}, but the config says {config.width}x{config.height}"
             )
-    weights = initial_weights(config)
-    place = folder / runs.run_id(config, weights, caches)
-    if not runs.is_complete(place):
-        training = Training(config, build_target(config, train.table), weights)
-        with (
-            runs.new_run_folder(place) as partial,
-            tracked(tracking, run_id=place.name, config=config.to_json(), folder=partial) as tracker,
-        ):
-            training.fit(train, val, folder=partial, tracker=tracker)
-    (place / "summary.json").touch()  # the run asked for last is the one that is tested by default
-    return runs.load_run(place, device=config.device)
 
 
-class Split:
-    """Pixels and encoded labels of a split, given out in batches on the device."""
-
-    def __init__(self, cache: PixelCache, target: Target, device: torch.device) -> None:
-        self.device = device
-        self.pixels = torch.from_numpy(cache.pixels)  # uint8 (N, 3, H, W), still in the file
-        if (
-            device.type == "cuda"
-            and cache.pixels.nbytes < RESIDENT_SHARE * torch.cuda.mem_get_info(device)[0]
-        ):
-            self.pixels = self.pixels.to(device)
-        self.labels = {name: label.to(device) for name, label in target.encode(cache.table).items()}
-
-    def __len__(self) -> int:
-        return len(self.pixels)
-
-    def batch(self, rows: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
-        """Pixels uint8 (B, 3, H, W) and labels of these rows, on the device."""
-        pixels = self.pixels[rows.to(self.pixels.device)].to(self.device)
-        return pixels, {name: label[rows.to(self.device)] for name, label in self.labels.items()}
+def _write_run(
+    training: Training, caches: dict[str, PixelCache], *, place: Path, test: PixelCache | None, tracking: str
+) -> None:
+    """Train in the main process, which fills the run folder."""
+    with (
+        runs.new_run_folder(place) as partial,
+        tracked(tracking, run_id=place.name, config=training.config.to_json(), folder=partial) as tracker,
+    ):
+        training.fit(caches["train"], caches["val"], folder=partial, tracker=tracker)
+        tracker.keep(partial, test=test.folder if test else None)
 
 
-@dataclass
 class Training:
-    """The state of a training."""
+    """The state of a training.
 
-    config: TrainingConfig
-    target: Target
-    weights: InitialWeights
-    epoch: int = 0
-    best_epoch: int = 0
-    best_metrics: dict[str, float] = field(default_factory=dict)
-    seconds: float = 0.0
+    Attributes:
+        config: the settings.
+        target: what is learned.
+        model: what learns.
+        epoch: how many epochs are finished.
+        step: how many batches of the next epoch are done.
+        steps: how many batches of all epochs are done.
+        history: the metrics of each finished epoch.
+        best_epoch: whose weights are kept; 0 before the first.
+        resumed: epochs that an earlier process finished.
+    """
 
-    def __post_init__(self) -> None:
-        """Build model, optimizer and schedule, all random numbers from the config's seed."""
-        config = self.config
-        self.device = pick_device(config.device)
+    def __init__(
+        self, config: TrainingConfig, target: Target, weights: InitialWeights, world: World | None = None
+    ) -> None:
+        """Build model, optimizer and augmentation, all random numbers from the config's seed."""
+        self.config, self.weights = config, weights
+        self.world = world or World(torch.device(config.device if config.device != "auto" else "cpu"))
+        self.device = self.world.device
+        self.target = target.to(self.device)
         torch.manual_seed(config.seed)
-        self.order = torch.Generator().manual_seed(config.seed)
-        model = build_model(config.architecture, self.target.outputs, self.weights)
-        self.model = model.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        model = build_model(config.architecture, target.outputs, weights)
+        model = model.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.average = MovingAverage(model, config.ema_decay) if config.ema_decay else None
+        self.model = share_batch_norm(model, self.world)
+        self.stepping = self.world.wrap(self.model)
         self.normalisation = Normalisation(*NORMALISATIONS[config.normalisation]).to(self.device)
+        self.augmentation = Augmentation(config.augmentation, device=self.device, seed=config.seed)
+        self._build_optimizer()
+        torch.manual_seed(config.seed + self.world.rank)  # dropout's
+        self.epoch = self.step = self.steps = self.best_epoch = self.resumed = 0
+        self.history: list[dict[str, float]] = []
+        self.loss_sum = torch.zeros((), device=self.device)
+        self.seconds = self.rate = self.total_loss = self.train_loss = 0.0
+
+    def _build_optimizer(self) -> None:
+        config = self.config
         # Random features have nothing to lose, so they learn at the full rate.
         factor = config.backbone_factor if self.weights.state is not None else 1.0
         groups = parameter_groups(
@@ -123,129 +156,250 @@ class Training:
             backbone_learning_rate=config.learning_rate * factor,
         )
         self.learning_rates = {group["name"]: group["lr"] for group in groups}
-        self.optimizer = AdamW(groups, weight_decay=config.weight_decay)
-        self.schedule = StepLR(self.optimizer, config.step_size, config.gamma)
+        self.optimizer = AdamW(groups, weight_decay=config.weight_decay, fused=self.device.type == "cuda")
 
-    def fit(self, train: PixelCache, val: PixelCache, *, folder: Path, tracker: Tracker) -> None:
+    # -- the run --
+
+    def fit(self, train: PixelCache, val: PixelCache, *, folder: Path | None, tracker: Tracker) -> None:
         """Train until the last epoch or until patience is lost, and fill the run folder along the way.
 
-        `metrics.csv` grows with every epoch; `model.safetensors` is that of the best epoch so far.
+        After every epoch the folder holds `metrics.csv`, the best `model.safetensors` so far and a
+        checkpoint, from which the next call goes on exactly. SIGINT, SIGTERM and SIGHUP end the running
+        batch, write a checkpoint, and then have their usual effect.
+
+        Args:
+            train: the split to learn from.
+            val: the split that decides which epoch was best.
+            folder: the run's; None in processes that don't write it.
+            tracker: told of every epoch.
         """
         digests = runs.list_digests({"train": train, "val": val})
-        runs.write_settings(
-            folder, config=self.config, target=self.target, digests=digests, device=self.device
-        )
-        train_split = Split(train, self.target, self.device)
-        val_split = Split(val, self.target, self.device)
-        with tqdm(total=self.config.epochs * len(train_split), unit=" images") as bar:
+        if folder:
+            runs.write_settings(
+                folder, config=self.config, target=self.target, digests=digests, device=self.device
+            )
+        self.resume(folder)
+        train_split, val_split = (Split(cache, self.target, self.device) for cache in (train, val))
+        self.stepping = compiled(self.stepping, self.config, self.device, images=len(train))
+        with caught_signals() as came, self.progress(len(train)) as bar:
             while self.epoch < self.config.epochs and self.epoch - self.best_epoch < self.config.patience:
-                metrics = self.run_epoch(train_split, val_split, bar=bar)
-                runs.append_metrics(folder / "metrics.csv", metrics)
-                tracker.log(metrics)
-                if self.is_best(metrics):
-                    self.best_epoch, self.best_metrics = self.epoch, metrics
-                    runs.save_weights(folder / "model.safetensors", self.model)
-        summary = {**self.summary(), "train_count": len(train), "val_count": len(val)}
-        runs.write_json(folder / "summary.json", summary)
-        tracker.summarise(summary)
+                if not self.learn(train_split, bar=bar, came=came):
+                    self.save(folder)
+                    break
+                self.finish_epoch(val_split, folder=folder, tracker=tracker)
+                bar.set_postfix({name: f"{self.history[-1][name]:.3g}" for name in self.shown_metrics})
+                if self.is_stopped(came):
+                    break
+        if folder:
+            summary = {**self.summary(), "train_count": len(train), "val_count": len(val)}
+            runs.write_json(folder / "summary.json", summary)
+            tracker.summarise(summary)
 
-    def run_epoch(self, train: Split, val: Split, *, bar: tqdm) -> dict[str, float]:
-        """One pass over the train split, then the metrics of both splits."""
-        self.epoch += 1
-        bar.set_description(f"epoch {self.epoch}/{self.config.epochs}")
-        learning_rate = self.optimizer.param_groups[-1]["lr"]
+    def finish_epoch(self, val: Split, *, folder: Path | None, tracker: Tracker) -> None:
+        """Validate after an epoch, and write what came of it."""
+        self.epoch, self.step = self.epoch + 1, 0
         started = time.perf_counter()
-        train_loss = self.learn(train, bar=bar)
-        train_seconds = time.perf_counter() - started
         validation = self.validate(val)
         self.seconds += time.perf_counter() - started
-        self.schedule.step()
         metrics = {
             "epoch": self.epoch,
-            "train/loss": train_loss,
+            "train/loss": self.train_loss,
             **{f"val/{name}": value for name, value in validation.items()},
-            "lr": learning_rate,
-            "images/s": round(len(train) / train_seconds, 1),
+            "lr": self.optimizer.param_groups[-1]["lr"],
+            "images/s": round(self.rate, 1),
         }
-        self.check_finite(metrics)
-        bar.set_postfix(
-            {name: f"{metrics[name]:.3g}" for name in ("train/loss", "val/loss", self.best_metric)}
-        )
-        return metrics
+        self.check_finite(metrics["val/loss"], where="validation")
+        self.history.append(metrics)
+        if self.is_best(metrics):
+            self.best_epoch = self.epoch
+            if folder:
+                runs.save_weights(folder / "model.safetensors", self.validated_model)
+        tracker.log(metrics)
+        if folder:
+            runs.write_metrics(folder / "metrics.csv", self.history)
+        self.save(folder)
 
-    def learn(self, split: Split, *, bar: tqdm) -> float:
-        """Take a step for each batch of the shuffled split; the mean loss along the way."""
-        self.model.train()
-        total = torch.zeros((), device=self.device)
-        order = torch.randperm(len(split), generator=self.order)
-        for rows in batches(order, self.config.batch_size):
-            pixels, labels = split.batch(rows)
-            loss = self.target.loss(self.model(self.normalisation(pixels)), labels)
-            self.optimizer.zero_grad()
-            loss.backward()
-            self.optimizer.step()
-            total += loss.detach() * len(rows)  # stays on the device: reading it would wait for every batch
+    # -- an epoch --
+
+    def learn(self, split: Split, *, bar: tqdm, came: Sequence[int]) -> bool:
+        """Take a step for each batch of the next epoch; False if a signal came in between."""
+        config = self.config
+        bar.set_description(f"epoch {self.epoch + 1}/{config.epochs}")
+        self.stepping.train()
+        order = epoch_order(
+            split,
+            self.target.classes(split.labels),
+            sampling=config.sampling,
+            generator=torch.Generator().manual_seed((config.seed * SEED_STEP + self.epoch) % 2**63),
+        )
+        parts = batches(order, config.batch_size)
+        started, remaining, first = time.perf_counter(), parts[self.step :], self.step
+        if not first:
+            self.loss_sum.zero_()
+        shares = [rows[self.world.share] for rows in remaining]
+        for rows, (pixels, labels) in zip(remaining, split.batches(shares), strict=True):
+            self.take_step(
+                pixels, labels, count=len(rows), progress=self.epoch + (self.step + 1) / len(parts)
+            )
+            self.step, self.steps = self.step + 1, self.steps + 1
             bar.update(len(rows))
-        return total.item() / len(split)
+            if self.step % CHECK_EVERY == 0:
+                self.check_finite(self.loss_sum.item(), where="training")
+            if self.is_stopped(came):
+                break
+        self.total_loss = self.world.sum(self.loss_sum.clone()).item()
+        self.train_loss = self.total_loss / len(order)
+        self.seconds += (elapsed := time.perf_counter() - started)
+        self.rate = sum(map(len, parts[first : self.step])) / elapsed if self.step > first else 0.0
+        self.check_finite(self.train_loss, where="training")
+        return self.step == len(parts)
+
+    def take_step(self, pixels: Tensor, labels: Labels, *, count: int, progress: float) -> None:
+        """Learn from one batch.
+
+        Args:
+            pixels: uint8 (B, 3, H, W), this process's share of the batch.
+            labels: of the same pictures.
+            count: pictures of the whole batch.
+            progress: epochs of the training that are done in the middle of this step.
+        """
+        factor = learning_rate_factor(self.config, progress)
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.learning_rates[group["name"]] * factor
+        images = self.augmentation(pixels, share=self.world.share, batch_size=count)
+        with autocast_for(self.config, self.device):
+            outputs = self.stepping(self.normalisation(images))
+        loss = self.target.loss(outputs, labels) * self.world.weight(count)
+        self.optimizer.zero_grad()
+        loss.backward()
+        if self.config.clip_norm:
+            torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.config.clip_norm)
+        self.optimizer.step()
+        if self.average:
+            self.average.update(self.model, steps=self.steps)
+        # Stays on the device: reading it would wait for every batch.
+        self.loss_sum += loss.detach() * (count / self.world.size)
 
     @torch.inference_mode()
     def validate(self, split: Split) -> dict[str, float]:
-        """The target's metrics of a split."""
-        self.model.eval()
-        parts = []
-        for rows in batches(torch.arange(len(split)), self.config.batch_size * VALIDATION_BATCH_FACTOR):
-            pixels, labels = split.batch(rows)
-            parts.append(self.target.measure(self.model(self.normalisation(pixels)), labels))
-        return self.target.summarise(
-            {name: torch.cat([part[name] for part in parts]).cpu().numpy() for name in parts[0]}
-        )
+        """The target's metrics of a split, each picture of which is measured by one process."""
+        model = self.validated_model.eval()
+        rows = torch.arange(len(split))[self.world.share]
+        measured: list[dict[str, Tensor]] = []
+        size = self.config.batch_size * VALIDATION_BATCH_FACTOR
+        for pixels, labels in split.batches(rows.split(size)):
+            with autocast_for(self.config, self.device):
+                outputs = model(self.normalisation(pixels))
+            measured.append(self.target.measure(outputs, labels))
+        own = {name: torch.cat([one[name] for one in measured]).cpu() for name in measured[0]}
+        shares = self.world.from_all(own)
+        return self.target.summarise({name: torch.cat([one[name] for one in shares]).numpy() for name in own})
+
+    # -- what the loops above ask --
+
+    @property
+    def validated_model(self) -> torch.nn.Module:
+        """The moving average where there is one, else the model itself."""
+        return self.average.model if self.average else self.model
 
     @property
     def best_metric(self) -> str:
         """Column of `metrics.csv` by which epochs are compared."""
         return f"val/{self.target.best_metric}"
 
+    @property
+    def shown_metrics(self) -> tuple[str, ...]:
+        """What the progress bar shows of the last epoch."""
+        return ("train/loss", "val/loss", self.best_metric)
+
+    def progress(self, images: int) -> tqdm:
+        """A bar over all pictures of all epochs, those of earlier processes done."""
+        done = self.epoch * images + min(self.step * self.config.batch_size, images)
+        total = self.config.epochs * images
+        return tqdm(total=total, initial=done, unit=" images", disable=not self.world.is_main)
+
     def is_best(self, metrics: dict[str, float]) -> bool:
         """Whether this epoch beats all before it."""
-        if not self.best_metrics:
+        if not self.best_epoch:
             return True
-        gain = metrics[self.best_metric] - self.best_metrics[self.best_metric]
+        gain = metrics[self.best_metric] - self.history[self.best_epoch - 1][self.best_metric]
         return gain > 0 if self.target.higher_is_better else gain < 0
 
-    def check_finite(self, metrics: dict[str, float]) -> None:
+    def is_stopped(self, came: Sequence[int]) -> bool:
+        """Whether a signal came to any of the processes."""
+        if self.world.size == 1:
+            return bool(came)
+        return bool(self.world.sum(torch.tensor(len(came), device=self.device)).item())
+
+    def check_finite(self, loss: float, *, where: str) -> None:
         """Raise NotFinite when a loss is NaN or infinite, which no later epoch can mend."""
-        if not (math.isfinite(metrics["train/loss"]) and math.isfinite(metrics["val/loss"])):
-            raise NotFinite(
-                f"epoch {self.epoch}: the loss is {metrics['train/loss']} in training and "
-                f"{metrics['val/loss']} in validation; "
-                f"try a learning_rate below {self.config.learning_rate:g}"
-            )
+        if math.isfinite(loss):
+            return
+        kept = f"; the weights of epoch {self.best_epoch} are kept in the run's .partial folder"
+        raise NotFinite(
+            f"epoch {max(self.epoch, 1) if where == 'validation' else self.epoch + 1}: the loss is {loss} in "
+            f"{where}; try a learning_rate below {self.config.learning_rate:g}, or clip_norm 1"
+            + (kept if self.best_epoch else "")
+        )
+
+    # -- stopping and going on --
+
+    def save(self, folder: Path | None) -> None:
+        """Write a checkpoint from which `resume` goes on exactly."""
+        if not folder:
+            return
+        state = {
+            "model": self.model.state_dict(),
+            "average": self.average.model.state_dict() if self.average else {},
+            "optimizer": self.optimizer.state_dict(),
+            "epoch": self.epoch,
+            "step": self.step,
+            "best_epoch": self.best_epoch,
+            "history": self.history,
+            "steps": self.steps,
+            "total_loss": self.total_loss,
+            "seconds": self.seconds,
+            "random": torch.get_rng_state(),
+            "augmentation": self.augmentation.generator.get_state(),
+        }
+        if self.device.type == "cuda":
+            state["cuda_random"] = torch.cuda.get_rng_state(self.device)
+        runs.save_checkpoint(folder / runs.CHECKPOINT, state)
+
+    def resume(self, folder: Path | None) -> None:
+        """Go on where the checkpoint in the folder was written, if there is one."""
+        state = self.world.from_main(runs.load_checkpoint(folder / runs.CHECKPOINT) if folder else None)
+        if state is None:
+            return
+        self.model.load_state_dict(state["model"])
+        if self.average:
+            self.average.model.load_state_dict(state["average"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.epoch, self.step, self.best_epoch = state["epoch"], state["step"], state["best_epoch"]
+        self.history, self.seconds = state["history"], state["seconds"]
+        self.steps = state["steps"]
+        self.loss_sum.fill_(state["total_loss"] if self.world.is_main else 0.0)
+        torch.set_rng_state(state["random"])
+        self.augmentation.generator.set_state(state["augmentation"])
+        if "cuda_random" in state and self.device.type == "cuda":
+            torch.cuda.set_rng_state(state["cuda_random"], self.device)
+        self.resumed = self.epoch
 
     def summary(self) -> dict[str, Any]:
         """What came out."""
+        best = self.history[self.best_epoch - 1]
         return {
             "best_epoch": self.best_epoch,
             "best_metric": self.best_metric,
-            **{
-                name: value
-                for name, value in self.best_metrics.items()
-                if name.startswith(("train/", "val/"))
-            },
+            **{name: value for name, value in best.items() if name.startswith(("train/", "val/"))},
             "epochs": self.epoch,
             "stopped_early": self.epoch < self.config.epochs,
+            "resumed": self.resumed > 0,
             "weights_used": self.weights.used,
             "weights_reason": self.weights.reason,
             "weights_digest": self.weights.digest,
             "learning_rates": self.learning_rates,
             "parameters": sum(parameter.numel() for parameter in self.model.parameters()),
+            "processes": self.world.size,
             "seconds": round(self.seconds, 1),
         }
-
-
-def batches(order: Tensor, batch_size: int) -> tuple[Tensor, ...]:
-    """The rows in as few batches as hold at most `batch_size`, of nearly equal size.
-
-    A batch of one picture would upset batch normalisation, so there is none unless there is but one row: an
-    odd number of rows in batches of two makes one batch of three.
-    """
-    return order.tensor_split(max(1, min(math.ceil(len(order) / batch_size), len(order) // 2)))

@@ -8,8 +8,6 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from made_splits import cache_of, write_samples
 
 from lost_and_found.errors import FolderInUse, InvalidConfig, LeakyList, MissingInput, NotFinite, StorageFull
@@ -20,7 +18,7 @@ from lost_and_found.training.models import InitialWeights
 from lost_and_found.training.runs import load_run, predict
 from lost_and_found.training.targets import build_target
 from lost_and_found.training.tracking import Untracked
-from lost_and_found.training.trainer import Training, batches, train_run
+from lost_and_found.training.trainer import Training, train_run
 
 CONFIG = TrainingConfig(
     dataset="made",
@@ -30,6 +28,12 @@ CONFIG = TrainingConfig(
     height=40,
     batch_size=4,
     epochs=2,
+    augmentation="none",
+    label_smoothing=0.0,
+    schedule="step",
+    warmup_epochs=0.0,
+    ema_decay=0.0,
+    clip_norm=0.0,
     device="cpu",
 )
 
@@ -182,8 +186,9 @@ def test_weights_that_find_no_room_are_named_and_there_is_no_run(eight_pictures,
 
 def test_metrics_that_find_no_room_leave_whole_rows(tmp_path):
     with room_for(1000), pytest.raises(StorageFull, match=r"metrics\.csv: no room"):
-        for epoch in range(1000):
-            runs.append_metrics(tmp_path / "metrics.csv", {"epoch": epoch, "val/loss": 0.123456789})
+        for count in range(1, 1000):
+            rows = [{"epoch": epoch, "val/loss": 0.123456789} for epoch in range(count)]
+            runs.write_metrics(tmp_path / "metrics.csv", rows)
     metrics = pd.read_csv(tmp_path / "metrics.csv")
     assert metrics["epoch"].tolist() == list(range(len(metrics)))
     assert set(metrics["val/loss"]) == {0.123456789}
@@ -249,20 +254,3 @@ def test_a_pretrained_backbone_learns_at_a_tenth(eight_pictures, used, backbone)
     training = Training(CONFIG, target, InitialWeights(used, "", state=state))
     rates = {group["name"]: group["lr"] for group in training.optimizer.param_groups}
     assert rates == pytest.approx({"head": 1e-3, "backbone": backbone})
-
-
-@pytest.mark.parametrize(("count", "size", "lengths"), [(9, 4, [3, 3, 3]), (8, 4, [4, 4]), (3, 64, [3])])
-def test_batches_are_of_nearly_equal_size(count, size, lengths):
-    parts = batches(torch.arange(count), size)
-    assert [len(part) for part in parts] == lengths
-    assert torch.cat(parts).tolist() == list(range(count))
-
-
-@settings(deadline=None)
-@given(count=st.integers(2, 400), size=st.integers(2, 70))
-def test_no_batch_is_of_one_picture(count, size):
-    lengths = [len(part) for part in batches(torch.arange(count), size)]
-    assert sum(lengths) == count
-    assert min(lengths) >= 2
-    assert max(lengths) - min(lengths) <= 1
-    assert max(lengths) <= (3 if size == 2 else size)

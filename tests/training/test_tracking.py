@@ -1,40 +1,148 @@
+import hashlib
 import json
 import os
 import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import lost_and_found
 from lost_and_found.errors import InvalidConfig
-from lost_and_found.training.tracking import tracked
+from lost_and_found.training.runs import FILES
+from lost_and_found.training.tracking import LONGEST_NAME, allowed_name, tracked
 
 
-def test_an_offline_run_holds_what_was_logged(tmp_path, monkeypatch):
-    monkeypatch.delenv("WANDB_API_KEY", raising=False)
-    monkeypatch.delenv("WANDB_MODE", raising=False)
+@pytest.fixture(autouse=True)
+def no_service(monkeypatch):
+    """Whoever runs the tests may have a key."""
+    for name in ("WANDB_API_KEY", "WANDB_MODE", "WANDB_DATA_DIR", "WANDB_RUN_ID"):
+        monkeypatch.delenv(name, raising=False)
+
+
+def inspect(file: Path, *options: str) -> str:
+    """What W&B itself reads from an offline run."""
+    command = [sys.executable, "-m", "wandb", "leet", "inspect", *options, str(file)]
+    return subprocess.run(command, capture_output=True, text=True, check=True, cwd=file.parent).stdout
+
+
+def records(folder: Path) -> list[dict]:
+    """All records of the only offline run in a run folder."""
+    (file,) = folder.glob("wandb/offline-run-*/*.wandb")
+    return [json.loads(line) for line in inspect(file, "--json").splitlines()]
+
+
+def artifacts(folder: Path) -> dict[str, dict]:
+    """Artifacts in the offline run of a run folder, by name."""
+    found = [one["artifact"] for one in records(folder) if one["type"] == "artifact"]
+    return {one["name"]: one for one in found}
+
+
+@pytest.fixture
+def test_split(tmp_path) -> Path:
+    """A folder like that of a pixel cache."""
+    folder = tmp_path / "pixels" / "made.test-4x3-0123456789ab"
+    folder.mkdir(parents=True)
+    (folder / "cache.json").write_text('{"list_name": "made.test"}')
+    (folder / "labels.csv").write_text("id,country_code\na,NA\n")
+    np.save(folder / "pixels.npy", np.zeros((1, 3, 3, 4), np.uint8))
+    return folder
+
+
+def finish_run(runs: Path, run_id: str, *, mode: str = "offline", test: Path | None = None) -> Path:
+    """Do as a training does: fill a hidden folder while tracking, and rename it."""
+    partial = runs / f".{run_id}.partial"
+    partial.mkdir(parents=True, exist_ok=True)
+    for name in FILES:
+        (partial / name).write_text(f"{name} of {run_id}")
+    with tracked(mode, run_id=run_id, config={"seed": 7}, folder=partial) as tracker:
+        tracker.log({"epoch": 1, "val/top1": 0.25})
+        tracker.summarise({"best_epoch": 1})
+        tracker.keep(partial, test=test)
+    return partial.rename(runs / run_id)
+
+
+def test_an_offline_run_holds_what_was_logged(tmp_path):
     with tracked("auto", run_id="made", config={"seed": 7}, folder=tmp_path) as tracker:
         tracker.log({"epoch": 1, "val/top1": 0.25})
         tracker.log({"epoch": 2, "val/top1": 0.5})
         tracker.summarise({"best_epoch": 2})
     assert "WANDB_DATA_DIR" not in os.environ
     (file,) = (tmp_path / "wandb").glob("offline-run-*/*.wandb")
-    command = ["wandb", "leet", "inspect", "--summary", "--json", str(file.parent)]
-    answer = subprocess.run(
-        [sys.executable, "-m", *command], capture_output=True, text=True, check=True, cwd=tmp_path
-    )
-    logged = json.loads(answer.stdout)
+    logged = json.loads(inspect(file, "--summary", "--json"))
     assert (logged["name"], logged["config"], logged["state"]) == ("made", {"seed": 7}, "finished")
     assert logged["step"] == 2
     assert (logged["summary"]["val/top1"], logged["summary"]["best_epoch"]) == (0.5, 2)
 
 
-def test_tracking_can_be_off(tmp_path):
-    with tracked("off", run_id="made", config={}, folder=tmp_path) as tracker:
-        tracker.log({"epoch": 1})
-        tracker.summarise({})
-    assert not list(tmp_path.iterdir())
+def test_copies_of_a_runs_files_are_where_its_offline_record_says_after_it_was_renamed(tmp_path):
+    folder = finish_run(tmp_path / "runs", "made")
+    artifact = artifacts(folder)["made"]
+    assert artifact["type"] == "model"
+    entries = {entry["path"]: Path(entry["local_path"]) for entry in artifact["manifest"]["contents"]}
+    assert set(entries) == set(FILES)
+    assert entries["labels.json"].read_text() == "labels.json of made"
+    assert {path.is_relative_to(tmp_path / "runs") for path in entries.values()} == {True}
+
+
+def test_the_test_split_is_kept_with_the_first_run_and_named_by_the_second(tmp_path, test_split):
+    runs = tmp_path / "runs"
+    first, second = (finish_run(runs, name, test=test_split) for name in ("first", "second"))
+    artifact = artifacts(first)[test_split.name]
+    assert artifact["type"] == "dataset"
+    entries = {entry["path"]: Path(entry["local_path"]) for entry in artifact["manifest"]["contents"]}
+    assert set(entries) == {"cache.json", "labels.csv", "pixels.npy"}
+    assert digest_of(entries["pixels.npy"]) == digest_of(test_split / "pixels.npy")
+    assert set(artifacts(second)) == {"second"}
+    (file,) = second.glob("wandb/offline-run-*/*.wandb")
+    link = {"test_split": test_split.name, "test_split_run": "first"}
+    assert json.loads(inspect(file, "--summary", "--json"))["config"] == {"seed": 7, **link}
+
+
+def digest_of(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def test_the_test_split_is_kept_again_when_the_run_that_held_it_is_gone(tmp_path, test_split):
+    runs = tmp_path / "runs"
+    first = finish_run(runs, "first", test=test_split)
+    first.rename(tmp_path / "elsewhere")
+    second = finish_run(runs, "second", test=test_split)
+    assert set(artifacts(second)) == {"second", test_split.name}
+
+
+def test_a_run_that_is_begun_anew_loses_the_copies_of_the_former_attempt(tmp_path):
+    runs = tmp_path / "runs"
+    former = finish_run(runs, "made")
+    copies = set((runs / ".wandb").rglob("tmp*"))
+    assert len(copies) == len(FILES)
+    former.rename(tmp_path / "elsewhere")
+    finish_run(runs, "made")
+    assert not copies & set((runs / ".wandb").rglob("tmp*"))
+
+
+def test_a_run_that_is_taken_up_again_has_one_id_in_both_parts(tmp_path):
+    for epoch in (1, 2):
+        with tracked("offline", run_id="made", config={}, folder=tmp_path) as tracker:
+            tracker.log({"epoch": epoch})
+    files = list(tmp_path.glob("wandb/offline-run-*/*.wandb"))
+    assert files
+    assert {json.loads(inspect(file, "--summary", "--json"))["run_id"] for file in files} == {"made"}
+
+
+def test_a_run_without_room_for_copies_is_complete_all_the_same(tmp_path):
+    (tmp_path / "runs" / ".wandb").mkdir(parents=True)
+    (tmp_path / "runs" / ".wandb" / "made").write_text("in the way of a folder")
+    with pytest.warns(UserWarning, match="W&B has not got all files of made"):
+        folder = finish_run(tmp_path / "runs", "made")
+    assert set(FILES) <= {path.name for path in folder.iterdir()}
+
+
+def test_tracking_can_be_off(tmp_path, test_split):
+    folder = finish_run(tmp_path / "runs", "made", mode="off", test=test_split)
+    assert {path.name for path in folder.iterdir()} == set(FILES)
+    assert {path.name for path in folder.parent.iterdir()} == {"made"}
 
 
 def test_an_unknown_mode_is_refused(tmp_path):
@@ -43,6 +151,18 @@ def test_an_unknown_mode_is_refused(tmp_path):
         tracked("loud", run_id="made", config={}, folder=tmp_path),
     ):
         pass
+
+
+@pytest.mark.parametrize(
+    ("name", "allowed"),
+    [
+        ("practice.test-130x80-0123456789ab", "practice.test-130x80-0123456789ab"),
+        ("my photos #2: Åland-1a2b", "my_photos__2___land-1a2b"),
+        ("x" * 200 + "-1a2b", "x" * (LONGEST_NAME - 5) + "-1a2b"),
+    ],
+)
+def test_names_are_made_fit_for_wandb_and_keep_their_digest(name, allowed):
+    assert allowed_name(name) == allowed
 
 
 def test_only_tracking_imports_wandb_and_only_when_a_run_starts():

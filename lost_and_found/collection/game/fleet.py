@@ -11,11 +11,9 @@ import os
 import select
 import shutil
 import signal
-import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from types import FrameType
 
 from dotenv import dotenv_values
 from tqdm.auto import tqdm
@@ -38,6 +36,7 @@ from lost_and_found.collection.game.session import Account
 from lost_and_found.collection.game.sites import Site
 from lost_and_found.errors import CollectionStuck, LostAndFoundError, StorageFull
 from lost_and_found.locks import sole_writer
+from lost_and_found.signals import caught_signals
 
 AGENT = "LostAndFound"
 TICK_S = 0.2
@@ -50,7 +49,6 @@ LONGEST_PAUSE_S = 60.0
 GRACE_S = 25.0
 # A worker whose memory is too much without a round to show for it is replaced after so long.
 FRUITLESS_S = 60.0
-STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 # Apart from each other, so that a practice game that is started again has other games.
 SEED_STEP = 1_000_003
 
@@ -89,7 +87,7 @@ def collect(job: CollectJob) -> CollectSummary:
             site = stack.enter_context(_playing_at(job, books))
             delay_s = check_robots(site, agent=AGENT)
             every_s = pace_s(site, job.seconds_per_round, crawl_delay_s=delay_s)
-            caught = stack.enter_context(_caught_signals())
+            caught = stack.enter_context(caught_signals())
             Fleet(job, site, accounts, books, every_s=every_s, signals=caught).run()
         return books.summary(time.monotonic() - begun_at)
 
@@ -105,31 +103,6 @@ def _playing_at(job: CollectJob, books: Books) -> Iterator[Site]:
     seed = job.seed + SEED_STEP * books.earlier_runs
     with serving(GameConfig(seed=seed, pace=job.pace, faults=job.faults)) as game:
         yield site_named(job.site, game.url)
-
-
-@contextmanager
-def _caught_signals() -> Iterator[list[int]]:
-    """The signals that come within the block; the first then has its usual effect at the end.
-
-    Those that are ignored, as `nohup` arranges for SIGHUP, stay so.
-    """
-    came: list[int] = []
-
-    def note(number: int, _: FrameType | None) -> None:
-        came.append(number)
-
-    if threading.current_thread() is not threading.main_thread():
-        yield came
-        return
-    heeded = [number for number in STOP_SIGNALS if signal.getsignal(number) != signal.SIG_IGN]
-    before = {number: signal.signal(number, note) for number in heeded}
-    try:
-        yield came
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-        if came:
-            signal.raise_signal(came[0])
 
 
 def check_disk(job: CollectJob) -> None:

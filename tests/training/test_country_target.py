@@ -14,7 +14,8 @@ def table(*codes):
 
 def test_labels_are_the_sorted_countries_of_the_train_split():
     target = build_target(TrainingConfig(dataset="made"), table("JP", "FR", "NA", "FR"))
-    assert target.to_json() == {"target": "country", "country_codes": ["FR", "JP", "NA"]}
+    assert target.country_codes == ("FR", "JP", "NA")
+    assert target.to_json()["train_counts"] == [2, 1, 1]
     assert target.encode(table("NA", "FR"))["country"].tolist() == [2, 0]
 
 
@@ -32,7 +33,7 @@ def test_a_country_that_the_train_split_lacks_is_refused():
 
 def test_a_sample_without_country_is_refused():
     with pytest.raises(MissingInput, match=r"1 samples have no country \(a_b_c1_0\)"):
-        CountryTarget.from_table(table("FR", None, "JP"))
+        CountryTarget.from_table(table("FR", None, "JP"), TrainingConfig(dataset="made"))
 
 
 @pytest.mark.parametrize("codes", [[], ["FR"], ["FR", "FR"]])
@@ -75,3 +76,20 @@ def test_decoding_gives_probabilities():
     probabilities = CountryTarget(["A", "B"]).decode(torch.tensor([[0.0, np.log(3)], [1000.0, 0.0]]))
     assert probabilities.dtype == torch.float32
     np.testing.assert_allclose(probabilities, [[0.25, 0.75], [1, 0]], atol=1e-6)
+
+
+def test_label_smoothing_and_logit_adjustment_change_the_loss_as_their_papers_say():
+    counts = [90, 10]
+    outputs = torch.tensor([[1.0, 2.0]], requires_grad=True)
+    target = CountryTarget(["A", "B"], counts=counts, label_smoothing=0.2, logit_adjustment=1)
+    target.loss(outputs, {"country": torch.tensor([0])}).backward()
+    adjusted = np.array([1.0, 2.0]) + np.log([0.9, 0.1])
+    probabilities = np.exp(adjusted) / np.exp(adjusted).sum()
+    np.testing.assert_allclose(outputs.grad[0], probabilities - [0.9, 0.1], atol=1e-6)
+    assert target_from_json(target.to_json()).to_json() == target.to_json()
+
+
+def test_logit_adjustment_leaves_predictions_of_the_outputs_alone():
+    target = CountryTarget(["A", "B"], counts=[90, 10], logit_adjustment=1)
+    assert target.measure(torch.tensor([[1.0, 2.0]]), {"country": torch.tensor([1])})["rank"].item() == 0
+    assert target.decode(torch.tensor([[1.0, 2.0]])).argmax() == 1

@@ -1,0 +1,319 @@
+"""Training speed: ours, its ceiling, and the published way to feed the same network; one run, one machine.
+
+    python benchmarks/training.py                 images/s of the three, with ratios
+    python benchmarks/training.py --profile       also where the time of our step goes
+    python benchmarks/training.py --headline      also a whole training on 332,786 pictures, 20 epochs
+
+(a) ours: batches from the pixel cache with augmentation `study`, as `train_run` takes them;
+(b) the ceiling: the same network, optimizer and precision on one batch that stays on the device;
+(c) the published approach: float32 pictures in a list, a DataLoader without workers, `.item()` for every
+batch, float32, no augmentation.
+
+Pictures are noise, drawn once into a file of the pixel cache's form. Rounds of the three are interleaved, so
+that a slow minute of the machine hits all; the medians are compared.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import statistics
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import psutil
+import torch
+from torch import nn
+from torch.profiler import ProfilerActivity, profile
+from torch.utils.flop_counter import FlopCounterMode
+from tqdm.auto import tqdm
+
+from lost_and_found.training.backends import autocast_for, compiled, tuned_backends
+from lost_and_found.training.config import ARCHITECTURES, TrainingConfig
+from lost_and_found.training.decoding import CHANNELS, allocate
+from lost_and_found.training.models import InitialWeights, build_model, pick_device
+from lost_and_found.training.pixel_cache import CacheSpec, PixelCache
+from lost_and_found.training.splits import Split
+from lost_and_found.training.targets import build_target
+from lost_and_found.training.tracking import Untracked
+from lost_and_found.training.trainer import Training
+
+PUBLISHED_IMAGES = 332_786
+TRAIN_SHARE, VAL_SHARE = 0.7, 0.2
+COUNTRIES = 138
+HEADLINE_EPOCHS = 20
+ROUNDS = 5
+GB = 1e9
+
+
+def main() -> None:
+    """Measure what was asked for and print it."""
+    arguments = _parser().parse_args()
+    device = pick_device(arguments.device)
+    config = TrainingConfig(
+        dataset="benchmark",
+        architecture=arguments.architecture
+        or ("efficientnet_b1" if device.type == "cuda" else "mobilenet_v2"),
+        width=arguments.width,
+        height=arguments.height,
+        batch_size=arguments.batch_size or (512 if device.type == "cuda" else 32),
+        epochs=1000,
+        compile=arguments.compile,
+        device=str(device),
+    )
+    print(f"{describe(device)}, torch {torch.__version__}")
+    print(f"{config.architecture}, {config.width}x{config.height}, batches of {config.batch_size}")
+    with tempfile.TemporaryDirectory(dir=arguments.scratch) as scratch, tuned_backends(config):
+        images = arguments.images or (100_000 if device.type == "cuda" else 512)
+        cache = synthetic_cache(Path(scratch), images, config, name="train")
+        compare(config, cache, device, seconds=arguments.seconds)
+        if arguments.profile:
+            print(profiled(config, cache, device))
+        if arguments.headline:
+            headline(config, Path(scratch), device)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--device", default="auto")
+    parser.add_argument("--architecture", choices=ARCHITECTURES)
+    parser.add_argument("--width", type=int, default=130)
+    parser.add_argument("--height", type=int, default=80)
+    parser.add_argument("--batch-size", type=int)
+    parser.add_argument("--images", type=int, help="in the pixel cache")
+    parser.add_argument("--seconds", type=float, default=8.0, help="of each round")
+    parser.add_argument("--compile", choices=("auto", "on", "off"), default="auto")
+    parser.add_argument("--scratch", type=Path, help="folder for the pictures; needs 11 GB for --headline")
+    parser.add_argument("--profile", action="store_true")
+    parser.add_argument("--headline", action="store_true")
+    return parser
+
+
+def describe(device: torch.device) -> str:
+    """What the figures were measured on."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    return f"CPU, {torch.get_num_threads()} threads"
+
+
+def synthetic_cache(folder: Path, images: int, config: TrainingConfig, *, name: str) -> PixelCache:
+    """A file of noise with countries in turn, in the pixel cache's form."""
+    folder = folder / name
+    folder.mkdir()
+    shape = (images, CHANNELS, config.height, config.width)
+    offset = allocate(folder / "pixels.npy", shape)
+    chunk = np.random.default_rng(0).integers(0, 256, (1024, *shape[1:]), np.uint8)
+    with (folder / "pixels.npy").open("r+b") as file:
+        file.seek(offset)
+        for start in tqdm(range(0, images, len(chunk)), desc=f"drawing {name}", unit=" chunks"):
+            file.write(chunk[: images - start].tobytes())
+    codes = [f"{number:03d}" for number in range(COUNTRIES)]
+    table = pd.DataFrame(
+        {
+            "id": [f"made_up_game_{number}" for number in range(images)],
+            "country_code": np.resize(codes, images),
+        }
+    )
+    spec = CacheSpec(list_name=name, list_digest="0" * 32, width=config.width, height=config.height)
+    return PixelCache(spec, np.load(folder / "pixels.npy", mmap_mode="c"), table, folder)
+
+
+def training_of(config: TrainingConfig, cache: PixelCache, *, images: int) -> Training:
+    """A training that is ready to take steps."""
+    training = Training(config, build_target(config, cache.table), InitialWeights("none", "benchmark"))
+    training.stepping = compiled(training.stepping, config, training.device, images=images)
+    return training
+
+
+# -- the three --
+
+
+def compare(config: TrainingConfig, cache: PixelCache, device: torch.device, *, seconds: float) -> None:
+    """Images per second of all three."""
+    step_ours, step_ceiling = our_steps(config, cache), ceiling_steps(config, cache)
+    published = published_steps(config, cache)
+    steps = {"ours": step_ours, "ceiling": step_ceiling, "published": published}
+    rates: dict[str, list[float]] = {name: [] for name in steps}
+    for _, step in steps.items():
+        for _ in range(5):  # warm-up: kernels are chosen and compiled
+            step()
+    for _ in range(ROUNDS):
+        for name, step in steps.items():
+            rates[name].append(images_per_second(step, device, seconds=seconds / ROUNDS))
+    medians = {name: statistics.median(values) for name, values in rates.items()}
+    print(f"(a) ours, pixel cache and augmentation  {medians['ours']:10,.0f} images/s")
+    print(f"(b) one resident batch, the ceiling     {medians['ceiling']:10,.0f} images/s   a/b", end=" ")
+    print(f"{medians['ours'] / medians['ceiling']:.2f}")
+    print(f"(c) as published                        {medians['published']:10,.0f} images/s   a/c", end=" ")
+    print(f"{medians['ours'] / medians['published']:.1f}")
+
+
+def images_per_second(step: Callable[[], int], device: torch.device, *, seconds: float) -> float:
+    """How many images the steps take in, counted over at least so many seconds."""
+    _wait(device)
+    started, images = time.perf_counter(), 0
+    while time.perf_counter() < started + seconds:
+        images += step()
+        if device.type == "cuda" and images % (20 * 512) == 0:
+            _wait(device)  # else the processor runs ahead of the clock by hundreds of steps
+    _wait(device)
+    return images / (time.perf_counter() - started)
+
+
+def our_steps(config: TrainingConfig, cache: PixelCache) -> Callable[[], int]:
+    """A step of our training with the next batch; returns its number of pictures."""
+    training = training_of(config, cache, images=len(cache))
+    split = Split(cache, training.target, training.device)
+    training.stepping.train()
+    stream = _endless(split, config.batch_size)
+
+    def step() -> int:
+        pixels, labels = next(stream)
+        training.steps += 1
+        training.take_step(pixels, labels, count=len(pixels), progress=1.0)
+        return len(pixels)
+
+    return step
+
+
+def _endless(split: Split, batch_size: int) -> Iterator[tuple[torch.Tensor, dict[str, torch.Tensor]]]:
+    while True:
+        order = torch.randperm(len(split))
+        yield from split.batches(order[: len(order) // batch_size * batch_size].split(batch_size))
+
+
+def ceiling_steps(config: TrainingConfig, cache: PixelCache) -> Callable[[], int]:
+    """The network's own step: nothing is read, moved or augmented."""
+    training = training_of(config, cache, images=len(cache))
+    split = Split(
+        dataclasses.replace(
+            cache, pixels=cache.pixels[: config.batch_size], table=cache.table[: config.batch_size]
+        ),
+        training.target,
+        training.device,
+    )
+    ((pixels, labels),) = split.batches([torch.arange(config.batch_size)])
+    images = training.normalisation(pixels)
+    training.stepping.train()
+
+    def step() -> int:
+        with autocast_for(config, training.device):
+            outputs = training.stepping(images)
+        loss = training.target.loss(outputs, labels)
+        training.optimizer.zero_grad()
+        loss.backward()
+        training.optimizer.step()
+        return len(images)
+
+    return step
+
+
+def published_steps(config: TrainingConfig, cache: PixelCache) -> Callable[[], int]:
+    """What the published code did, as far as it decides about speed."""
+    device = pick_device(config.device)
+    model = build_model(config.architecture, COUNTRIES).to(device).train()
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3)
+    few = min(len(cache), 20 * config.batch_size)
+    pictures = [
+        ((torch.from_numpy(cache.pixels[row].copy()).float() / 255 - 0.5) / 0.5, row % COUNTRIES)
+        for row in range(few)
+    ]
+    loader = torch.utils.data.DataLoader(pictures, batch_size=config.batch_size, shuffle=True)
+    loss_of, stream = nn.CrossEntropyLoss(), iter(loader)
+    total = 0.0
+
+    def step() -> int:
+        nonlocal stream, total
+        batch = next(stream, None)
+        if batch is None:
+            stream = iter(loader)
+            batch = next(stream)
+        images, labels = (one.to(device) for one in batch)
+        optimizer.zero_grad()
+        loss = loss_of(model(images), labels)
+        loss.backward()
+        optimizer.step()
+        total += loss.item() * len(images)
+        return len(images)
+
+    return step
+
+
+def _wait(device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+
+
+# -- where the time goes --
+
+
+def profiled(config: TrainingConfig, cache: PixelCache, device: torch.device) -> str:
+    """The operators that take most of our step, and the arithmetic that the network needs."""
+    step = our_steps(config, cache)
+    for _ in range(5):
+        step()
+    activities = [ProfilerActivity.CPU] + ([ProfilerActivity.CUDA] if device.type == "cuda" else [])
+    with profile(activities=activities) as times:
+        for _ in range(10):
+            step()
+        _wait(device)
+    key = "self_cuda_time_total" if device.type == "cuda" else "self_cpu_time_total"
+    table = times.key_averages().table(sort_by=key, row_limit=15, max_name_column_width=60)
+    model = build_model(config.architecture, COUNTRIES)
+    with FlopCounterMode(display=False) as counter:
+        model(torch.rand(2, 3, config.height, config.width)).sum().backward()
+    per_image = counter.get_total_flops() / 2
+    return f"{table}\nforward and backward: {per_image / 1e9:.2f} GFLOP an image"
+
+
+# -- a whole training --
+
+
+def headline(config: TrainingConfig, scratch: Path, device: torch.device) -> None:
+    """Train on as many pictures as were published and validate after every epoch."""
+    train = synthetic_cache(scratch, round(TRAIN_SHARE * PUBLISHED_IMAGES), config, name="headline.train")
+    val = synthetic_cache(scratch, round(VAL_SHARE * PUBLISHED_IMAGES), config, name="headline.val")
+    config = dataclasses.replace(config, epochs=HEADLINE_EPOCHS, patience=HEADLINE_EPOCHS)
+    folder = scratch / "run"
+    folder.mkdir()
+    with peak_anonymous_memory() as peak:
+        started = time.perf_counter()
+        training = Training(config, build_target(config, train.table), InitialWeights("none", "benchmark"))
+        training.fit(train, val, folder=folder, tracker=Untracked())
+        elapsed = time.perf_counter() - started
+    print(
+        f"whole training: {len(train):,} + {len(val):,} pictures, {HEADLINE_EPOCHS} epochs, "
+        f"{elapsed / 60:.2f} min on {describe(device)}; "
+        f"host memory beside the mapped files {peak[0] / GB:.2f} GB"
+    )
+
+
+@contextmanager
+def peak_anonymous_memory() -> Iterator[list[int]]:
+    """The most bytes that this process held, mapped files not counted, in a list of one."""
+    peak, done = [0], threading.Event()
+
+    def sample() -> None:
+        while not done.wait(0.2):
+            memory = psutil.Process().memory_info()
+            peak[0] = max(peak[0], memory.rss - memory.shared)
+
+    thread = threading.Thread(target=sample)
+    thread.start()
+    try:
+        yield peak
+    finally:
+        done.set()
+        thread.join()
+
+
+if __name__ == "__main__":
+    main()

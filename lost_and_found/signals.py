@@ -1,0 +1,37 @@
+"""Signals that ask a long job to stop, noted for it to end well instead of acted on at once."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+@contextmanager
+def caught_signals() -> Iterator[list[int]]:
+    """The stop signals that come within the block; the first then has its usual effect at the end.
+
+    Those that are ignored, as `nohup` arranges for SIGHUP, stay so. Outside the main thread, where Python
+    lets nobody handle signals, none is caught.
+    """
+    came: list[int] = []
+
+    def note(number: int, _: FrameType | None) -> None:
+        came.append(number)
+
+    if threading.current_thread() is not threading.main_thread():
+        yield came
+        return
+    heeded = [number for number in STOP_SIGNALS if signal.getsignal(number) != signal.SIG_IGN]
+    before = {number: signal.signal(number, note) for number in heeded}
+    try:
+        yield came
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        if came:
+            signal.raise_signal(came[0])

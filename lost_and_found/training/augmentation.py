@@ -1,0 +1,190 @@
+"""Random changes of the training pictures, on the device, anew for every batch and epoch.
+
+Crop and rotation are one sampling of the picture, all of the colour jitter is one matrix a picture, so a
+batch costs a few kernels whatever the set. Pictures are never mirrored: the side on which cars drive tells
+the country.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from lost_and_found.training.degradation import degrade
+
+# Of red, green and blue in grey: ITU-R BT.601.
+LUMA = (0.299, 0.587, 0.114)
+
+
+@dataclass(frozen=True)
+class AugmentationSet:
+    """How far pictures are changed; every value is drawn uniformly for each picture.
+
+    Attributes:
+        least_area: of the crop, as part of the picture; the largest is 1.
+        most_stretch: the crop's sides may be so many times as wide or as high as the picture's proportions.
+        degrees: largest rotation to either side.
+        brightness: factors from 1 - x to 1 + x.
+        contrast: the same.
+        saturation: the same.
+        hue: largest shift to either side, in turns of the colour circle.
+        degrades: also resolution, JPEG and blur; see `degradation.py`.
+    """
+
+    least_area: float = 1.0
+    most_stretch: float = 1.0
+    degrees: float = 0.0
+    brightness: float = 0.0
+    contrast: float = 0.0
+    saturation: float = 0.0
+    hue: float = 0.0
+    degrades: bool = False
+
+
+# The ranges of the study: its training notebook has 0.5 to 1.5 for each of the factors, and a hue of 0.1.
+STUDY_SET = AugmentationSet(
+    least_area=0.75, most_stretch=4 / 3, degrees=10, brightness=0.5, contrast=0.5, saturation=0.5, hue=0.1
+)
+SETS = {
+    "none": None,
+    "study": STUDY_SET,
+    "strong": AugmentationSet(
+        least_area=0.5,
+        most_stretch=4 / 3,
+        degrees=10,
+        brightness=0.5,
+        contrast=0.5,
+        saturation=0.5,
+        hue=0.1,
+        degrades=True,
+    ),
+}
+
+
+class Augmentation:
+    """One named set with its own random numbers.
+
+    What is drawn for a batch depends on the generator and the size of the batch alone, so processes that
+    share a batch draw the same and each takes its part.
+    """
+
+    def __init__(self, name: str, *, device: torch.device, seed: int) -> None:
+        self._set = SETS[name]
+        self.generator = torch.Generator(device).manual_seed(seed)
+
+    def __call__(
+        self, pixels: Tensor, *, share: slice = slice(None), batch_size: int | None = None
+    ) -> Tensor:
+        """Changed pictures of the same shape and size.
+
+        Args:
+            pixels: (B, 3, H, W) uint8, RGB.
+            share: which rows of the whole batch these are.
+            batch_size: of the whole batch; by default these are all of it.
+
+        Returns:
+            Float32, 0 to 255; the very pixels with the set "none".
+        """
+        images = pixels.float()
+        if self._set is None:
+            return images
+        count = batch_size or len(pixels)
+        drawn = torch.rand(count, 12, generator=self.generator, device=pixels.device)[share]
+        images = crop_and_rotate(images, drawn[:, :5], self._set)
+        images = jitter_colours(images, drawn[:, 5:9], self._set)
+        return degrade(images, drawn[:, 9:]) if self._set.degrades else images
+
+
+def crop_and_rotate(images: Tensor, drawn: Tensor, ranges: AugmentationSet) -> Tensor:
+    """A random part of each picture, turned a little and stretched to the picture's size.
+
+    The part is made so small that all of its corners lie within the picture, so no corner is black.
+
+    Args:
+        images: (B, 3, H, W) floats.
+        drawn: (B, 5) uniform in 0..1: area, proportions, angle, and where the part lies.
+        ranges: how far to go.
+    """
+    height, width = images.shape[2:]
+    area = ranges.least_area + (1 - ranges.least_area) * drawn[:, 0]
+    stretch = math.log(ranges.most_stretch) * (2 * drawn[:, 1] - 1)
+    angle = math.radians(ranges.degrees) * (2 * drawn[:, 2] - 1)
+    # Sides in pixels, and those of the upright box around the turned part.
+    half_width = width / 2 * area.sqrt() * (stretch / 2).exp()
+    half_height = height / 2 * area.sqrt() * (-stretch / 2).exp()
+    cosine, sine = angle.cos(), angle.sin()
+    box_width = half_width * cosine + half_height * sine.abs()
+    box_height = half_width * sine.abs() + half_height * cosine
+    fit = torch.minimum(width / 2 / box_width, height / 2 / box_height).clamp(max=1)
+    slack_x = 1 - fit * box_width / (width / 2)
+    slack_y = 1 - fit * box_height / (height / 2)
+    scale_x, scale_y = fit * half_width, fit * half_height
+    # Rows of the map from the new picture's -1..1 to the old one's, in which a pixel isn't square.
+    matrices = torch.stack(
+        [
+            torch.stack(
+                [
+                    cosine * scale_x / (width / 2),
+                    -sine * scale_y / (width / 2),
+                    slack_x * (2 * drawn[:, 3] - 1),
+                ],
+                dim=1,
+            ),
+            torch.stack(
+                [
+                    sine * scale_x / (height / 2),
+                    cosine * scale_y / (height / 2),
+                    slack_y * (2 * drawn[:, 4] - 1),
+                ],
+                dim=1,
+            ),
+        ],
+        dim=1,
+    )
+    grid = functional.affine_grid(matrices, list(images.shape), align_corners=False)
+    # Rounding may put a corner a hair outside, where the border is as good as the pixel next to it.
+    return functional.grid_sample(images, grid, padding_mode="border", align_corners=False)
+
+
+def jitter_colours(images: Tensor, drawn: Tensor, ranges: AugmentationSet) -> Tensor:
+    """Brightness, contrast, saturation and hue of each picture changed, as one matrix for each.
+
+    Args:
+        images: (B, 3, H, W) floats from 0 to 255.
+        drawn: (B, 4) uniform in 0..1.
+        ranges: how far to go.
+    """
+    spread = 2 * drawn - 1
+    brightness = 1 + ranges.brightness * spread[:, 0]
+    contrast = 1 + ranges.contrast * spread[:, 1]
+    saturation = 1 + ranges.saturation * spread[:, 2]
+    colours = _hue_matrices(2 * math.pi * ranges.hue * spread[:, 3]) @ _saturation_matrices(saturation)
+    colours = colours * brightness[:, None, None]  # (B, 3, 3)
+    # Contrast moves every pixel away from the mean grey of the picture as it is by then.
+    means = images.mean(dim=(2, 3), keepdim=True).flatten(1)  # (B, 3)
+    luma = torch.tensor(LUMA, device=images.device)
+    grey = torch.einsum("bij,bj,i->b", colours, means, luma)
+    shift = ((1 - contrast) * grey)[:, None, None]
+    pixels = (colours * contrast[:, None, None]) @ images.flatten(2) + shift
+    return pixels.clamp(0, 255).view(images.shape)
+
+
+def _saturation_matrices(factors: Tensor) -> Tensor:
+    """(B, 3, 3): between the grey picture at 0 and the picture itself at 1."""
+    grey = torch.tensor([LUMA] * 3, device=factors.device)
+    own = torch.eye(3, device=factors.device)
+    return grey + factors[:, None, None] * (own - grey)
+
+
+def _hue_matrices(angles: Tensor) -> Tensor:
+    """(B, 3, 3): colours turned about the grey axis, in YIQ, whose luma stays as it is."""
+    to_yiq = torch.tensor(
+        [LUMA, (0.596, -0.274, -0.322), (0.211, -0.523, 0.312)], device=angles.device, dtype=angles.dtype
+    )
+    cosine, sine, zero, one = angles.cos(), angles.sin(), torch.zeros_like(angles), torch.ones_like(angles)
+    turns = torch.stack([one, zero, zero, zero, cosine, -sine, zero, sine, cosine], dim=1).view(-1, 3, 3)
+    return torch.linalg.inv(to_yiq) @ turns @ to_yiq

@@ -1,0 +1,83 @@
+"""How torch computes: number formats, compiled kernels, repeatable algorithms; and when memory runs out."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import nn
+
+from lost_and_found.errors import InvalidConfig, OutOfMemory
+from lost_and_found.training.config import TrainingConfig
+
+# Compiling takes a minute or two, which shorter trainings don't win back.
+COMPILING_PAYS_FROM_IMAGES = 3_000_000
+# What the CPU's allocators say when there is no memory; torch has a type for GPUs alone.
+NO_MEMORY = ("not enough memory", "can't allocate memory", "Cannot allocate memory", "bad_alloc")
+
+
+def autocast_for(config: TrainingConfig, device: torch.device) -> torch.autocast:
+    """A context in which the network computes in the config's precision."""
+    wanted = config.precision == "bfloat16" or (
+        config.precision == "auto"
+        and device.type == "cuda"
+        and torch.cuda.is_bf16_supported(including_emulation=False)
+    )
+    return torch.autocast(device.type, torch.bfloat16, enabled=wanted)
+
+
+def compiled(model: nn.Module, config: TrainingConfig, device: torch.device, *, images: int) -> nn.Module:
+    """The model, compiled if the config says so or if so many images an epoch make it pay."""
+    pays = device.type == "cuda" and images * config.epochs >= COMPILING_PAYS_FROM_IMAGES
+    if config.compile == "on" or (config.compile == "auto" and pays):
+        model.compile(dynamic=False)  # in place; batches have two sizes at most
+    return model
+
+
+@contextmanager
+def tuned_backends(config: TrainingConfig) -> Iterator[None]:
+    """Torch's process-wide settings for the block, put back afterwards.
+
+    Without `deterministic`, matrix products on a GPU round to TensorFloat-32 unless the precision is
+    "float32", and cuDNN picks the fastest of its algorithms.
+    """
+    precision = torch.get_float32_matmul_precision()
+    benchmark = torch.backends.cudnn.benchmark
+    deterministic = torch.are_deterministic_algorithms_enabled()
+    if config.precision != "float32":
+        torch.set_float32_matmul_precision("high")
+    torch.backends.cudnn.benchmark = not config.deterministic
+    if config.deterministic:
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS refuses without it
+    torch.use_deterministic_algorithms(config.deterministic)
+    try:
+        yield
+    finally:
+        torch.set_float32_matmul_precision(precision)
+        torch.backends.cudnn.benchmark = benchmark
+        torch.use_deterministic_algorithms(deterministic)
+
+
+@contextmanager
+def explained_memory(config: TrainingConfig, device: torch.device) -> Iterator[None]:
+    """Turn torch's errors about memory into one that says what to do.
+
+    Raises:
+        OutOfMemory: the block needed more than there is.
+    """
+    try:
+        yield
+    except (RuntimeError, MemoryError) as error:
+        out_of_memory = isinstance(error, torch.OutOfMemoryError | MemoryError)
+        if not out_of_memory and not any(text in str(error) for text in NO_MEMORY):
+            raise
+        smaller = config.batch_size // 2
+        if smaller < 2:
+            raise InvalidConfig(f"{device} has too little memory for {config.architecture}") from error
+        raise OutOfMemory(
+            f"{device} has too little memory for batches of {config.batch_size} pictures of {config.width}x"
+            f"{config.height} with {config.architecture}; try batch_size {smaller}. "
+            f"What was finished is kept. ({str(error).splitlines()[0]})"
+        ) from error

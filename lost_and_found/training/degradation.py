@@ -1,0 +1,147 @@
+"""Pictures as a poor camera, a small file or a bad link would have left them: coarser, blurred, JPEG-like.
+
+Each kind of damage takes a fixed part of the batch. As the order of a batch is random, so is who is damaged,
+and the device never waits for the processor to learn which pictures were chosen.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+SHARE = 0.3
+MOST_SHRINKING = 3.0
+SIGMA_PIXELS = (0.3, 1.2)
+JPEG_QUALITY = (25.0, 90.0)
+BLOCK = 8
+# Steps for luma and for chroma at quality 50: ITU-T T.81, annex K.1.
+LUMA_STEPS = (
+    (16, 11, 10, 16, 24, 40, 51, 61),
+    (12, 12, 14, 19, 26, 58, 60, 55),
+    (14, 13, 16, 24, 40, 57, 69, 56),
+    (14, 17, 22, 29, 51, 87, 80, 62),
+    (18, 22, 37, 56, 68, 109, 103, 77),
+    (24, 35, 55, 64, 81, 104, 113, 92),
+    (49, 64, 78, 87, 103, 121, 120, 101),
+    (72, 92, 95, 98, 112, 100, 103, 99),
+)
+CHROMA_STEPS = (
+    (17, 18, 24, 47, 99, 99, 99, 99),
+    (18, 21, 26, 66, 99, 99, 99, 99),
+    (24, 26, 56, 99, 99, 99, 99, 99),
+    (47, 66, 99, 99, 99, 99, 99, 99),
+    *((99,) * BLOCK,) * 4,
+)
+# JFIF's colour space, around a chroma of zero.
+TO_YCBCR = ((0.299, 0.587, 0.114), (-0.168736, -0.331264, 0.5), (0.5, -0.418688, -0.081312))
+
+
+def degrade(images: Tensor, drawn: Tensor) -> Tensor:
+    """Some of the pictures shrunk and enlarged again, some blurred, some pressed as a JPEG; some spared.
+
+    Args:
+        images: (B, 3, H, W) floats from 0 to 255.
+        drawn: (B, 3) uniform in 0..1: how much each is shrunk, blurred and pressed.
+    """
+    part = round(SHARE * len(images))
+    shrunk, blurred, pressed, spared = images.tensor_split([part, 2 * part, 3 * part])
+    factors, sigmas, qualities = (drawn[number * part : (number + 1) * part, number] for number in range(3))
+    low, high = SIGMA_PIXELS
+    worst, best = JPEG_QUALITY
+    return torch.cat(
+        [
+            shrink(shrunk, 1 + (MOST_SHRINKING - 1) * factors),
+            blur(blurred, low + (high - low) * sigmas),
+            press(pressed, worst + (best - worst) * qualities),
+            spared,
+        ]
+    )
+
+
+def blur(images: Tensor, sigmas: Tensor) -> Tensor:
+    """Each picture blurred by a Gaussian of its own.
+
+    Args:
+        images: (B, 3, H, W).
+        sigmas: (B,) in pixels.
+    """
+    rows, columns = (_gaussian_weights(size, sigmas) for size in images.shape[2:])
+    return rows[:, None] @ images @ columns[:, None].mT
+
+
+def shrink(images: Tensor, factors: Tensor) -> Tensor:
+    """Each picture averaged to a factor-th of its width and height, and enlarged again linearly.
+
+    Args:
+        images: (B, 3, H, W).
+        factors: (B,) from 1.
+    """
+    rows, columns = (_shrinking_weights(size, factors) for size in images.shape[2:])
+    return rows[:, None] @ images @ columns[:, None].mT
+
+
+def press(images: Tensor, qualities: Tensor) -> Tensor:
+    """Each picture after JPEG's rounding in blocks of 8 x 8, without subsampling of colours.
+
+    Args:
+        images: (B, 3, H, W) from 0 to 255.
+        qualities: (B,) from 1 to 100, as in libjpeg.
+    """
+    height, width = images.shape[2:]
+    to_ycbcr = torch.tensor(TO_YCBCR, device=images.device)
+    padding = (0, -width % BLOCK, 0, -height % BLOCK)
+    padded = functional.pad(images, padding, mode="replicate")
+    colours = torch.einsum("ij,bjhw->bihw", to_ycbcr, padded)
+    colours = colours - torch.tensor([128.0, 0, 0], device=images.device).view(3, 1, 1)
+    batch, _, high, wide = colours.shape
+    blocks = colours.view(batch, 3, high // BLOCK, BLOCK, wide // BLOCK, BLOCK).transpose(3, 4)
+    cosines = _cosines(images.device)
+    steps = _steps(qualities)[:, :, None, None]  # (B, 3, 1, 1, 8, 8)
+    rounded = ((cosines @ blocks @ cosines.T) / steps).round() * steps
+    colours = (cosines.T @ rounded @ cosines).transpose(3, 4).reshape(batch, 3, high, wide)
+    colours = colours + torch.tensor([128.0, 0, 0], device=images.device).view(3, 1, 1)
+    rgb = torch.einsum("ij,bjhw->bihw", torch.linalg.inv(to_ycbcr), colours)
+    return rgb[:, :, :height, :width].clamp(0, 255)
+
+
+def _gaussian_weights(size: int, sigmas: Tensor) -> Tensor:
+    """(B, size, size) weights of the old pixels of a line in each new one, which sum to one."""
+    places = torch.arange(size, device=sigmas.device)
+    distances = (places[:, None] - places).square()
+    return (-distances / (2 * sigmas.square())[:, None, None]).softmax(dim=2)
+
+
+def _shrinking_weights(size: int, factors: Tensor) -> Tensor:
+    """(B, size, size) weights of the old pixels of a line in each new one, which sum to one.
+
+    Cells of a factor's width average the old pixels that they cover; a new pixel lies between the centres of
+    two cells. Both steps are weights over cells, of which the last may hang over the edge.
+    """
+    places = torch.arange(size, device=factors.device)
+    width = factors[:, None, None]
+    cells = places[:, None]  # as many as for a factor of 1; those beyond the edge cover nothing
+    covered = torch.minimum((cells + 1) * width, places + 1.0) - torch.maximum(cells * width, places + 0.0)
+    covered = covered.clamp(min=0)  # (B, cells, old)
+    filled = covered.sum(dim=2)  # (B, cells)
+    centres = (cells + 0.5) * width
+    near = (1 - (places + 0.5 - centres).abs() / width).clamp(min=0) * (filled > 0)[:, :, None]
+    near = near / near.sum(dim=1, keepdim=True)  # (B, cells, new)
+    return near.mT @ (covered / filled.clamp(min=1e-6)[:, :, None])
+
+
+def _cosines(device: torch.device) -> Tensor:
+    """(8, 8) the orthonormal cosine transform."""
+    places = torch.arange(BLOCK, device=device)
+    waves = (math.pi / BLOCK * (places + 0.5) * places[:, None]).cos() * math.sqrt(2 / BLOCK)
+    waves[0] = math.sqrt(1 / BLOCK)
+    return waves
+
+
+def _steps(qualities: Tensor) -> Tensor:
+    """(B, 3, 8, 8) rounding steps, scaled for the quality as libjpeg does."""
+    tables = torch.tensor([LUMA_STEPS, CHROMA_STEPS, CHROMA_STEPS], device=qualities.device)
+    scale = torch.where(qualities < 50, 5000 / qualities, 200 - 2 * qualities)[:, None, None, None]
+    return ((tables * scale + 50) / 100).floor().clamp(1, 255)

@@ -1,0 +1,149 @@
+"""Several processes, on one machine or more, that train one run together, as `torchrun` starts them.
+
+Each takes a part of every batch, so the run is the same as with one process: gradients are of the whole
+batch, batch normalisation sees the whole batch, and every validation picture is measured once.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch import distributed as dist
+from torch.distributed.nn.functional import all_reduce
+from torch.nn.parallel import DistributedDataParallel
+
+from lost_and_found.training.models import pick_device
+
+
+@dataclass(frozen=True)
+class World:
+    """The processes of a training.
+
+    Attributes:
+        device: of this process.
+        rank: number of this process; 0 writes the run.
+        size: how many there are.
+    """
+
+    device: torch.device
+    rank: int = 0
+    size: int = 1
+
+    @property
+    def is_main(self) -> bool:
+        """Whether this process writes the run and talks to the user."""
+        return self.rank == 0
+
+    @property
+    def share(self) -> slice:
+        """Which rows of a batch are this process's."""
+        return slice(self.rank, None, self.size)
+
+    def weight(self, count: int) -> float:
+        """By what this process's mean loss over its share of `count` rows is multiplied.
+
+        Gradients are averaged over processes, whose shares may differ by a row; so weighted, their average is
+        the gradient of the whole batch's mean.
+        """
+        return len(range(*self.share.indices(count))) * self.size / count
+
+    def from_main(self, value: Any) -> Any:  # noqa: ANN401 - whatever the main process has
+        """What the main process gave here."""
+        if self.size == 1:
+            return value
+        values = [value]
+        dist.broadcast_object_list(values, src=0, device=self._where())
+        return values[0]
+
+    def from_all(self, value: Any) -> list[Any]:  # noqa: ANN401 - as above
+        """What each process gave here, by rank."""
+        if self.size == 1:
+            return [value]
+        values: list[Any] = [None] * self.size
+        dist.all_gather_object(values, value)
+        return values
+
+    def sum(self, value: Tensor) -> Tensor:
+        """The sum over all processes, which all get."""
+        if self.size > 1:
+            dist.all_reduce(value)
+        return value
+
+    def wrap(self, model: nn.Module) -> nn.Module:
+        """The model to train with: gradients and batch normalisation of the whole batch."""
+        if self.size == 1:
+            return model
+        ids = [self.device.index or 0] if self.device.type == "cuda" else None
+        return DistributedDataParallel(model, device_ids=ids, broadcast_buffers=False)
+
+    def _where(self) -> torch.device | None:
+        return self.device if self.device.type == "cuda" else None
+
+
+@contextmanager
+def joined(device: str) -> Iterator[World]:
+    """The world of this process: of its own, or the one that `torchrun` told of in the environment.
+
+    Raises:
+        InvalidConfig: this machine has no such device.
+    """
+    size, local_rank = int(os.environ.get("WORLD_SIZE", "1")), os.environ.get("LOCAL_RANK", "0")
+    place = pick_device(device)
+    if size == 1:
+        yield World(place)
+        return
+    if place.type == "cuda":
+        place = pick_device(f"cuda:{local_rank}")
+        torch.cuda.set_device(place)
+    began = not dist.is_initialized()
+    if began:
+        dist.init_process_group("nccl" if place.type == "cuda" else "gloo")
+    try:
+        yield World(place, dist.get_rank(), size)
+    finally:
+        if began:
+            dist.destroy_process_group()
+
+
+def share_batch_norm(model: nn.Module, world: World) -> nn.Module:
+    """The model, its batch normalisation over the whole batch instead of each process's share."""
+    if world.size == 1:
+        return model
+    if world.device.type == "cuda":
+        converted: nn.Module = nn.SyncBatchNorm.convert_sync_batchnorm(model)
+        return converted
+    for module in model.modules():
+        if type(module) is nn.BatchNorm2d:
+            module.__class__ = SharedBatchNorm2d  # the same parameters and buffers, another forward
+    return model
+
+
+class SharedBatchNorm2d(nn.BatchNorm2d):
+    """Batch normalisation over the batches of all processes; torch's own works on GPUs alone."""
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Normalised (B, C, H, W)."""
+        if not self.training:
+            return super().forward(images)
+        count = all_reduce(torch.tensor(float(images.numel() // images.shape[1])))
+        mean = all_reduce(images.sum(dim=(0, 2, 3))) / count
+        centred = images - mean[:, None, None]
+        variance = all_reduce(centred.square().sum(dim=(0, 2, 3))) / count
+        self._remember(mean.detach(), variance.detach() * count / (count - 1))
+        scaled = centred * (variance[:, None, None] + self.eps).rsqrt()
+        return scaled * self.weight[:, None, None] + self.bias[:, None, None]
+
+    @torch.no_grad()
+    def _remember(self, mean: Tensor, variance: Tensor) -> None:
+        if self.running_mean is None or self.running_var is None or self.momentum is None:
+            return
+        self.running_mean.lerp_(mean, self.momentum)
+        self.running_var.lerp_(variance, self.momentum)
+        if self.num_batches_tracked is not None:
+            self.num_batches_tracked += 1

@@ -1,0 +1,101 @@
+"""Batches of a split, on the device in time."""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+
+import torch
+from torch import Tensor
+
+from lost_and_found.training.pixel_cache import PixelCache
+from lost_and_found.training.targets import Labels, Target
+
+# Part of a GPU's free memory that a split may fill; the rest is for the network.
+RESIDENT_SHARE = 0.75
+BATCHES_AHEAD = 2
+
+
+class Split:
+    """Pixels and encoded labels of a split, given out in batches on the device.
+
+    Labels are all on the device. Pixels are too if they fit; otherwise a thread reads the next batches from
+    the mapped file while the device works on this one.
+
+    Attributes:
+        resident: whether all pixels are on the device.
+    """
+
+    def __init__(self, cache: PixelCache, target: Target, device: torch.device) -> None:
+        self.device = device
+        self.pixels = torch.from_numpy(cache.pixels)  # uint8 (N, 3, H, W), still in the file
+        self.labels = {name: label.to(device) for name, label in target.encode(cache.table).items()}
+        self.resident = (
+            device.type == "cuda"
+            and cache.pixels.nbytes < RESIDENT_SHARE * torch.cuda.mem_get_info(device)[0]
+        )
+        if self.resident:
+            self.pixels = self.pixels.to(device)
+
+    def __len__(self) -> int:
+        return len(self.pixels)
+
+    def batches(self, parts: Sequence[Tensor]) -> Iterator[tuple[Tensor, Labels]]:
+        """Pixels uint8 (B, 3, H, W) and labels of each part's rows, on the device, in the order of the parts.
+
+        Args:
+            parts: row numbers int64 (B,), on the CPU.
+        """
+        # Copied at once: a copy for each batch would make the device wait for every one.
+        on_device = torch.cat(list(parts)).to(self.device).split([len(rows) for rows in parts])
+        pixels = (self.pixels[rows] for rows in on_device) if self.resident else self._read_ahead(parts)
+        for rows, batch in zip(on_device, pixels, strict=True):
+            yield batch, {name: label[rows] for name, label in self.labels.items()}
+
+    def _read_ahead(self, parts: Sequence[Tensor]) -> Iterator[Tensor]:
+        waiting: deque[Future[Tensor]] = deque()
+        remaining = iter(parts)
+        with ThreadPoolExecutor(1) as reader:
+            try:
+                for rows in remaining:
+                    waiting.append(reader.submit(self._read, rows))
+                    if len(waiting) > BATCHES_AHEAD:
+                        yield self._sent(waiting.popleft())
+                while waiting:
+                    yield self._sent(waiting.popleft())
+            finally:
+                reader.shutdown(wait=True, cancel_futures=True)
+
+    def _read(self, rows: Tensor) -> Tensor:
+        pixels = self.pixels[rows]
+        return pixels.pin_memory() if self.device.type == "cuda" else pixels
+
+    def _sent(self, read: Future[Tensor]) -> Tensor:
+        return read.result().to(self.device, non_blocking=True)
+
+
+def batches(order: Tensor, batch_size: int) -> tuple[Tensor, ...]:
+    """The rows in as few batches as hold at most `batch_size`, of nearly equal size.
+
+    A batch of one picture would upset batch normalisation, so there is none unless there is but one row: an
+    odd number of rows in batches of two makes one batch of three.
+    """
+    return order.tensor_split(max(1, min(math.ceil(len(order) / batch_size), len(order) // 2)))
+
+
+def epoch_order(split: Split, classes: Tensor | None, *, sampling: str, generator: torch.Generator) -> Tensor:
+    """The rows (N,) of an epoch: all of them shuffled, or as many drawn so that classes come equally often.
+
+    Args:
+        split: to be trained with.
+        classes: class number (N,) of each row; needed for "balanced" alone.
+        sampling: one of `config.SAMPLINGS`.
+        generator: on the CPU.
+    """
+    if sampling == "natural" or classes is None:
+        return torch.randperm(len(split), generator=generator)
+    counts = classes.cpu().bincount()
+    weights = (1 / counts.double())[classes.cpu()]
+    return torch.multinomial(weights, len(split), replacement=True, generator=generator)

@@ -1,0 +1,165 @@
+"""Sends to W&B what was tracked offline: finds what wasn't sent yet and calls `wandb sync`.
+
+`python -m lost_and_found.training.sync [--dry-run] [--dataset NAME] [--root FOLDER]` is `scripts/sync-runs`.
+W&B leaves a file `<name>.wandb.synced` beside what it has sent. A resumed training has several offline
+folders of one id; sent together, in order, they become one run.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from dotenv import dotenv_values
+
+from lost_and_found.errors import LostAndFoundError, MissingInput
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+STAGE = "3-training"
+OFFLINE = "wandb/offline-run-*"
+LOGS = "debug-sync.*.log"
+FILE_TROUBLE = re.compile(r"upload|artifact", re.IGNORECASE)
+
+
+def unsent_runs(root: Path, *, dataset: str = "") -> dict[Path, list[Path]]:
+    """Offline folders that weren't sent yet, oldest first, by the folder of their complete run.
+
+    Args:
+        root: of the workspace.
+        dataset: of the runs; empty for every one.
+
+    Raises:
+        MissingInput: there are no runs at all.
+    """
+    runs = [path for path in _run_folders(root, dataset) if not path.name.startswith(".")]
+    if not runs:
+        of_dataset = f" of dataset {dataset!r}" if dataset else ""
+        raise MissingInput(
+            f"{root / STAGE} holds no complete run{of_dataset}; run {STAGE}/01-train-model.ipynb"
+        )
+    found = {run: [one for one in sorted(run.glob(OFFLINE)) if not _is_sent(one)] for run in runs}
+    return {run: folders for run, folders in found.items() if folders}
+
+
+def unfinished_runs(root: Path, *, dataset: str = "") -> list[Path]:
+    """Folders of trainings that are going on or were interrupted, with something tracked offline."""
+    partial = [path for path in _run_folders(root, dataset) if path.name.endswith(".partial")]
+    return [path for path in partial if any(path.glob(OFFLINE))]
+
+
+def _run_folders(root: Path, dataset: str) -> list[Path]:
+    folders = [path for path in sorted(root.glob(f"{STAGE}/*/*/runs/*")) if path.is_dir()]
+    return [path for path in folders if dataset in ("", path.parents[1].name)]
+
+
+def send(run: Path, folders: Sequence[Path], *, environment: Mapping[str, str]) -> bool:
+    """Whether `wandb sync` sent all these offline folders of a run, with all files; what it says is shown.
+
+    W&B's copies of the run's files are removed then. Else W&B's marks on what it sent are, because it also
+    marks what it could send only in part.
+    """
+    logs = run / "wandb" / "logs"
+    former = set(logs.glob(LOGS))
+    done = subprocess.run(
+        [sys.executable, "-m", "wandb", "sync", *map(str, folders)],
+        cwd=run,
+        env={**environment, "WANDB_DIR": str(run)},  # its sub-folder `wandb` is where the log goes
+        check=False,
+    )
+    refused = [line for log in set(logs.glob(LOGS)) - former for line in _refused_files(log)]
+    if done.returncode or refused or not all(map(_is_sent, folders)):
+        print("\n".join(refused), file=sys.stderr)
+        for folder in folders:
+            for mark in folder.glob("*.wandb.synced"):
+                mark.unlink()
+        return False
+    shutil.rmtree(run.parent / ".wandb" / run.name, ignore_errors=True)
+    return True
+
+
+def _refused_files(log: Path) -> list[str]:
+    """What a log of `wandb sync` tells of files that didn't arrive; its exit status doesn't."""
+    errors = [line for line in log.read_text().splitlines() if '"level":"ERROR"' in line]
+    return [json.loads(line)["msg"] for line in errors if FILE_TROUBLE.search(line)]
+
+
+def _is_sent(folder: Path) -> bool:
+    files = list(folder.glob("*.wandb"))
+    return all(file.with_suffix(".wandb.synced").exists() for file in files)
+
+
+def key_environment(dotenv: Path) -> dict[str, str]:
+    """The environment with what `.env` adds to it, fit for sending.
+
+    Raises:
+        MissingInput: neither has WANDB_API_KEY.
+    """
+    added = {name: value for name, value in dotenv_values(dotenv).items() if value}
+    environment = {**added, **os.environ}
+    environment.pop("WANDB_MODE", None)  # whoever trains offline by it wants to send now
+    if not environment.get("WANDB_API_KEY"):
+        raise MissingInput(
+            f"there is no key to W&B: set WANDB_API_KEY in the environment or in {dotenv}; "
+            "you find yours at https://wandb.ai/authorize"
+        )
+    return environment
+
+
+def send_all(root: Path, *, dataset: str, dotenv: Path) -> list[Path]:
+    """Send everything, and return the runs for which that failed.
+
+    Raises:
+        MissingInput: no runs, or no key.
+    """
+    unsent = unsent_runs(root, dataset=dataset)
+    environment = key_environment(dotenv) if unsent else {}
+    failed = []
+    for run, folders in unsent.items():
+        print(f"sending {run}", flush=True)
+        if not send(run, folders, environment=environment):
+            failed.append(run)
+    print(f"{len(unsent) - len(failed)} of {len(unsent)} runs sent")
+    return failed
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The command line; returns the exit status: 0 if all is sent, 1 if something is not, 2 for bad use."""
+    parser = argparse.ArgumentParser(
+        prog="scripts/sync-runs", description="Send runs that were tracked offline to W&B."
+    )
+    parser.add_argument("--dry-run", action="store_true", help="only say what would be sent; needs no key")
+    parser.add_argument("--dataset", default="", metavar="NAME", help="of the runs; by default every one")
+    parser.add_argument(
+        "--root", type=Path, default=REPOSITORY, metavar="FOLDER", help="by default the repository"
+    )
+    options = parser.parse_args(arguments)
+    root = options.root.resolve()
+    try:
+        for path in unfinished_runs(root, dataset=options.dataset):
+            print(f"left alone, because it is still trained or was interrupted: {path}")
+        if options.dry_run:
+            unsent = unsent_runs(root, dataset=options.dataset)
+            folders = [folder for of_run in unsent.values() for folder in of_run]
+            print("\n".join(f"would send {folder}" for folder in folders) or "everything is sent")
+            return 0
+        failed = send_all(root, dataset=options.dataset, dotenv=REPOSITORY / ".env")
+    except LostAndFoundError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("\nstopped; the same command takes it up again", file=sys.stderr)
+        return 130
+    for run in failed:
+        print(f"error: not sent: {run}; its folder wandb holds W&B's logs", file=sys.stderr)
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,51 @@
+"""What a network is to predict: one object owns labels, loss, decoding and metrics.
+
+Trainer, predictor and evaluator never ask which target they have.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+
+from lost_and_found.errors import InvalidConfig
+from lost_and_found.training.config import TARGETS, TrainingConfig
+from lost_and_found.training.targets.base import Labels, Target
+from lost_and_found.training.targets.coordinates import CoordinatesTarget
+from lost_and_found.training.targets.country import CountryTarget
+from lost_and_found.training.targets.region import RegionTarget
+
+__all__ = [
+    "CoordinatesTarget",
+    "CountryTarget",
+    "Labels",
+    "RegionTarget",
+    "Target",
+    "build_target",
+    "target_from_json",
+]
+
+_CLASSES: dict[str, type[CountryTarget] | type[RegionTarget] | type[CoordinatesTarget]] = {
+    one.name: one for one in (CountryTarget, RegionTarget, CoordinatesTarget)
+}
+
+
+def build_target(config: TrainingConfig, train_table: pd.DataFrame) -> Target:
+    """The config's target for the records of the train split.
+
+    Raises:
+        MissingInput: a record lacks the label.
+    """
+    return _CLASSES[config.target].from_table(train_table, config)
+
+
+def target_from_json(values: dict[str, Any]) -> Target:
+    """The target that `to_json` described; other keys are left alone.
+
+    Raises:
+        InvalidConfig: no such target.
+    """
+    if values.get("target") not in _CLASSES:
+        raise InvalidConfig(f"target is {values.get('target')!r}; allowed are {', '.join(TARGETS)}")
+    return _CLASSES[values["target"]].from_json(values)

@@ -1,0 +1,162 @@
+"""What all targets have in common, and the steps that several share."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+
+from lost_and_found.errors import MissingInput
+from lost_and_found.geo.distances import EARTH_RADIUS_KM
+
+# Encoded labels of N samples: tensors whose first dimension is N.
+Labels = dict[str, Tensor]
+SHOWN = 5
+TOP_K = (1, 3, 5)
+# Distances by which the field reports accuracy, in km: street, city, region, country, continent.
+WITHIN_KM = (1, 25, 200, 750, 2500)
+GEOSCORE_KM = 1492.7
+
+
+class Target(Protocol):
+    """A target.
+
+    Measuring has two steps so that the outputs of a whole split need never be held: `measure` keeps a few
+    numbers a sample, and `summarise` makes the metrics from all of them.
+
+    Attributes:
+        name: as in the config.
+        outputs: how many numbers the network gives for a picture.
+        country_codes: of `country_probabilities`; empty if this target says nothing of countries.
+        best_metric: the metric, a key of what `summarise` returns, by which epochs are compared.
+        higher_is_better: whether a higher `best_metric` is better.
+    """
+
+    name: str
+    outputs: int
+    country_codes: tuple[str, ...]
+    best_metric: str
+    higher_is_better: bool
+
+    def to(self, device: torch.device) -> Target:
+        """This target, after its tensors were moved to where outputs and labels are."""
+
+    def encode(self, table: pd.DataFrame) -> Labels:
+        """The labels of these records, on the CPU."""
+
+    def classes(self, labels: Labels) -> Tensor | None:
+        """The class (N,) of each sample, by which sampling is balanced; None if there are no classes."""
+
+    def loss(self, outputs: Tensor, labels: Labels) -> Tensor:
+        """Mean loss of a batch: outputs (B, outputs) to a scalar."""
+
+    def measure(self, outputs: Tensor, labels: Labels) -> dict[str, Tensor]:
+        """What `summarise` needs to know of each sample of a batch: tensors of shape (B,)."""
+
+    def summarise(self, measurements: dict[str, np.ndarray]) -> dict[str, float]:
+        """Metrics by name, with "loss" among them, from measurements of shape (N,)."""
+
+    def decode(self, outputs: Tensor) -> Tensor:
+        """Predictions from outputs (B, outputs)."""
+
+    def country_probabilities(self, decoded: np.ndarray) -> np.ndarray:
+        """Probabilities (N, K) of `country_codes` from what `decode` gave for N samples."""
+
+    def points(self, decoded: np.ndarray) -> np.ndarray | None:
+        """Guessed (lat, lon) (N, 2) in degrees from what `decode` gave; None if there is no point."""
+
+    def to_json(self) -> dict[str, Any]:
+        """All that `target_from_json` needs."""
+
+
+def ranks(outputs: Tensor, truth: Tensor) -> Tensor:
+    """The place (B,) of the true class among the outputs (B, K), 0 for the first, K for a class of -1.
+
+    Of equal outputs the first ranks first, as with argmax; so saying nothing isn't always right.
+    """
+    known = truth >= 0
+    own = truth.clamp(min=0)[:, None]  # (B, 1)
+    of_truth = outputs.gather(1, own)  # (B, 1)
+    earlier = torch.arange(outputs.shape[1], device=outputs.device) < own  # (B, K)
+    ahead = (outputs > of_truth) | ((outputs == of_truth) & earlier)
+    return torch.where(known, ahead.sum(dim=1), outputs.shape[1])
+
+
+def great_circle_km(a: Tensor, b: Tensor) -> Tensor:
+    """Distance (B,) in km between unit vectors (B, 3), with finite gradients everywhere.
+
+    Twice the arctangent of half chord over half chord to the antipode: exact for near and for opposite
+    points, where the arccosine of the dot product isn't in float32.
+    """
+    to_b, to_antipode = (a - b).square().sum(-1), (a + b).square().sum(-1)
+    return 2 * EARTH_RADIUS_KM * torch.atan2(_root(to_b), _root(to_antipode))
+
+
+def distances_km(xyz: Tensor, others: Tensor) -> Tensor:
+    """Great-circle distances (B, R) in km between unit vectors (B, 3) and (R, 3); no gradients are needed.
+
+    From differences and not from a matrix product, which in float32 errs by kilometres for near points.
+    """
+    chords = torch.cdist(xyz, others, compute_mode="donot_use_mm_for_euclid_dist")
+    return 2 * EARTH_RADIUS_KM * torch.asin((chords / 2).clamp(max=1))
+
+
+def distance_metrics(km: np.ndarray) -> dict[str, float]:
+    """Mean and median distance, GeoScore, and the shares within the field's distances.
+
+    Args:
+        km: from each guess to the true point, (N,).
+
+    Source:
+        GeoScore 5000 exp(-d / 1492.7 km): Haas et al., PIGEON: Predicting Image Geolocations (2024).
+    """
+    return {
+        "mean_km": float(km.mean(dtype=np.float64)),
+        "median_km": float(np.median(km)),
+        "geoscore": float((5000 * np.exp(-km.astype(np.float64) / GEOSCORE_KM)).mean()),
+        **{f"within_{limit}_km": float(np.mean(km <= limit)) for limit in WITHIN_KM},
+    }
+
+
+def mean_recall(right: np.ndarray, classes: np.ndarray) -> float:
+    """Mean over the classes that occur of the share of their samples that is right."""
+    counts = np.bincount(classes)
+    hits = np.bincount(classes, right)
+    return float((hits[counts > 0] / counts[counts > 0]).mean())
+
+
+def required(table: pd.DataFrame, column: str, *, what: str, remedy: str) -> pd.Series:
+    """A column without gaps.
+
+    Raises:
+        MissingInput: a record has no such value; the message names the first ones and the remedy.
+    """
+    without = table["id"][table[column].isna()].tolist() if column in table else table["id"].tolist()
+    if without:
+        raise MissingInput(f"{len(without)} samples have no {what} ({', '.join(without[:SHOWN])}); {remedy}")
+    return table[column]
+
+
+def index_of(values: pd.Series, classes: Sequence[str]) -> np.ndarray:
+    """Where in `classes` each value is, int64 (N,); -1 for those that aren't."""
+    found: np.ndarray = pd.Index(classes).get_indexer(pd.Index(values)).astype(np.int64)
+    return found
+
+
+def log_prior(counts: Tensor, strength: float) -> Tensor | None:
+    """Log frequency of each class times `strength`, to be added to the outputs in the loss; None for zero.
+
+    Source:
+        Menon et al., Long-tail learning via logit adjustment (2021), equation 10.
+    """
+    return strength * (counts / counts.sum()).log() if strength else None
+
+
+def _root(squared: Tensor) -> Tensor:
+    """Square root whose slope at zero is zero instead of infinite."""
+    positive = squared > 0
+    return torch.where(positive, squared, 1.0).sqrt() * positive

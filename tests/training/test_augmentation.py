@@ -1,0 +1,179 @@
+import colorsys
+import io
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image, ImageFilter
+
+from lost_and_found.training.augmentation import (
+    STUDY_SET,
+    Augmentation,
+    AugmentationSet,
+    crop_and_rotate,
+    jitter_colours,
+)
+from lost_and_found.training.config import AUGMENTATIONS
+from lost_and_found.training.degradation import blur, press, shrink
+
+CPU = torch.device("cpu")
+MIDDLE = 0.5
+
+
+def gradient(count=1, height=80, width=130):
+    """Pictures whose red is the column, green the row, blue constant."""
+    rows, columns = torch.meshgrid(torch.arange(height), torch.arange(width), indexing="ij")
+    image = torch.stack([columns, rows, torch.full_like(rows, 100)])
+    return image.float().expand(count, 3, height, width)
+
+
+def noise(count=4, height=80, width=130):
+    return torch.from_numpy(np.random.default_rng(0).integers(0, 256, (count, 3, height, width), np.uint8))
+
+
+def photo(height=80, width=130):
+    """Smooth shapes under fine grain, as in a photograph."""
+    rng = np.random.default_rng(1)
+    coarse = Image.fromarray(rng.integers(0, 256, (6, 9, 3), np.uint8)).resize((width, height))
+    grain = Image.fromarray(rng.integers(0, 256, (height, width, 3), np.uint8))
+    return Image.blend(coarse, grain.filter(ImageFilter.GaussianBlur(1)), 0.3)
+
+
+def tensor_of(image):
+    return torch.from_numpy(np.asarray(image).copy()).permute(2, 0, 1)[None].float()
+
+
+@pytest.mark.parametrize("name", AUGMENTATIONS)
+def test_a_set_keeps_shape_and_range_and_gives_finite_floats(name):
+    images = Augmentation(name, device=CPU, seed=0)(noise(11))
+    assert (images.shape, images.dtype) == ((11, 3, 80, 130), torch.float32)
+    assert images.min() >= 0
+    assert images.max() <= 255
+
+
+def test_none_changes_nothing():
+    pixels = noise()
+    assert torch.equal(Augmentation("none", device=CPU, seed=0)(pixels), pixels.float())
+
+
+@pytest.mark.parametrize("name", ["study", "strong"])
+def test_every_batch_is_changed_anew_and_a_seed_repeats_it(name):
+    pixels = noise()
+    one, two = Augmentation(name, device=CPU, seed=3), Augmentation(name, device=CPU, seed=3)
+    first = one(pixels)
+    assert torch.equal(first, two(pixels))
+    assert not torch.equal(first, one(pixels))
+
+
+def test_processes_that_share_a_batch_change_their_parts_as_one_process_would():
+    pixels = noise(7)
+    whole = Augmentation("study", device=CPU, seed=5)(pixels)
+    for rank in range(2):
+        share = slice(rank, None, 2)
+        part = Augmentation("study", device=CPU, seed=5)(pixels[share], share=share, batch_size=7)
+        torch.testing.assert_close(part, whole[share])
+
+
+def test_the_middle_of_all_ranges_is_the_picture_itself():
+    images = gradient()
+    drawn = torch.tensor([[1.0, MIDDLE, MIDDLE, MIDDLE, MIDDLE]])
+    torch.testing.assert_close(crop_and_rotate(images, drawn, STUDY_SET), images, atol=1e-3, rtol=0)
+    same = jitter_colours(images, torch.full((1, 4), MIDDLE), STUDY_SET)
+    torch.testing.assert_close(same, images, atol=0.01, rtol=0)
+
+
+@settings(deadline=None, max_examples=80)
+@given(drawn=st.lists(st.floats(0, 1), min_size=5, max_size=5))
+def test_no_corner_comes_from_outside_the_picture(drawn):
+    shown = crop_and_rotate(gradient(), torch.tensor([drawn]), STUDY_SET)[0]
+    red, green = shown[0], shown[1]
+    slopes = [red.diff(dim=1), green.diff(dim=0)]
+    # Every new pixel shows another place; beyond the border, the places of the edge would repeat.
+    assert min(slope.min() for slope in slopes) > 0.3
+
+
+@settings(deadline=None, max_examples=40)
+@given(drawn=st.lists(st.floats(0, 1), min_size=5, max_size=5))
+def test_a_picture_is_never_mirrored_and_turns_by_ten_degrees_at_most(drawn):
+    (shown,) = crop_and_rotate(gradient(), torch.tensor([drawn]), STUDY_SET)
+    across, down = shown[0, 40, 100] - shown[0, 40, 30], shown[1, 40, 100] - shown[1, 40, 30]
+    assert across > 0
+    assert abs(torch.atan2(down, across).rad2deg()) <= 10.1
+
+
+def test_a_crop_takes_at_least_three_quarters_of_what_fits():
+    drawn = torch.rand(500, 5, generator=torch.Generator().manual_seed(0))
+    drawn[:, 1:3] = MIDDLE  # neither stretched nor turned
+    images = crop_and_rotate(gradient(500), drawn, STUDY_SET)
+    widths = images[:, 0, 40, -1] - images[:, 0, 40, 0]
+    heights = images[:, 1, -1, 60] - images[:, 1, 0, 60]
+    areas = widths * heights / (129 * 79)
+    assert 0.74 < areas.min() < 0.77
+    assert areas.max() > 0.98
+
+
+@pytest.mark.parametrize("which", ["brightness", "saturation", "contrast"])
+@pytest.mark.parametrize("end", [0.0, 1.0])
+def test_each_colour_change_is_that_of_pillow(which, end):
+    from PIL import ImageEnhance
+
+    image = Image.blend(
+        photo(), Image.new("RGB", (130, 80), (120, 120, 120)), 0.6
+    )  # so that nothing is clipped
+    drawn = torch.full((1, 4), MIDDLE)
+    drawn[0, ["brightness", "contrast", "saturation"].index(which)] = end
+    enhance = {
+        "brightness": ImageEnhance.Brightness,
+        "contrast": ImageEnhance.Contrast,
+        "saturation": ImageEnhance.Color,
+    }[which]
+    ours = jitter_colours(tensor_of(image), drawn, STUDY_SET)
+    torch.testing.assert_close(ours, tensor_of(enhance(image).enhance(0.5 + end)), atol=2, rtol=0)
+
+
+def test_a_shift_of_hue_turns_the_colour_and_keeps_the_luma():
+    image = torch.tensor([150.0, 100, 90]).view(1, 3, 1, 1).expand(1, 3, 4, 4)
+    drawn = torch.tensor([[MIDDLE, MIDDLE, MIDDLE, 1.0]])
+    (shifted,) = jitter_colours(image, drawn, AugmentationSet(hue=0.1))
+    luma = torch.tensor([0.299, 0.587, 0.114])
+    assert luma @ shifted[:, 0, 0] == pytest.approx(float(luma @ image[0, :, 0, 0]), abs=0.1)
+    before, after = (colorsys.rgb_to_hsv(*one[:, 0, 0].tolist())[0] for one in (image[0], shifted))
+    turned = min(abs(after - before), 1 - abs(after - before))
+    assert turned == pytest.approx(0.1, abs=0.06)  # a turn in YIQ is one of HSV's circle but roughly
+
+
+@pytest.mark.parametrize("quality", [25, 50, 90])
+def test_pressing_is_what_a_real_jpeg_does(quality):
+    image = photo()
+    file = io.BytesIO()
+    image.save(file, "jpeg", quality=quality, subsampling=0)
+    real, own = tensor_of(Image.open(file)), tensor_of(image)
+    ours = press(own, torch.tensor([float(quality)]))
+    damage = (real - own).abs().mean()
+    assert (ours - real).abs().mean() < 0.4 * damage
+    assert (ours - own).abs().mean() == pytest.approx(float(damage), rel=0.15)
+
+
+def test_blur_is_a_gaussian():
+    point = torch.zeros(1, 3, 21, 31)
+    point[:, :, 10, 15] = 1
+    blurred = blur(point, torch.tensor([1.2]))
+    assert blurred.sum() == pytest.approx(3, rel=1e-5)
+    assert blurred[0, 0, 10, 16] / blurred[0, 0, 10, 15] == pytest.approx(np.exp(-1 / (2 * 1.44)), rel=1e-4)
+
+
+@settings(deadline=None, max_examples=40)
+@given(factor=st.floats(1, 3), height=st.integers(9, 40), width=st.integers(9, 40))
+def test_shrinking_keeps_even_areas_and_loses_fine_patterns(factor, height, width):
+    even = torch.full((1, 3, height, width), 77.0)
+    torch.testing.assert_close(shrink(even, torch.tensor([factor])), even, atol=1e-3, rtol=0)
+    checks = ((torch.arange(height)[:, None] + torch.arange(width)) % 2 * 255.0).expand(1, 3, height, width)
+    shrunk = shrink(checks, torch.tensor([max(factor, 2.0)]))
+    assert shrunk.std() < 0.5 * checks.std()
+
+
+def test_shrinking_by_one_changes_nothing():
+    images = noise(2).float()
+    torch.testing.assert_close(shrink(images, torch.ones(2)), images, atol=1e-3, rtol=0)

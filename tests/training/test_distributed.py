@@ -1,0 +1,93 @@
+"""Two processes that train one run, started by `torchrun`, beside one process that does it alone."""
+
+import dataclasses
+import itertools
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+from made_splits import cache_of, write_samples
+
+from lost_and_found.training.config import TrainingConfig
+from lost_and_found.training.distributed import World
+from lost_and_found.training.trainer import train_run
+
+# ResNet has no dropout, whose masks would differ; the augmentation is drawn alike by all processes.
+CONFIG = TrainingConfig(
+    dataset="made",
+    architecture="resnet18",
+    width=64,
+    height=40,
+    batch_size=6,
+    epochs=2,
+    device="cpu",
+    learning_rate=1e-4,
+)
+PROGRAM = """
+import sys
+from pathlib import Path
+import torch
+from lost_and_found.training.config import TrainingConfig
+from lost_and_found.training.pixel_cache import read_cache
+from lost_and_found.training import trainer
+torch.set_num_threads(1)
+train, val = (read_cache(Path(path)) for path in sys.argv[1:3])
+config = TrainingConfig.from_json({config!r})
+run = trainer.train_run(config, train=train, val=val, folder=Path(sys.argv[3]), tracking="off")
+print(run.id)
+"""
+
+
+@pytest.fixture(scope="module")
+def splits(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("splits")
+    return [
+        cache_of(write_samples(folder / name, count=count), folder=folder / "pixels", split=name)
+        for name, count in (("train", 17), ("val", 7))  # neither of which two processes share evenly
+    ]
+
+
+def train_in_two(config, splits, folder):
+    script = folder / "script.py"
+    script.write_text(PROGRAM.format(config=config.to_json()))
+    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
+    command = [*launcher, script, *(split.folder for split in splits), folder / "runs"]
+    return subprocess.run(command, capture_output=True, text=True, timeout=300)
+
+
+def test_two_processes_train_the_run_that_one_trains(splits, tmp_path):
+    train, val = splits
+    alone = train_run(CONFIG, train=train, val=val, folder=tmp_path / "alone", tracking="off")
+    done = train_in_two(CONFIG, splits, tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == f"{alone.id}\n"  # one process wrote the run and went on, the other ended
+    together = train_run(CONFIG, train=train, val=val, folder=tmp_path / "runs", tracking="off")
+    assert (together.summary["processes"], alone.summary["processes"]) == (2, 1)
+    assert (together.summary["train_count"], together.summary["val_count"]) == (17, 7)
+    columns = [name for name in alone.metrics if name != "images/s"]
+    # Sums in another order round differently, which AdamW's division by tiny gradients enlarges.
+    np.testing.assert_allclose(together.metrics[columns], alone.metrics[columns], rtol=2e-3)
+    ours, theirs = together.model.state_dict(), alone.model.state_dict()
+    for name, value in ours.items():
+        torch.testing.assert_close(value, theirs[name], rtol=0.02, atol=2e-3)
+
+
+def test_an_error_in_a_distributed_training_ends_all_processes_with_its_reason(splits, tmp_path):
+    config = dataclasses.replace(
+        CONFIG, learning_rate=1e30, clip_norm=0.0, schedule="constant", warmup_epochs=0
+    )
+    done = train_in_two(config, splits, tmp_path)
+    assert done.returncode != 0
+    assert "NotFinite" in done.stderr
+
+
+@pytest.mark.parametrize(("count", "size"), [(7, 2), (6, 3), (5, 4)])
+def test_shares_take_every_row_once_and_weigh_as_the_whole(count, size):
+    worlds = [World(torch.device("cpu"), rank, size) for rank in range(size)]
+    rows = [list(range(count))[world.share] for world in worlds]
+    assert sorted(itertools.chain(*rows)) == list(range(count))
+    losses = torch.rand(count, dtype=torch.float64)
+    of_shares = [losses[world.share].mean() * world.weight(count) for world in worlds]
+    assert (sum(of_shares) / size).item() == pytest.approx(losses.mean().item())

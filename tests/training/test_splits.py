@@ -1,0 +1,23 @@
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from lost_and_found.training.splits import batches
+
+
+@pytest.mark.parametrize(("count", "size", "lengths"), [(9, 4, [3, 3, 3]), (8, 4, [4, 4]), (3, 64, [3])])
+def test_batches_are_of_nearly_equal_size(count, size, lengths):
+    parts = batches(torch.arange(count), size)
+    assert [len(part) for part in parts] == lengths
+    assert torch.cat(parts).tolist() == list(range(count))
+
+
+@settings(deadline=None)
+@given(count=st.integers(2, 400), size=st.integers(2, 70))
+def test_no_batch_is_of_one_picture(count, size):
+    lengths = [len(part) for part in batches(torch.arange(count), size)]
+    assert sum(lengths) == count
+    assert min(lengths) >= 2
+    assert max(lengths) - min(lengths) <= 1
+    assert max(lengths) <= (3 if size == 2 else size)

@@ -1,0 +1,256 @@
+"""Stopping, going on, and what becomes of a training on a bad day."""
+
+import dataclasses
+import os
+import resource
+import signal
+import subprocess
+import sys
+import threading
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from made_splits import cache_of, write_samples
+
+from lost_and_found.errors import NotFinite, OutOfMemory, StorageFull
+from lost_and_found.training import runs
+from lost_and_found.training.backends import explained_memory
+from lost_and_found.training.config import TrainingConfig
+from lost_and_found.training.models import InitialWeights
+from lost_and_found.training.targets import build_target
+from lost_and_found.training.tracking import Untracked
+from lost_and_found.training.trainer import Training, train_run
+
+CONFIG = TrainingConfig(
+    dataset="made",
+    architecture="mobilenet_v3_small",  # with dropout, so that random numbers matter
+    width=64,
+    height=40,
+    batch_size=4,
+    epochs=3,
+    device="cpu",
+)
+
+
+@pytest.fixture(scope="module")
+def split(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("twelve")
+    return cache_of(write_samples(folder / "pictures", count=12), folder=folder / "pixels")
+
+
+def train(config, split, folder):
+    return train_run(config, train=split, val=split, folder=folder, tracking="off")
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(split, tmp_path_factory):
+    return train(CONFIG, split, tmp_path_factory.mktemp("uninterrupted"))
+
+
+@pytest.fixture(autouse=True)
+def heeded_interrupts():
+    """A background job of a script ignores SIGINT, and so would these tests."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+def interrupted_training(config, split, folder, monkeypatch, *, steps):
+    """Have SIGINT come after so many steps."""
+    taken = []
+    take_step = Training.take_step
+
+    def counted(self, *arguments, **more):
+        take_step(self, *arguments, **more)
+        taken.append(1)
+        if len(taken) == steps:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(Training, "take_step", counted)
+        train(config, split, folder)
+    assert len(taken) == steps
+
+
+def same_numbers(run, other):
+    left, right = (one.metrics.drop(columns="images/s") for one in (run, other))
+    pd.testing.assert_frame_equal(left, right, check_exact=True)
+    ours, theirs = (one.model.state_dict() for one in (run, other))
+    assert all(torch.equal(ours[name], theirs[name]) for name in ours)
+
+
+@pytest.mark.parametrize("steps", [1, 3, 9])  # within an epoch, at its end, and at the very end
+def test_a_training_stopped_anywhere_goes_on_exactly(uninterrupted, split, tmp_path, monkeypatch, steps):
+    interrupted_training(CONFIG, split, tmp_path, monkeypatch, steps=steps)
+    (partial,) = tmp_path.glob(".*.partial")
+    assert (partial / runs.CHECKPOINT).is_file()
+    assert not runs.is_complete(tmp_path / uninterrupted.id)
+    run = train(CONFIG, split, tmp_path)
+    same_numbers(run, uninterrupted)
+    assert not list(run.folder.glob(f"*{runs.CHECKPOINT}*"))
+
+
+def test_stopping_twice_goes_on_exactly(uninterrupted, split, tmp_path, monkeypatch):
+    interrupted_training(CONFIG, split, tmp_path, monkeypatch, steps=2)
+    interrupted_training(CONFIG, split, tmp_path, monkeypatch, steps=5)
+    same_numbers(train(CONFIG, split, tmp_path), uninterrupted)
+
+
+def test_a_process_that_is_killed_loses_no_finished_epoch(uninterrupted, split, tmp_path):
+    code = (
+        "import os, signal, sys\n"
+        "from pathlib import Path\n"
+        "import torch\n"
+        "from lost_and_found.training.config import TrainingConfig\n"
+        "from lost_and_found.training.pixel_cache import read_cache\n"
+        "from lost_and_found.training import runs, trainer\n"
+        "torch.set_num_threads(1)\n"
+        "split = read_cache(Path(sys.argv[1]))\n"
+        "save = runs.save_checkpoint\n"
+        "def save_and_die(path, state):\n"
+        "    save(path, state)\n"
+        "    if state['epoch'] == 2: os.kill(os.getpid(), signal.SIGKILL)\n"
+        "runs.save_checkpoint = save_and_die\n"
+        f"config = TrainingConfig.from_json({CONFIG.to_json()!r})\n"
+        "trainer.train_run(config, train=split, val=split, folder=Path(sys.argv[2]), tracking='off')\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, split.folder, tmp_path], capture_output=True, text=True
+    )
+    assert done.returncode == -signal.SIGKILL, done.stderr
+    (partial,) = tmp_path.glob(".*.partial")
+    assert len(pd.read_csv(partial / "metrics.csv")) == 2
+    run = train(CONFIG, split, tmp_path)
+    same_numbers(run, uninterrupted)
+    assert run.summary["resumed"]
+
+
+def test_a_stop_in_another_thread_is_nobodys_to_catch(split, tmp_path):
+    failures = []
+
+    def work():
+        try:
+            train(dataclasses.replace(CONFIG, epochs=1), split, tmp_path)
+        except BaseException as error:
+            failures.append(error)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    assert failures == []
+
+
+def test_a_checkpoint_that_cannot_be_read_is_told_of_and_begun_anew(
+    uninterrupted, split, tmp_path, monkeypatch
+):
+    interrupted_training(CONFIG, split, tmp_path, monkeypatch, steps=4)
+    (partial,) = tmp_path.glob(".*.partial")
+    (partial / runs.CHECKPOINT).write_bytes(b"torn")
+    with pytest.warns(UserWarning, match="begins anew"):
+        run = train(CONFIG, split, tmp_path)
+    same_numbers(run, uninterrupted)
+
+
+def test_a_full_disk_keeps_what_was_written_and_training_goes_on_later(uninterrupted, split, tmp_path):
+    class FillingUp(Untracked):
+        """After the first epoch no file can grow beyond a hundred kilobytes."""
+
+        def log(self, metrics):
+            if metrics["epoch"] == 2:
+                resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, before[1]))
+
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    target = build_target(CONFIG, split.table)
+    training = Training(CONFIG, target, InitialWeights("none", "asked for"))
+    partial = tmp_path / f".{uninterrupted.id}.partial"
+    partial.mkdir()
+    try:
+        with pytest.raises(StorageFull, match="no room"):
+            training.fit(split, split, folder=partial, tracker=FillingUp())
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert runs.load_checkpoint(partial / runs.CHECKPOINT)["epoch"] == 1
+    same_numbers(train(CONFIG, split, tmp_path), uninterrupted)
+
+
+def test_a_loss_that_becomes_nan_leaves_the_weights_of_the_best_epoch(split, tmp_path, monkeypatch):
+    finite = Training.take_step
+
+    def poisoned(self, pixels, labels, **more):
+        finite(self, pixels, labels, **more)
+        if self.epoch == 1:
+            self.loss_sum.fill_(float("nan"))
+
+    monkeypatch.setattr(Training, "take_step", poisoned)
+    with pytest.raises(NotFinite, match=r"epoch 2: the loss is nan in training.*epoch 1 are kept"):
+        train(CONFIG, split, tmp_path)
+    (partial,) = tmp_path.glob(".*.partial")
+    assert runs.load_checkpoint(partial / runs.CHECKPOINT)["epoch"] == 1
+    assert (partial / "model.safetensors").is_file()
+
+
+def test_too_little_memory_suggests_half_the_batch(tmp_path):
+    code = (
+        "import resource, sys, torch\n"
+        "from lost_and_found.training.backends import explained_memory\n"
+        "from lost_and_found.training.config import TrainingConfig\n"
+        "config = TrainingConfig(dataset='made', batch_size=512)\n"
+        "resource.setrlimit(resource.RLIMIT_AS, (8 << 30, -1))\n"
+        "with explained_memory(config, torch.device('cpu')):\n"
+        "    torch.ones(16 << 30, dtype=torch.uint8)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert "OutOfMemory: cpu has too little memory for batches of 512" in done.stderr
+    assert "try batch_size 256" in done.stderr
+
+
+def test_other_errors_of_torch_are_left_alone():
+    with pytest.raises(RuntimeError, match="shape") as error, explained_memory(CONFIG, torch.device("cpu")):
+        torch.ones(3) @ torch.ones(4, 2).T.reshape(3, 3)
+    assert not isinstance(error.value, OutOfMemory)
+
+
+def test_the_moving_average_is_what_is_kept(split, tmp_path):
+    config = dataclasses.replace(CONFIG, ema_decay=0.9)
+    training = Training(config, build_target(config, split.table), InitialWeights("none", ""))
+    training.fit(split, split, folder=tmp_path, tracker=Untracked())
+    kept = runs.load_run(tmp_path, device="cpu").model.state_dict()
+    own = training.model.state_dict()
+    assert any(not torch.equal(kept[name], own[name]) for name in kept)
+    if training.best_epoch == config.epochs:
+        average = training.average.model.state_dict()
+        assert all(torch.equal(kept[name], average[name]) for name in kept)
+
+
+def test_numbers_of_a_deterministic_training_repeat(split, tmp_path):
+    config = dataclasses.replace(CONFIG, deterministic=True, epochs=1)
+    one, two = (train(config, split, tmp_path / name) for name in "ab")
+    same_numbers(one, two)
+    assert not torch.are_deterministic_algorithms_enabled()
+
+
+@pytest.mark.parametrize("target", ["region", "coordinates"])
+def test_every_target_learns_eight_pictures_and_is_loaded_again(tmp_path, target):
+    from lost_and_found.geo.regions import regions
+
+    known = regions().iloc[[10, 900, 2000, 4000] * 2].reset_index(drop=True)
+    split = cache_of(write_samples(tmp_path / "pictures", count=8), folder=tmp_path / "pixels")
+    table = split.table.assign(**{name: known[name] for name in ("region", "country_code", "lat", "lon")})
+    ten_times = dataclasses.replace(
+        split, pixels=np.tile(split.pixels, (10, 1, 1, 1)), table=pd.concat([table] * 10, ignore_index=True)
+    )
+    split = dataclasses.replace(split, table=table)
+    config = dataclasses.replace(
+        CONFIG, target=target, augmentation="none", epochs=14, batch_size=8, learning_rate=2e-3
+    )
+    run = train_run(config, train=ten_times, val=split, folder=tmp_path, tracking="off")
+    assert run.summary["val/within_750_km"] == 1
+    assert runs.measure(run, split)["median_km"] == pytest.approx(
+        run.summary["val/median_km"], rel=0.01, abs=1
+    )
+    points = run.target.points(runs.predict(run, split.pixels))
+    assert points.shape == (8, 2)
+    if target == "region":
+        assert run.summary["val/country_top1"] == 1
