@@ -12,9 +12,9 @@ from lost_and_found.data_lists import PinnedList, read_list
 from lost_and_found.data_loader import load_samples
 from lost_and_found.errors import InvalidConfig, LeakyList, ListMismatch, MissingInput
 from lost_and_found.samples import Sample
-from lost_and_found.training.pixel_cache import CacheSpec, cache_pixels
-from lost_and_found.training.runs import Run, is_complete, predict
-from lost_and_found.training.targets import CountryTarget
+from lost_and_found.training.config import TARGETS
+from lost_and_found.training.pixel_cache import CacheSpec, PixelCache, cache_pixels
+from lost_and_found.training.runs import Run, is_complete, predict, read_json
 from lost_and_found.workspace import Workspace
 
 ENRICH = "2-data-preparation/02-enrich-records"
@@ -22,21 +22,32 @@ SPLIT = "2-data-preparation/05-split-list"
 TRAIN = "3-training/01-train-model"
 
 
-def find_run(folder: Path, run_id: str = "") -> Path:
-    """Folder of a complete run below `folder`: the one of this id, or the one finished last.
+def find_run(folder: Path, run_id: str = "", *, targets: Sequence[str] = TARGETS) -> Path:
+    """Folder of a complete run below `folder`: the one of this id, or the one asked for last.
+
+    Args:
+        folder: where runs lie.
+        run_id: of a run, whatever it predicts.
+        targets: without an id, what the run may predict.
 
     Raises:
-        MissingInput: no complete run, or none of this id.
+        MissingInput: no complete run, or none of this id or these targets.
     """
     found = [path for path in sorted(folder.glob("*")) if is_complete(path)] if folder.is_dir() else []
     if not found:
         raise MissingInput(f"{folder} holds no complete run; run {TRAIN}.ipynb first")
-    if not run_id:
-        return max(found, key=lambda path: (path / "summary.json").stat().st_mtime_ns)
-    if run_id not in [path.name for path in found]:
+    if run_id and run_id not in [path.name for path in found]:
         names = ", ".join(path.name for path in found)
         raise MissingInput(f"{folder} holds no complete run {run_id!r}; there are: {names}")
-    return folder / run_id
+    if run_id:
+        return folder / run_id
+    fitting = [path for path in found if read_json(path / "config.json")["target"] in targets]
+    if not fitting:
+        raise MissingInput(
+            f"{folder} holds no complete run that predicts {' or '.join(targets)}; "
+            f"run {TRAIN}.ipynb with predicts {targets[0]}"
+        )
+    return max(fitting, key=lambda path: (path / "summary.json").stat().st_mtime_ns)
 
 
 def load_test_samples(workspace: Workspace, run: Run) -> tuple[list[Sample], PinnedList]:
@@ -64,27 +75,46 @@ def load_test_samples(workspace: Workspace, run: Run) -> tuple[list[Sample], Pin
     return load_samples(workspace.input(ENRICH), pinned=workspace.list_path(".test")), pinned
 
 
-def country_probabilities(
-    run: Run, samples: Sequence[Sample], table: pd.DataFrame, *, spec: CacheSpec, folder: Path
-) -> tuple[np.ndarray, np.ndarray, tuple[str, ...]]:
-    """Probabilities (N, K), true class numbers (N,) and the label order of a country run.
+def cache_test_pixels(
+    run: Run, samples: Sequence[Sample], table: pd.DataFrame, *, list_digest: str, folder: Path
+) -> PixelCache:
+    """The pixel cache of the test split in the size that the run wants.
 
     Args:
         run: from `load_run`.
         samples: in the order of the list.
         table: their records, as from `records_table`.
-        spec: the list and the picture size.
-        folder: where the pixel cache of the test split is kept.
+        list_digest: of the pinned list.
+        folder: where the cache is kept.
+    """
+    config = run.config
+    spec = CacheSpec(
+        list_name=f"{config.dataset}.test", list_digest=list_digest, width=config.width, height=config.height
+    )
+    return cache_pixels(samples, table, folder=folder, spec=spec)
+
+
+def country_probabilities(run: Run, cache: PixelCache) -> tuple[np.ndarray, np.ndarray, tuple[str, ...]]:
+    """Probabilities (N, K), true class numbers (N,) and the label order of a country or region run.
+
+    Those of a region run are sums over a country's regions.
 
     Raises:
-        InvalidConfig: the run predicts something else than countries.
+        InvalidConfig: the run says nothing of countries.
+        LeakyList: a sample is of a country that the run doesn't know.
     """
     target = run.target
-    if not isinstance(target, CountryTarget):
-        raise InvalidConfig(f"run {run.id} predicts {target.name}, not countries")
-    cache = cache_pixels(samples, table, folder=folder, spec=spec)
-    truth = target.encode(table)["country"].numpy()
-    return predict(run, cache.pixels), truth, target.country_codes
+    if not target.country_codes:
+        raise InvalidConfig(
+            f"run {run.id} predicts {target.name}, not countries; 03-measure-distances tests it"
+        )
+    truth = target.encode(cache.table)["country"].numpy()
+    if (truth < 0).any():
+        raise LeakyList(
+            f"{(truth < 0).sum()} test samples are of countries that run {run.id} doesn't know; "
+            f"split again with {SPLIT}.ipynb"
+        )
+    return target.country_probabilities(predict(run, cache.pixels)), truth, target.country_codes
 
 
 def _read_split(workspace: Workspace, name: str) -> PinnedList:

@@ -150,10 +150,10 @@ def test_a_changed_test_picture_is_refused(workspace):
 def test_probabilities_come_in_the_order_of_the_list_and_of_the_labels(workspace, tmp_path):
     run = the_run(workspace)
     samples, pinned = held_out.load_test_samples(workspace, run)
-    spec = CacheSpec(list_name="made.test", list_digest=pinned.digest, width=32, height=32)
-    probabilities, truth, codes = held_out.country_probabilities(
-        run, samples, records_table(samples), spec=spec, folder=tmp_path / "pixels"
+    cache = held_out.cache_test_pixels(
+        run, samples, records_table(samples), list_digest=pinned.digest, folder=tmp_path / "pixels"
     )
+    probabilities, truth, codes = held_out.country_probabilities(run, cache)
     assert codes == ("FR", "NA", "US")
     assert truth.tolist() == [0, 1, 2] * 3
     assert probabilities.shape == (9, 3)

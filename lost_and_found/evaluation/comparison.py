@@ -1,0 +1,219 @@
+"""Runs against each other: a table of all, and two of them country by country, on validation pictures.
+
+The test split is for the one run that was chosen in the end, so nothing here looks at it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from lost_and_found.errors import InvalidConfig, MissingInput
+from lost_and_found.evaluation.held_out import TRAIN
+from lost_and_found.training import tracking
+from lost_and_found.training.runs import is_complete, read_json
+from lost_and_found.workspace import Workspace
+
+# Everything else of a config is recipe, and shown where runs differ in it.
+NO_RECIPE = ("dataset", "target", "architecture", "width", "height", "epochs")
+LOWER_IS_BETTER = ("loss", "mean_km", "median_km")
+DISK, WANDB = "this disk", "W&B"
+
+
+@dataclass(frozen=True)
+class ComparedRun:
+    """What a comparison needs to know of a run; its model isn't loaded.
+
+    Attributes:
+        id: as its folder is called.
+        config: its settings.
+        summary: metrics of the best epoch and more.
+        metrics: one row an epoch.
+        folder: where it lies; None for one that is in W&B only.
+    """
+
+    id: str
+    config: Mapping[str, Any]
+    summary: Mapping[str, Any]
+    metrics: pd.DataFrame
+    folder: Path | None = None
+
+    @property
+    def best_metric(self) -> str:
+        """The metric by which its epochs were compared, without "val/"; empty if it isn't known."""
+        return str(self.summary.get("best_metric", "")).removeprefix("val/")
+
+    @property
+    def country_top1(self) -> float | None:
+        """Share of validation pictures whose country it guessed in its best epoch; None if it isn't known."""
+        name = {"country": "val/top1", "region": "val/country_top1"}.get(self.config.get("target", ""), "")
+        return self.summary.get(name)
+
+    @property
+    def validation_list(self) -> str:
+        """Digest of the list that it was validated with; empty if that isn't known."""
+        if self.folder is None:
+            return ""
+        lists = read_json(self.folder / "labels.json")["lists"]
+        return next((digest for name, digest in lists.items() if name.endswith(".val")), "")
+
+
+def runs_on_disk(root: Path, datasets: Sequence[str]) -> list[ComparedRun]:
+    """All complete runs of these datasets.
+
+    Raises:
+        MissingInput: one of the datasets has none.
+    """
+    found = []
+    for dataset in datasets:
+        folder = Workspace(root, dataset).input(TRAIN) / "runs"
+        complete = [path for path in sorted(folder.glob("*")) if is_complete(path)]
+        if not complete:
+            raise MissingInput(f"{folder} holds no complete run; run {TRAIN}.ipynb first")
+        found += [read_compared(path) for path in complete]
+    return found
+
+
+def read_compared(folder: Path) -> ComparedRun:
+    """The run in a folder."""
+    return ComparedRun(
+        id=folder.name,
+        config=read_json(folder / "config.json"),
+        summary=read_json(folder / "summary.json"),
+        metrics=pd.read_csv(folder / "metrics.csv"),
+        folder=folder,
+    )
+
+
+def runs_elsewhere(datasets: Sequence[str], known: Sequence[ComparedRun]) -> tuple[list[ComparedRun], str]:
+    """Runs of these datasets in the W&B project that aren't among the known, and a line about them."""
+    if not tracking.has_key():
+        return (
+            [],
+            "W&B was not asked for further runs: there is no WANDB_API_KEY in the environment or in .env",
+        )
+    ids = {run.id for run in known}
+    answers = [one for dataset in datasets for one in tracking.online_runs(dataset) if one["id"] not in ids]
+    found = [ComparedRun(**{**one, "metrics": pd.DataFrame(one["metrics"])}) for one in answers]
+    return found, f"{len(found)} runs in W&B that aren't on this disk"
+
+
+def runs_table(runs: Sequence[ComparedRun]) -> pd.DataFrame:
+    """One row a run: what it is, the settings in which runs differ, its best epoch's metrics, its cost.
+
+    Metrics have the names of `metrics.csv` without "val/"; `best` is the one named by `best_metric`.
+    """
+    return pd.DataFrame([_row(run, differing_settings(runs)) for run in runs])
+
+
+def differing_settings(runs: Sequence[ComparedRun]) -> list[str]:
+    """Names of the recipe's settings that aren't the same in all runs."""
+    names = dict.fromkeys(name for run in runs for name in run.config if name not in NO_RECIPE)
+    return [name for name in names if len({str(run.config.get(name)) for run in runs}) > 1]
+
+
+def _row(run: ComparedRun, settings: Sequence[str]) -> dict[str, Any]:
+    config, summary = run.config, run.summary
+    metrics = {name.removeprefix("val/"): summary[name] for name in summary if name.startswith("val/")}
+    return {
+        "id": run.id,
+        **{name: config.get(name) for name in ("dataset", "target", "architecture")},
+        "size": f"{config.get('width')}x{config.get('height')}",
+        **{name: config.get(name) for name in settings},
+        "best_metric": run.best_metric,
+        "best": metrics.get(run.best_metric),
+        **metrics,
+        "best_epoch": summary.get("best_epoch"),
+        "epochs": summary.get("epochs"),
+        "seconds": summary.get("seconds"),
+        "parameters": summary.get("parameters"),
+        "lies_on": DISK if run.folder else WANDB,
+    }
+
+
+def select_rows(table: pd.DataFrame, where: str) -> pd.DataFrame:
+    """The rows for which an expression of column names holds, such as `"epochs > 3"`; all if it is empty.
+
+    Raises:
+        InvalidConfig: it can't be evaluated, isn't true or false for each row (the message lists the
+            columns), or holds for none.
+    """
+    if not where.strip():
+        return table
+    problem = "it is not true or false for each run"
+    try:
+        chosen = table.eval(where, engine="python")
+    except Exception as error:  # pandas lets out whatever the expression makes Python raise
+        chosen, problem = None, str(error)
+    if not (isinstance(chosen, pd.Series) and chosen.dtype == bool):
+        raise InvalidConfig(f"where is {where!r}, but {problem}; columns are {', '.join(map(str, table))}")
+    if not chosen.any():
+        raise InvalidConfig(f"where is {where!r}, which fits none of the {len(table)} runs")
+    return table[chosen]
+
+
+def sort_rows(table: pd.DataFrame, by: str) -> pd.DataFrame:
+    """The rows by a column, the best first; by an empty text: by target, then by the best metric of it.
+
+    Losses and distances are better low and everything else high. Empty cells come last.
+
+    Raises:
+        InvalidConfig: there is no such column; the message lists them.
+    """
+    if by and by not in table:
+        raise InvalidConfig(f"sort_by is {by!r}; columns are {', '.join(map(str, table))}")
+    if by:
+        rising = by in LOWER_IS_BETTER or not pd.api.types.is_numeric_dtype(table[by])
+        return table.sort_values(by, ascending=rising, kind="stable", na_position="last")
+    sign = table["best_metric"].isin(LOWER_IS_BETTER).map({True: 1.0, False: -1.0})
+    key = pd.DataFrame({"target": table["target"], "best": sign * table["best"].astype(float)})
+    return table.loc[key.sort_values(["target", "best"], kind="stable", na_position="last").index]
+
+
+def choose_pair(
+    table: pd.DataFrame, runs: Sequence[ComparedRun], *, reference: str = "", candidate: str = ""
+) -> tuple[ComparedRun, ComparedRun] | None:
+    """The two runs to hold against each other; None if there is only one that can be.
+
+    Args:
+        table: from `runs_table`, sorted: what isn't named is the first row that fits.
+        runs: all of them.
+        reference: id of the run that differences start from; by default the best after the candidate.
+        candidate: id of the other.
+
+    Raises:
+        InvalidConfig: no such run, one of W&B alone, or one that says nothing of countries.
+    """
+    by_id = {run.id: run for run in runs}
+    for name in filter(None, (reference, candidate)):
+        _check_comparable(name, by_id)
+    named = {reference, candidate}
+    ranked = [by_id[one] for one in table["id"] if one not in named and not _why_not(by_id[one])]
+    first = by_id[candidate] if candidate else next(iter(ranked), None)
+    if first is None:
+        return None
+    if reference:
+        return by_id[reference], first
+    others = (run for run in ranked if run is not first and run.validation_list == first.validation_list)
+    second = next(others, None)
+    return (second, first) if second else None
+
+
+def _check_comparable(name: str, by_id: Mapping[str, ComparedRun]) -> None:
+    if name not in by_id:
+        raise InvalidConfig(f"there is no run {name!r}; there are {', '.join(by_id)}")
+    if reason := _why_not(by_id[name]):
+        raise InvalidConfig(f"run {name} can't be compared by country: {reason}")
+
+
+def _why_not(run: ComparedRun) -> str:
+    """Why a run can't be compared by country; empty if it can."""
+    if run.folder is None:
+        return f"it is in {WANDB} only, and its model is needed here"
+    if run.config.get("target") == "coordinates":
+        return "it guesses coordinates; compare distances in the table"
+    return ""

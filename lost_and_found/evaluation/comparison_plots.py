@@ -1,0 +1,111 @@
+"""The figures of a comparison of runs. Every function returns a figure; none shows or saves."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from lost_and_found.evaluation.comparison import LOWER_IS_BETTER, ComparedRun, differing_settings
+from lost_and_found.figures import BLUE, GREY, ORANGE, short_name, tidy
+
+COLOURS = (BLUE, ORANGE, "#4a8f4f", "#8a5aa0", "#c2a02e", "#3b9c9c", "#b0557c", "#6b6b6b")
+SETTINGS_IN_NAME = 3
+COUNTRIES_SHOWN = 24
+
+
+def plot_top_curves(table: pd.DataFrame, runs: Sequence[ComparedRun], *, top: int) -> Figure:
+    """Best metric and loss on the validation split by epoch, of the top runs; dots mark the epochs kept.
+
+    Args:
+        table: from `runs_table`, sorted; runs whose best metric or target isn't the first row's are left out,
+            because their numbers mean something else.
+        runs: all of them.
+        top: at most so many runs, and not more than there are colours.
+    """
+    like_first = (table[["target", "best_metric"]] == table[["target", "best_metric"]].iloc[0]).all(axis=1)
+    by_id = {run.id: run for run in runs}
+    shown = [by_id[one] for one in table["id"][like_first]][: min(top, len(COLOURS))]
+    metric = shown[0].best_metric
+    figure, panels = plt.subplots(1, 2, figsize=(12, 4.6), layout="constrained")
+    names = run_names(shown)
+    for axes, column in zip(panels, (metric, "loss"), strict=True):
+        for colour, name, run in zip(COLOURS, names, shown, strict=False):
+            _draw_curve(axes, run, f"val/{column}", colour=colour, name=name)
+        axes.set_xlabel("epoch")
+        axes.xaxis.get_major_locator().set_params(integer=True)
+        axes.grid(axis="y", color="#dddddd", linewidth=0.8)
+        better = "lower" if column in LOWER_IS_BETTER else "higher"
+        tidy(axes, f"{column.replace('_', ' ')} on the validation split ({better} is better)")
+    handles, labels = panels[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower left", ncols=2, fontsize=8, frameon=False)
+    return figure
+
+
+def run_names(runs: Sequence[ComparedRun]) -> list[str]:
+    """Short names: architecture, picture size, the settings in which these runs differ, end of the id."""
+    settings = [name for name in differing_settings(runs) if name != "seed"][:SETTINGS_IN_NAME]
+    if len(runs) > 1 and not settings:
+        settings = differing_settings(runs)
+    names = []
+    for run in runs:
+        own = [f"{name} {short_name(str(run.config.get(name)))}" for name in settings]
+        size = f"{run.config.get('width')}x{run.config.get('height')}"
+        names.append(", ".join([str(run.config.get("architecture")), size, *own]) + f" ({run.id[-8:]})")
+    return names
+
+
+def plot_differences(differences: pd.DataFrame, names: tuple[str, str], *, fewest: int) -> Figure:
+    """Recall of the candidate less that of the reference: all pictures, and the countries that differ most.
+
+    Args:
+        differences: from `paired_differences`.
+        names: of the reference and of the candidate.
+        fewest: countries with fewer pictures aren't shown.
+    """
+    countries = differences[1:][differences["n"][1:] >= fewest][:COUNTRIES_SHOWN]
+    table = pd.concat([countries.sort_values("difference", kind="stable"), differences[:1]])
+    places = np.arange(len(table), dtype=float)
+    places[-1] += 0.5
+    figure, axes = plt.subplots(figsize=(9, 1.7 + 0.27 * len(table)), layout="constrained")
+    colours = np.where(table["low"] > 0, BLUE, np.where(table["high"] < 0, ORANGE, GREY))
+    value, low, high = (100 * table[name].to_numpy() for name in ("difference", "low", "high"))
+    axes.axvline(0, color="black", linewidth=0.9)
+    axes.hlines(places, low, high, color=colours.tolist(), linewidth=1.6)
+    axes.scatter(value, places, color=colours.tolist(), s=36, zorder=3)
+    if len(table) > 1:
+        axes.axhline(places[-1] - 0.75, color=GREY, linestyle=":", linewidth=1)
+    rows = zip(table["country"], table["n"], strict=True)
+    axes.set_yticks(places, [f"{short_name(country)} ({n:,})" for country, n in rows])
+    axes.get_yticklabels()[-1].set_fontweight("bold")
+    limit = 1.05 * max(np.abs(low).max(), np.abs(high).max())
+    axes.set_xlim(-limit, limit)
+    axes.set_ylim(-0.7, places[-1] + 0.7)
+    axes.set_xlabel(f"percentage points of pictures recognised (countries with {fewest} pictures or more)")
+    tidy(axes, "Difference on the validation split, with 95 % intervals", grid=True)
+    _name_sides(axes, names)
+    return figure
+
+
+def _name_sides(axes: Axes, names: tuple[str, str]) -> None:
+    """Say between title and plot which side speaks for which run."""
+    axes.set_title(axes.get_title(loc="left"), loc="left", fontsize=10, fontweight="bold", pad=36)
+    style: dict[str, Any] = {"xycoords": "axes fraction", "textcoords": "offset points", "fontsize": 8.5}
+    reference, candidate = names
+    axes.annotate(f"left, orange: {reference} is better", (0, 1), (0, 20), color=ORANGE, **style)
+    axes.annotate(f"right, blue: {candidate} is better", (0, 1), (0, 7), color=BLUE, **style)
+
+
+def _draw_curve(axes: Axes, run: ComparedRun, column: str, *, colour: str, name: str) -> None:
+    """Nothing is drawn of a run that lacks the column, as W&B's may."""
+    if column not in run.metrics:
+        return
+    curve = run.metrics.dropna(subset=[column]).set_index("epoch")[column]
+    axes.plot(curve.index, curve, color=colour, linewidth=1.8, label=name)
+    kept = curve[curve.index == run.summary.get("best_epoch")]
+    axes.plot(kept.index, kept, "o", color=colour, markersize=7)

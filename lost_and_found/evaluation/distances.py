@@ -1,0 +1,143 @@
+"""How far guesses are from the true points, with intervals."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from lost_and_found.errors import InvalidConfig
+from lost_and_found.evaluation.metrics import FEWEST_RESAMPLES, TAIL
+from lost_and_found.figures import BLUE, GREY, ORANGE, tidy
+from lost_and_found.geo.countries import find_country
+from lost_and_found.geo.distances import haversine_km
+from lost_and_found.samples import write_atomically
+from lost_and_found.training.pixel_cache import PixelCache
+from lost_and_found.training.runs import Run, predict
+from lost_and_found.training.targets.base import GEOSCORE_KM, WITHIN_KM
+
+SMALLEST_KM = 1.0
+
+
+def guessed_points(run: Run, cache: PixelCache) -> pd.DataFrame:
+    """One row a picture: id, game, country_code, lat, lon, guess_lat, guess_lon, km between them.
+
+    Raises:
+        InvalidConfig: the run guesses no points.
+        MissingInput: a picture has no coordinates.
+    """
+    run.target.encode(cache.table)  # raises where labels are missing
+    points = run.target.points(predict(run, cache.pixels))
+    if points is None:
+        raise InvalidConfig(
+            f"run {run.id} predicts {run.target.name}, which is no point; 01-test-model tests it"
+        )
+    table = cache.table[["id", "game", "country_code", "lat", "lon"]].reset_index(drop=True)
+    return table.assign(
+        guess_lat=points[:, 0], guess_lon=points[:, 1], km=haversine_km(table[["lat", "lon"]], points)
+    )
+
+
+def distance_table(
+    km: np.ndarray, *, games: Sequence[object], resamples: int = 1000, seed: int = 0
+) -> pd.DataFrame:
+    """Scores of distances: metric, value, low, high (the 95 % interval), n.
+
+    Intervals are percentiles of a bootstrap over games, as rounds of one game are no independent evidence.
+
+    Args:
+        km: (N,).
+        games: of each picture, (N,).
+        resamples: at least 100.
+        seed: of the resampling.
+
+    Raises:
+        InvalidConfig: too few resamples.
+    """
+    if resamples < FEWEST_RESAMPLES:
+        raise InvalidConfig(f"resamples is {resamples}; below {FEWEST_RESAMPLES} the interval is noise")
+    rng = np.random.default_rng(seed)
+    units = np.unique(np.asarray(games, dtype=str), return_inverse=True)[1]
+    rows = [np.flatnonzero(units == unit) for unit in range(units.max() + 1)]
+    draws = []
+    for _ in range(resamples):
+        drawn = np.concatenate([rows[unit] for unit in rng.integers(len(rows), size=len(rows))])
+        draws.append(list(_scores(km[drawn]).values()))
+    low, high = np.quantile(np.array(draws), [TAIL, 1 - TAIL], axis=0)
+    scores = _scores(km)
+    return pd.DataFrame(
+        {"metric": list(scores), "value": list(scores.values()), "low": low, "high": high, "n": len(km)}
+    )
+
+
+def country_distances(guesses: pd.DataFrame, *, fewest: int) -> pd.DataFrame:
+    """Median km by country: country, code, n, median_km, the nearest first; rarer countries are left out."""
+    found = guesses.groupby("country_code")["km"].agg(n="size", median_km="median").query("n >= @fewest")
+    names = [find_country(code).name for code in found.index]
+    table = pd.DataFrame(
+        {"country": names, "code": found.index, "n": found["n"], "median_km": found["median_km"]}
+    )
+    return table.sort_values("median_km", kind="stable", ignore_index=True)
+
+
+def plot_distances(guesses: pd.DataFrame) -> Figure:
+    """The share of pictures within each distance, and where guesses and truths lie."""
+    figure, (curve, world) = plt.subplots(
+        1, 2, figsize=(12, 4.2), width_ratios=[1, 1.35], layout="constrained"
+    )
+    km = np.sort(guesses["km"].to_numpy().clip(min=SMALLEST_KM))
+    curve.step(km, 100 * np.arange(1, len(km) + 1) / len(km), where="post", color=BLUE)
+    for limit in WITHIN_KM:
+        curve.axvline(limit, color=GREY, linewidth=0.7, linestyle=":")
+        share = 100 * float((guesses["km"] <= limit).mean())
+        curve.annotate(
+            f"{share:.0f} %", (limit, share), xytext=(3, 5), textcoords="offset points", fontsize=8
+        )
+    curve.set_xscale("log")
+    curve.set_xlim(SMALLEST_KM, 21_000)
+    curve.set_ylim(0, 104)
+    curve.set_xlabel("km from the guess to the true point")
+    tidy(curve, "Pictures within a distance, %")
+    world.scatter(guesses["lon"], guesses["lat"], s=9, color=GREY, label="true", linewidths=0)
+    world.scatter(
+        guesses["guess_lon"], guesses["guess_lat"], s=9, color=ORANGE, label="guessed", linewidths=0
+    )
+    world.set(xlim=(-180, 180), ylim=(-60, 80), xlabel="longitude", ylabel="latitude", aspect="equal")
+    world.legend(frameon=False, fontsize=8, loc="lower left")
+    tidy(world, "Where guesses fall")
+    return figure
+
+
+def write_distances(folder: Path, *, distances: pd.DataFrame, guesses: pd.DataFrame) -> None:
+    """Write `distances.csv` and `guesses.csv`."""
+    for name, table in {"distances": distances, "guesses": guesses}.items():
+        write_atomically(folder / f"{name}.csv", table.to_csv(index=False).encode())
+
+
+def distances_text(distances: pd.DataFrame) -> str:
+    """The table of scores for reading: shares in per cent, distances in km."""
+    lines = []
+    for row in distances.to_dict("records"):
+        share = row["metric"].startswith("within")
+        scale, unit = (100, " %") if share else (1, "")
+        value, low, high = (f"{scale * row[name]:,.1f}{unit}" for name in ("value", "low", "high"))
+        lines.append((row["metric"], value, f"{low} to {high}"))
+    widths = [max(len(line[column]) for line in lines) for column in range(3)]
+    heading = ("", "value", "95 % interval")
+    return "\n".join(
+        "  ".join([name.ljust(widths[0]), value.rjust(widths[1]), interval.rjust(widths[2])])
+        for name, value, interval in [heading, *lines]
+    )
+
+
+def _scores(km: np.ndarray) -> dict[str, float]:
+    return {
+        "median km": float(np.median(km)),
+        "mean km": float(km.mean()),
+        "GeoScore, 0 to 5000": float((5000 * np.exp(-km / GEOSCORE_KM)).mean()),
+        **{f"within {limit:,} km": float(np.mean(km <= limit)) for limit in WITHIN_KM},
+    }

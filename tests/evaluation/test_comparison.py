@@ -1,0 +1,267 @@
+"""Runs are compared: which, in what order, and two of them country by country."""
+
+import dataclasses
+import json
+import shutil
+from pathlib import Path
+
+import nbformat
+import numpy as np
+import pandas as pd
+import papermill
+import pytest
+import torch
+from PIL import Image
+
+from lost_and_found.data_loader import records_table
+from lost_and_found.errors import InvalidConfig, ListMismatch, MissingInput
+from lost_and_found.evaluation import comparison, comparison_plots, paired
+from lost_and_found.evaluation.comparison import ComparedRun
+from lost_and_found.evaluation.held_out import TRAIN
+from lost_and_found.samples import Sample, write_pair
+from lost_and_found.training.config import TrainingConfig
+from lost_and_found.training.pixel_cache import CacheSpec, cache_pixels
+from lost_and_found.training.trainer import train_run
+from lost_and_found.workspace import Workspace
+
+NOTEBOOK = Path(__file__).resolve().parents[2] / "4-evaluation/02-compare-runs.ipynb"
+COUNTRIES = {"FR": (200, 40, 40), "NA": (40, 200, 40), "US": (40, 40, 200)}
+
+
+def write_samples(folder: Path, *, name: str, count: int) -> list[Sample]:
+    """Pictures whose colour gives their country away, a bit noisy, in games of three."""
+    rng = np.random.default_rng(count)
+    samples = []
+    for number in range(count):
+        code, colour = list(COUNTRIES.items())[number % 3]
+        pixels = np.clip(rng.normal(colour, 90, (36, 64, 3)), 0, 255).astype(np.uint8)
+        path = folder / ".picture.png"
+        Image.fromarray(pixels).save(path)
+        record = {"country_code": code, "coordinates": [10.0 + number, 20.0]}
+        sample_id = f"made_{name}_{number // 3}_{number % 3}"
+        samples.append(write_pair(folder, sample_id, image=path.read_bytes(), suffix=".png", record=record))
+        path.unlink()
+    return samples
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory) -> Path:
+    """The root of a workspace with two runs, which differ in seed and learning rate."""
+    torch.set_num_threads(1)
+    workspace = Workspace(tmp_path_factory.mktemp("root"), "made")
+    output = workspace.output(TRAIN)
+    caches = {}
+    for split, count in (("train", 24), ("val", 12)):
+        samples = write_samples(tmp_path_factory.mktemp(split), name=split, count=count)
+        spec = CacheSpec(list_name=f"made.{split}", list_digest=split * 8, width=32, height=32)
+        caches[split] = cache_pixels(samples, records_table(samples), folder=output / "pixels", spec=spec)
+    config = TrainingConfig(
+        dataset="made", architecture="mobilenet_v3_small", width=32, height=32, epochs=2, device="cpu"
+    )
+    for seed in (0, 1):
+        settings = dataclasses.replace(config, seed=seed, learning_rate=0.001 * (1 + seed))
+        train_run(settings, **caches, folder=output / "runs", tracking="off")
+    return workspace.root
+
+
+def made_run(name: str, best: float, *, metric: str = "top1", **config: object) -> ComparedRun:
+    """A run that was never trained."""
+    defaults = {"dataset": "made", "target": "country", "architecture": "resnet18", "width": 64, "height": 36}
+    summary = {"best_metric": f"val/{metric}", f"val/{metric}": best, "best_epoch": 1, "epochs": 4}
+    metrics = pd.DataFrame({"epoch": [1, 2], f"val/{metric}": [best, best / 2], "val/loss": [2.0, 1.0]})
+    return ComparedRun(name, {**defaults, **config}, summary, metrics)
+
+
+def test_the_table_shows_the_settings_in_which_runs_differ_and_no_others():
+    runs = [made_run("a", 0.2, seed=0, patience=3), made_run("b", 0.3, seed=1, patience=3)]
+    table = comparison.runs_table(runs)
+    assert table["seed"].tolist() == [0, 1]
+    assert "patience" not in table
+    assert table[["size", "best_metric", "best", "epochs"]].iloc[1].tolist() == ["64x36", "top1", 0.3, 4]
+
+
+def test_runs_are_sorted_by_target_and_each_target_by_its_own_metric():
+    runs = [
+        made_run("worse", 0.2),
+        made_run("far", 900.0, metric="median_km", target="coordinates"),
+        made_run("better", 0.3),
+        made_run("near", 700.0, metric="median_km", target="coordinates"),
+    ]
+    table = comparison.runs_table(runs)
+    assert comparison.sort_rows(table, "")["id"].tolist() == ["near", "far", "better", "worse"]
+    assert comparison.sort_rows(table, "top1")["id"].tolist()[:2] == ["better", "worse"]
+    assert comparison.sort_rows(table, "median_km")["id"].tolist()[:2] == ["near", "far"]
+
+
+def test_rows_are_selected_by_an_expression():
+    table = comparison.runs_table([made_run("a", 0.2), made_run("b", 0.3, architecture="resnet50")])
+    chosen = comparison.select_rows(table, "architecture == 'resnet50' and epochs > 3")
+    assert chosen["id"].tolist() == ["b"]
+    assert comparison.select_rows(table, " ")["id"].tolist() == ["a", "b"]
+
+
+@pytest.mark.parametrize(
+    "where", ["accuracy > 0.5", "best >", "best", "best = 1", "best > 'a'", "__import__('os')", "1"]
+)
+def test_an_expression_that_is_no_condition_is_refused_with_the_columns(where):
+    table = comparison.runs_table([made_run("a", 0.2)])
+    with pytest.raises(InvalidConfig, match=r"columns are id, dataset, target, architecture, size"):
+        comparison.select_rows(table, where)
+
+
+def test_a_condition_that_no_run_fits_and_an_unknown_column_are_errors():
+    table = comparison.runs_table([made_run("a", 0.2)])
+    with pytest.raises(InvalidConfig, match="fits none of the 1 runs"):
+        comparison.select_rows(table, "best > 0.5")
+    with pytest.raises(InvalidConfig, match="sort_by is 'accuracy'; columns are id"):
+        comparison.sort_rows(table, "accuracy")
+
+
+def test_a_pair_is_the_two_best_unless_it_is_named(trained):
+    runs = comparison.runs_on_disk(trained, ["made"])
+    table = comparison.sort_rows(comparison.runs_table(runs), "")
+    best, second = table["id"]
+    chosen = comparison.choose_pair(table, runs)
+    assert [run.id for run in chosen] == [second, best]
+    chosen = comparison.choose_pair(table, runs, reference=best)
+    assert [run.id for run in chosen] == [best, second]
+    assert comparison.choose_pair(table[:1], runs[:1] if runs[0].id == best else runs[1:]) is None
+
+
+@pytest.mark.parametrize(
+    ("run", "problem"),
+    [
+        (made_run("elsewhere", 0.2), "in W&B only"),
+        (made_run("elsewhere", 0.2, target="coordinates"), "in W&B only"),
+        (dataclasses.replace(made_run("points", 0.2, target="coordinates"), folder=Path()), "coordinates"),
+    ],
+)
+def test_runs_that_say_nothing_of_countries_here_are_no_pair(run, problem):
+    table = comparison.runs_table([run])
+    assert comparison.choose_pair(table, [run]) is None
+    with pytest.raises(InvalidConfig, match=problem):
+        comparison.choose_pair(table, [run], reference=run.id)
+    with pytest.raises(InvalidConfig, match="there is no run 'absent'"):
+        comparison.choose_pair(table, [run], candidate="absent")
+
+
+def test_two_trained_runs_are_compared_on_the_same_pictures(trained):
+    pair = comparison.runs_on_disk(trained, ["made"])
+    differences = paired.compare_pair(*pair, resamples=100)
+    assert differences["country_code"].tolist()[0] == ""
+    assert set(differences["country_code"][1:]) == set(COUNTRIES)
+    assert differences["n"].tolist() == [12, 4, 4, 4]
+    assert differences["reference"][0] == pytest.approx(pair[0].summary["val/top1"])
+    assert differences["candidate"][0] == pytest.approx(pair[1].summary["val/top1"])
+
+
+def test_runs_that_were_validated_with_different_lists_are_refused(trained, tmp_path):
+    shutil.copytree(trained, tmp_path / "root")
+    first, second = comparison.runs_on_disk(tmp_path / "root", ["made"])
+    labels = json.loads((second.folder / "labels.json").read_text())
+    labels["lists"]["made.val"] = "another"
+    (second.folder / "labels.json").write_text(json.dumps(labels))
+    with pytest.raises(ListMismatch, match=r"with list valvalvalval, .* with another"):
+        paired.compare_pair(first, second)
+    table = comparison.runs_table([first, second])
+    assert comparison.choose_pair(table, [first, second]) is None
+
+
+def test_a_deleted_pixel_cache_is_an_error_that_says_how_to_make_it(trained, tmp_path):
+    shutil.copytree(trained, tmp_path / "root")
+    pair = comparison.runs_on_disk(tmp_path / "root", ["made"])
+    shutil.rmtree(tmp_path / "root" / TRAIN / "made" / "pixels")
+    with pytest.raises(MissingInput, match=r"3-training/01-train-model\.ipynb"):
+        paired.compare_pair(*pair)
+
+
+def made_answers(count: int, *, seed: int) -> dict[str, np.ndarray]:
+    """Two runs that are right or wrong on pictures of three countries in games of two."""
+    rng = np.random.default_rng(seed)
+    reference = rng.random(count) < 0.5
+    return {
+        "reference": reference,
+        "candidate": np.where(rng.random(count) < 0.7, reference, rng.random(count) < 0.6),
+        "truth": rng.choice(["FR", "NA", "US"], count),
+        "game": np.char.mod("game%03d", np.arange(count) // 2),
+    }
+
+
+def test_paired_intervals_are_those_of_a_plain_loop_over_games():
+    answers = made_answers(120, seed=3)
+    found = paired.paired_differences(**answers, resamples=200, seed=5).set_index("country_code")
+    gain = answers["candidate"].astype(float) - answers["reference"]
+    rng = np.random.default_rng(5)
+    draws = {code: [] for code in found.index}
+    for _ in range(200):
+        drawn = rng.integers(60, size=60)
+        rows = np.concatenate([np.flatnonzero(answers["game"] == f"game{game:03}") for game in drawn])
+        for code, values in draws.items():
+            own = rows if not code else rows[answers["truth"][rows] == code]
+            values.append(gain[own].mean())
+    for code, values in draws.items():
+        own = answers["truth"] == code if code else np.ones(120, dtype=bool)
+        assert found["difference"][code] == pytest.approx(gain[own].mean())
+        wins, losses, n = (gain[own] > 0).sum(), (gain[own] < 0).sum(), own.sum()
+        win, loss = (wins + 1) / (n + 2), (losses + 1) / (n + 2)
+        half = 1.959964 * ((win + loss - (win - loss) ** 2) / (n + 2)) ** 0.5
+        low, high = np.quantile(values, [0.025, 0.975])
+        assert found["low"][code] == pytest.approx(min(low, win - loss - half), abs=1e-6)
+        assert found["high"][code] == pytest.approx(max(high, win - loss + half), abs=1e-6)
+
+
+def test_runs_that_agree_on_few_pictures_are_not_said_to_agree_always():
+    right = np.ones(5, dtype=bool)
+    found = paired.paired_differences(right, right, truth=["FR"] * 5, game=np.arange(5), resamples=100)
+    assert found["difference"].tolist() == [0, 0]
+    assert (found["low"] < -0.2).all()
+    assert (found["high"] > 0.2).all()
+
+
+def test_exchanging_the_runs_turns_the_differences_round():
+    answers = made_answers(90, seed=1)
+    swapped = answers | {"reference": answers["candidate"], "candidate": answers["reference"]}
+    one, other = (paired.paired_differences(**these, resamples=100) for these in (answers, swapped))
+    other = other.set_index("country_code").loc[one["country_code"]].reset_index()
+    for here, there in (("difference", "difference"), ("low", "high"), ("high", "low")):
+        np.testing.assert_allclose(one[here], -other[there], atol=1e-12)
+
+
+def test_the_figures_show_what_the_tables_say():
+    runs = [made_run("run-aaaaaaaa", 0.2, seed=0), made_run("run-bbbbbbbb", 0.3, seed=1)]
+    runs.append(made_run("far", 900.0, metric="median_km", target="coordinates"))
+    table = comparison.sort_rows(comparison.runs_table(runs), "")
+    figure = comparison_plots.plot_top_curves(table[1:], runs, top=6)
+    (legend,) = figure.legends
+    shown = [text.get_text() for text in legend.get_texts()]
+    assert shown == ["resnet18, 64x36, seed 1 (bbbbbbbb)", "resnet18, 64x36, seed 0 (aaaaaaaa)"]
+    differences = paired.paired_differences(**made_answers(60, seed=2), resamples=100)
+    figure = comparison_plots.plot_differences(differences, ("one", "other"), fewest=1)
+    names = [label.get_text() for label in figure.axes[0].get_yticklabels()]
+    assert names[-1] == "all pictures (60)"
+    assert {name.split(" (")[0] for name in names[:-1]} == {"France", "Namibia", "United States"}
+
+
+@pytest.mark.parametrize("single", [False, True], ids=["two runs", "one run"])
+def test_the_notebook_compares_what_there_is(trained, tmp_path, monkeypatch, single):
+    monkeypatch.delenv("WANDB_API_KEY", raising=False)
+    shutil.copytree(trained, tmp_path / "root")
+    if single:
+        shutil.rmtree(comparison.runs_on_disk(tmp_path / "root", ["made"])[0].folder)
+    parameters = {"root": str(tmp_path / "root"), "dataset": "made", "fewest": 1, "resamples": 100}
+    executed = tmp_path / "executed.ipynb"
+    papermill.execute_notebook(
+        NOTEBOOK, executed, parameters, cwd=NOTEBOOK.parent, kernel_name="python3", progress_bar=False
+    )
+    said = "".join(
+        output.get("text", "")
+        for cell in nbformat.read(executed, as_version=4).cells
+        for output in cell.get("outputs", ())
+    )
+    written = {path.name for path in (tmp_path / "root/4-evaluation/02-compare-runs/made").iterdir()}
+    if single:
+        assert written == {"runs.csv", "curves.png"}
+        assert "There are no two runs here" in said
+    else:
+        assert written == {"runs.csv", "curves.png", "countries.csv", "differences.png"}
+        assert "all pictures" in said
