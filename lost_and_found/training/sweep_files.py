@@ -1,0 +1,180 @@
+"""A sweep as W&B's YAML describes it, checked for what the local agent supports."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from lost_and_found.digests import digest
+from lost_and_found.errors import InvalidConfig, MissingInput
+from lost_and_found.training.search_space import Parameter, Value, fixed_parameter, read_parameter
+
+METHODS = ("grid", "random", "bayes")
+GOALS = ("maximize", "minimize")
+KEYS = (
+    "program",
+    "entity",
+    "project",
+    "description",
+    "name",
+    "method",
+    "metric",
+    "parameters",
+    "command",
+    "run_cap",
+)
+# W&B's agent knows more; they stand for the same arguments in other forms.
+MACROS = ("${env}", "${interpreter}", "${program}", "${args}", "${args_no_hyphens}")
+DEFAULT_COMMAND = MACROS[:4]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sweep:
+    """What is searched, how, and the command that tries one set of parameters.
+
+    Attributes:
+        name: of the sweep, and of its folder.
+        method: one of `METHODS`.
+        metric: key of a run's summary, such as "val/top1".
+        goal: one of `GOALS`.
+        parameters: in the order of the file; of a grid the last changes fastest.
+        command: with `MACROS` in it.
+        program: what "${program}" stands for.
+        project: W&B's.
+        run_cap: most trials, or None for no limit.
+    """
+
+    name: str
+    method: str
+    metric: str
+    goal: str
+    parameters: tuple[Parameter, ...]
+    command: tuple[str, ...] = DEFAULT_COMMAND
+    program: str = ""
+    project: str = ""
+    run_cap: int | None = None
+
+    @property
+    def varied(self) -> list[str]:
+        """Names of the parameters that there is anything to choose of."""
+        return [one.name for one in self.parameters if one.varies]
+
+    def content(self) -> dict[str, Any]:
+        """All that decides which trials there are and what they come to, as JSON values."""
+        values = dataclasses.asdict(self)
+        decisive = {
+            name: values[name] for name in ("method", "metric", "goal", "parameters", "command", "program")
+        }
+        content: dict[str, Any] = json.loads(json.dumps(decisive))
+        return content
+
+    @property
+    def digest(self) -> str:
+        """Of the content."""
+        return digest(json.dumps(self.content(), sort_keys=True).encode())
+
+
+def read_sweep(path: Path, *, fixed: Mapping[str, Value] | None = None, name: str = "") -> Sweep:
+    """The sweep in a YAML file.
+
+    Args:
+        path: a file that `wandb sweep` takes too.
+        fixed: parameters that are not searched but have these values, whether the file has them or not.
+        name: of the sweep; by default what the file says, or the file's own name.
+
+    Raises:
+        MissingInput: there is no such file.
+        InvalidConfig: it is no sweep, or one that needs W&B's own agent.
+    """
+    if not path.is_file():
+        raise MissingInput(f"there is no sweep {path}; some are in 3-training/sweeps")
+    try:
+        content = yaml.safe_load(path.read_text())
+        return _sweep(content, fixed=fixed or {}, name=name or _name(content, path))
+    except yaml.YAMLError as error:
+        raise InvalidConfig(f"{path} is no YAML ({error})") from None
+    except InvalidConfig as error:
+        raise InvalidConfig(f"{path}: {error}") from None
+
+
+def _name(content: object, path: Path) -> str:
+    return str(content.get("name") or path.stem) if isinstance(content, dict) else path.stem
+
+
+def _sweep(content: object, *, fixed: Mapping[str, Value], name: str) -> Sweep:
+    if not isinstance(content, dict):
+        raise InvalidConfig("a sweep must be a mapping with method, metric and parameters")
+    if unknown := sorted(str(key) for key in set(content) - set(KEYS)):
+        raise InvalidConfig(
+            f"{', '.join(unknown)} can't be had from the local agent, which knows {', '.join(KEYS)}; "
+            "remove it, or search with W&B's own agent"
+        )
+    if "/" in name or name.startswith("."):
+        raise InvalidConfig(f"name is {name!r}; it must be a plain name, since a folder is called so")
+    method = content.get("method")
+    if method not in METHODS:
+        raise InvalidConfig(f"method is {method!r}; allowed are {', '.join(METHODS)}")
+    metric, goal = _metric(content.get("metric"))
+    sweep = Sweep(
+        name=name,
+        method=method,
+        metric=metric,
+        goal=goal,
+        parameters=_parameters(content.get("parameters"), fixed),
+        command=_command(content),
+        program=str(content.get("program") or ""),
+        project=str(content.get("project") or ""),
+        run_cap=_run_cap(content.get("run_cap")),
+    )
+    for parameter in sweep.parameters if method == "grid" else ():
+        parameter.grid()
+    return sweep
+
+
+def _metric(content: object) -> tuple[str, str]:
+    """Name and goal, of which "minimize" is W&B's default."""
+    if not isinstance(content, dict) or not content.get("name") or set(content) - {"name", "goal"}:
+        raise InvalidConfig("metric must have a name, such as val/top1, and a goal, and nothing else")
+    goal = content.get("goal", "minimize")
+    if goal not in GOALS:
+        raise InvalidConfig(f"metric's goal is {goal!r}; allowed are {', '.join(GOALS)}")
+    return str(content["name"]), goal
+
+
+def _parameters(content: object, fixed: Mapping[str, Value]) -> tuple[Parameter, ...]:
+    if not isinstance(content, dict) or not content:
+        raise InvalidConfig("parameters must be a mapping of names to what they may be")
+    read = {str(name): read_parameter(str(name), one) for name, one in content.items()}
+    parameters = tuple(
+        (read | {name: fixed_parameter(name, value) for name, value in fixed.items()}).values()
+    )
+    if not any(one.varies for one in parameters):
+        raise InvalidConfig("no parameter varies, so there is nothing to search")
+    return parameters
+
+
+def _command(content: Mapping[str, Any]) -> tuple[str, ...]:
+    command = content.get("command") or list(DEFAULT_COMMAND)
+    if not isinstance(command, list):
+        raise InvalidConfig(f"command is {command!r}; it must be a list")
+    parts = tuple(str(part) for part in command)
+    if unknown := [part for part in parts if "${" in part and part not in MACROS]:
+        raise InvalidConfig(
+            f"command has {', '.join(unknown)}; the local agent knows {', '.join(MACROS)}, "
+            "each in a line of its own"
+        )
+    if "${program}" in parts and not content.get("program"):
+        raise InvalidConfig("command has ${program}, but no program is named")
+    return parts
+
+
+def _run_cap(content: object) -> int | None:
+    if content is not None and (not isinstance(content, int) or isinstance(content, bool) or content < 1):
+        raise InvalidConfig(f"run_cap is {content!r}; it must be a whole number of at least 1")
+    return content

@@ -1,0 +1,177 @@
+"""The table and the figure of a sweep."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+from matplotlib import pyplot
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from lost_and_found.figures import GREY, short_name
+from lost_and_found.training.sweep_files import Sweep
+
+COLOURS = "viridis_r"
+FEW = 7  # with at most so many different values each is marked on its axis
+LABEL_HEIGHT = 0.06  # of an axis
+# An axis is logarithmic if the greatest value is so many times the least, and the middle one less than this
+# part of the greatest: of evenly spread values it is half.
+LOG_FROM, LOG_MEDIAN = 30, 0.3
+MARGIN = 0.03
+
+
+@dataclass(frozen=True)
+class Scale:
+    """Where the values of a column are on an upright axis.
+
+    Attributes:
+        places: of each row, from 0 at the foot to 1 at the head; NaN where there is no value.
+        ticks: places that are marked.
+        labels: what stands there.
+    """
+
+    places: np.ndarray
+    ticks: Sequence[float]
+    labels: Sequence[str]
+
+
+def space_table(sweep: Sweep) -> pd.DataFrame:
+    """What is searched and what stays the same, a row a parameter."""
+    rows = []
+    for one in sweep.parameters:
+        match one.distribution:
+            case "constant" | "categorical":
+                what = ", ".join(map(str, one.values))
+            case "normal":
+                what = f"{one.mu:g} ± {one.sigma:g}"
+            case _:
+                what = f"{one.low:g} to {one.high:g}"
+        rows.append({"parameter": one.name, "distribution": one.distribution, "values": what})
+    return pd.DataFrame(rows).set_index("parameter")
+
+
+def plot_parallel(table: pd.DataFrame, names: Sequence[str], *, metric: str) -> Figure:
+    """Parallel coordinates: a line for each trial across the parameters to the metric.
+
+    Lines are coloured by the metric, the best are drawn last and the very best one thick. Failed trials are
+    dashed and grey, and end before the metric.
+
+    Args:
+        table: from `trial_log.ranking`, the best first.
+        names: columns of parameters, from left to right.
+        metric: name to write at the axis of the column "metric".
+    """
+    scales = [scale_of(table[name]) for name in names]
+    if table["metric"].notna().any():
+        metrics = table["metric"].to_numpy(dtype=float)
+        scales.append(_linear(metrics, np.unique(metrics[np.isfinite(metrics)]), few=0))
+    figure, axes = pyplot.subplots(figsize=(1.5 + 1.9 * len(scales), 4.4), layout="constrained")
+    for place, (scale, title) in enumerate(zip(scales, [*names, metric], strict=False)):
+        _draw_axis(axes, place, scale, title)
+    _draw_lines(axes, np.stack([scale.places for scale in scales], axis=1), table["metric"])
+    axes.set_xlim(-0.3, len(scales) - 0.75)
+    axes.set_ylim(-0.05, 1.13)
+    axes.set_axis_off()
+    finished = int(table["metric"].notna().sum())
+    title = f"{finished} finished trials, coloured by {metric}"
+    if failed := len(table) - finished:
+        title += f"; {failed} failed, dashed"
+    axes.set_title(title, loc="left", fontsize=10, fontweight="bold")
+    return figure
+
+
+def scale_of(column: pd.Series) -> Scale:
+    """A scale that fits the values.
+
+    Texts and booleans are evenly spaced, in alphabetical order. Numbers that are spread by factors rather
+    than by differences are on a log scale, on which 0 has a place of its own below the others.
+    """
+    values = column.dropna()
+    if values.map(lambda value: isinstance(value, str | bool | np.bool_)).any():
+        return _categories(column, sorted(values.unique(), key=str))
+    numbers = column.astype(float).to_numpy()
+    known = np.unique(numbers[np.isfinite(numbers)])
+    positive = known[known > 0]
+    is_log = (
+        len(positive) > 1
+        and known[0] >= 0
+        and positive[-1] >= LOG_FROM * positive[0]
+        and positive[(len(positive) - 1) // 2] < LOG_MEDIAN * positive[-1]
+    )
+    return _logarithmic(numbers, known, positive) if is_log else _linear(numbers, known)
+
+
+def _categories(column: pd.Series, choices: Sequence[object]) -> Scale:
+    ticks = np.linspace(0, 1, len(choices)) if len(choices) > 1 else np.array([0.5])
+    where = {choice: float(tick) for choice, tick in zip(choices, ticks, strict=True)}
+    places = column.map(where).to_numpy(dtype=float)
+    return Scale(places, ticks.tolist(), [short_name(str(choice)) for choice in choices])
+
+
+def _linear(numbers: np.ndarray, known: np.ndarray, *, few: int = FEW) -> Scale:
+    low, high = (known[0], known[-1]) if len(known) else (0.0, 1.0)
+    if low == high:
+        few, low, high = 1, low - 0.5, high + 0.5
+
+    def place(values: np.ndarray) -> np.ndarray:
+        return (values - low) / (high - low)
+
+    round_ones = np.array(mpl.ticker.MaxNLocator(5).tick_values(low, high))
+    marks = known if _are_apart(place(known), few) else round_ones[(round_ones >= low) & (round_ones <= high)]
+    return Scale(place(numbers), place(marks).tolist(), _texts(marks))
+
+
+def _logarithmic(numbers: np.ndarray, known: np.ndarray, positive: np.ndarray) -> Scale:
+    low, high = np.log10(positive[[0, -1]])
+    foot = low - 0.25 * (high - low) if known[0] == 0 else low  # 0, which has no logarithm, stands there
+
+    def place(values: np.ndarray) -> np.ndarray:
+        logs = np.log10(np.where(values > 0, values, 10.0**foot))
+        return np.where(np.isnan(values), np.nan, (logs - foot) / (high - foot))
+
+    decades = 10.0 ** np.arange(np.ceil(low - 1e-9), np.floor(high + 1e-9) + 1)
+    marks = known if _are_apart(place(known), FEW) else np.concatenate([known[known == 0], decades])
+    return Scale(place(numbers), place(marks).tolist(), _texts(marks))
+
+
+def _are_apart(places: np.ndarray, few: int) -> bool:
+    """Whether every value can be marked without one label covering another."""
+    return 0 < len(places) <= few and bool((np.diff(places) >= LABEL_HEIGHT).all())
+
+
+def _texts(marks: np.ndarray) -> list[str]:
+    return [f"{mark:.3g}" for mark in marks]
+
+
+def _draw_axis(axes: Axes, place: int, scale: Scale, title: str) -> None:
+    axes.plot([place, place], [0, 1], color="black", linewidth=0.8, zorder=500)
+    axes.text(place, 1.06, title, ha="center", va="bottom", fontsize=9, fontweight="bold", zorder=501)
+    halo = {"boxstyle": "square,pad=0.1", "facecolor": "white", "edgecolor": "none", "alpha": 0.8}
+    for tick, label in zip(scale.ticks, scale.labels, strict=True):
+        axes.plot([place - MARGIN, place], [tick, tick], color="black", linewidth=0.8, zorder=500)
+        axes.text(place - 2 * MARGIN, tick, label, ha="right", va="center", fontsize=8, bbox=halo, zorder=501)
+
+
+def _draw_lines(axes: Axes, places: np.ndarray, metric: pd.Series) -> None:
+    """One line a row of places (trials, axes), the last row first."""
+    x = np.arange(places.shape[1])
+    values = metric.to_numpy(dtype=float)
+    for row in places[np.isnan(values)]:
+        axes.plot(x, row, color=GREY, linewidth=1, linestyle=(0, (4, 3)), zorder=1)
+    known = np.flatnonzero(~np.isnan(values))
+    spread = np.ptp(values[known]) if len(known) else 0.0
+    for height, row in enumerate(known[::-1]):
+        quality = abs(values[row] - values[known[-1]]) / spread if spread else 1.0
+        is_best = row == known[0]
+        axes.plot(
+            x,
+            places[row],
+            color=mpl.colormaps[COLOURS](quality),
+            linewidth=3.2 if is_best else 1.4,
+            alpha=1.0 if is_best else 0.8,
+            zorder=2 + height,
+        )

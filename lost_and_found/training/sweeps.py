@@ -1,0 +1,293 @@
+"""`scripts/tune`: a local agent for sweeps, which needs no service.
+
+It reads what `wandb sweep` reads, proposes parameters, and starts the same command for each trial as W&B's
+agent would. What became of the trials lies in the sweep's folder; the same command goes on where the last one
+stopped.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+from dotenv import load_dotenv
+from tqdm.auto import tqdm
+
+from lost_and_found import errors
+from lost_and_found.errors import InvalidConfig, LostAndFoundError
+from lost_and_found.locks import sole_writer
+from lost_and_found.signals import caught_signals
+from lost_and_found.training.search import Parameters, planned_trials, propose
+from lost_and_found.training.search_space import Value
+from lost_and_found.training.sweep_files import Sweep, read_sweep
+from lost_and_found.training.trial import PLACES, REPOSITORY, RESULT_VARIABLE, trial_parser
+from lost_and_found.training.trial_log import FAILED, Trial, append_trial, begin, ranking
+from lost_and_found.workspace import Workspace
+
+NOTEBOOK = "3-training/02-tune-model"
+# Errors that come of the parameters; any other, such as a full disk, would hit every trial alike.
+FAULTS_OF_PARAMETERS = ("NotFinite", "InvalidConfig", "OutOfMemory")
+WRONG_USAGE = 2
+STOPS = (signal.SIGHUP, signal.SIGINT, signal.SIGTERM)
+POLL_S = 0.1
+
+
+def run_sweep(
+    sweep: Sweep,
+    *,
+    folder: Path,
+    limit: int | None = None,
+    places: Mapping[str, str] | None = None,
+    seed: int = 0,
+) -> list[Trial]:
+    """All trials of a sweep: those that its folder holds already, and the others run now, one after another.
+
+    Args:
+        sweep: from `read_sweep`.
+        folder: of this sweep: `sweep.json`, `trials.jsonl` and, with what a trial said, `trials/<number>/`.
+        limit: most trials that the folder is to hold.
+        places: `root` and `tracking` for the trials, where they are not to have their defaults.
+        seed: of the proposals.
+
+    Raises:
+        FolderInUse: another agent works on this sweep.
+        InvalidConfig: the folder is of another sweep, the sweep has no end, or its command is wrong.
+        LostAndFoundError: a trial failed in a way that has nothing to do with its parameters.
+    """
+    total = planned_trials(sweep, limit)
+    with sole_writer(folder, wait=False):
+        trials = begin(folder, sweep, seed=seed)
+        with tqdm(total=total, initial=min(len(trials), total), desc=sweep.name, unit=" trials") as bar:
+            while len(trials) < total:
+                number = len(trials) + 1
+                parameters = propose(sweep, trials, number, seed=seed)
+                if parameters is None:
+                    break
+                trial = run_trial(sweep, number, parameters, folder=folder, places=places or {})
+                append_trial(folder, trial)
+                trials.append(trial)
+                bar.write(describe(sweep, trial))
+                bar.update()
+    return trials
+
+
+def run_trial(
+    sweep: Sweep, number: int, parameters: Parameters, *, folder: Path, places: Mapping[str, str]
+) -> Trial:
+    """The trial of these parameters, run now by the sweep's command in a process of its own."""
+    own = folder / "trials" / str(number)
+    own.mkdir(parents=True, exist_ok=True)
+    (own / "result.json").unlink(missing_ok=True)
+    content = {name: {"value": value} for name, value in parameters.items()}
+    (own / "parameters.yaml").write_text(yaml.safe_dump(content, sort_keys=False))
+    command = expand(
+        sweep.command,
+        interpreter=sys.executable,
+        program=sweep.program,
+        arguments={**parameters, **places},
+    )
+    started = time.perf_counter()
+    status = run_command(command, environment=trial_environment(sweep, own), log=own / "output.log")
+    seconds = round(time.perf_counter() - started, 1)
+    result = _read_result(own, status, number)
+    return Trial(
+        number=number,
+        parameters=parameters,
+        status=result["status"],
+        reason=result["reason"],
+        run=result["run"],
+        metric=None if result["status"] == FAILED else _metric(sweep, result["summary"]),
+        seconds=seconds,
+    )
+
+
+def expand(
+    command: Sequence[str], *, interpreter: str, program: str, arguments: Mapping[str, Value]
+) -> list[str]:
+    """A sweep's command with its macros replaced, as W&B's agent does it.
+
+    Args:
+        command: parts of which some are macros such as "${args}".
+        interpreter: W&B takes the `python` of the PATH.
+        program: for "${program}".
+        arguments: by name.
+    """
+    flags = [f"{name}={value}" for name, value in arguments.items()]
+    macros = {
+        "${env}": ["/usr/bin/env"],
+        "${interpreter}": [interpreter],
+        "${program}": [program],
+        "${args}": [f"--{flag}" for flag in flags],
+        "${args_no_hyphens}": flags,
+    }
+    return [word for part in command for word in macros.get(part, [part])]
+
+
+def trial_environment(sweep: Sweep, own: Path) -> dict[str, str]:
+    """The environment of a trial.
+
+    W&B groups the runs of a sweep by its name. They belong to a sweep of W&B's only where WANDB_SWEEP_ID is
+    set to the id of one that `wandb sweep` made: runs with an invented id can't be sent to the server later.
+    """
+    environment = {
+        "WANDB_RUN_GROUP": sweep.name,
+        "TQDM_MININTERVAL": "10",  # its bars go to a file
+        **os.environ,
+        RESULT_VARIABLE: str(own / "result.json"),
+    }
+    if sweep.project:
+        environment.setdefault("WANDB_PROJECT", sweep.project)
+    if "WANDB_SWEEP_ID" in environment:
+        environment["WANDB_SWEEP_PARAM_PATH"] = str(own / "parameters.yaml")
+    return environment
+
+
+def run_command(command: Sequence[str], *, environment: Mapping[str, str], log: Path) -> int:
+    """Run a command to its end, what it prints going to a log; its exit status.
+
+    A signal that stops this process is handed on, and has its effect here once the command has ended, which
+    saves the state of its training first. A second one kills the command.
+    """
+    with log.open("ab") as output, caught_signals() as came:
+        process = subprocess.Popen(
+            command, env=environment, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT
+        )
+        told = 0
+        while process.poll() is None:
+            if len(came) > told:
+                process.kill() if told else process.terminate()
+                told = len(came)
+            time.sleep(POLL_S)
+    return process.returncode
+
+
+def describe(sweep: Sweep, trial: Trial) -> str:
+    """A line on a trial that is over."""
+    tried = ", ".join(f"{name} {_short(trial.parameters[name])}" for name in sweep.varied)
+    outcome = f"{sweep.metric} {trial.metric:.4f}" if trial.metric is not None else f"failed: {trial.reason}"
+    return f"trial {trial.number} ({tried}): {outcome}"
+
+
+def _short(value: Value) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def _read_result(own: Path, status: int, number: int) -> dict[str, Any]:
+    """What a trial wrote of itself, or what can be said of one that wrote nothing.
+
+    Raises:
+        InvalidConfig: it didn't understand its command line.
+        LostAndFoundError: someone else stopped it, or it failed in a way that would hit every trial alike.
+    """
+    if not (own / "result.json").is_file():
+        reason = f"{_ended(status)}: {_last_line(own / 'output.log')}"
+        if status == WRONG_USAGE:
+            raise InvalidConfig(f"trial {number} doesn't understand the sweep's command ({reason})")
+        if status - 128 in STOPS or -status in STOPS:
+            raise LostAndFoundError(f"trial {number} was stopped; the same command takes it up again")
+        return {"status": FAILED, "reason": reason, "run": ""}
+    result: dict[str, Any] = json.loads((own / "result.json").read_text())
+    kind = getattr(errors, result.get("error") or "", None)
+    if kind and result["error"] not in FAULTS_OF_PARAMETERS:
+        raise LostAndFoundError(f"trial {number}: {result['reason']}")
+    return result
+
+
+def _ended(status: int) -> str:
+    return f"killed by {signal.Signals(-status).name}" if status < 0 else f"exit status {status}"
+
+
+def _last_line(log: Path) -> str:
+    lines = log.read_text(errors="replace").replace("\r", "\n").split("\n")
+    return next((line.strip() for line in reversed(lines) if line.strip()), "it printed nothing")
+
+
+def _metric(sweep: Sweep, summary: Mapping[str, Any]) -> float:
+    value = summary.get(sweep.metric)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        known = ", ".join(name for name in summary if name.startswith("val/"))
+        raise InvalidConfig(
+            f"the runs of sweep {sweep.name} have no metric {sweep.metric}; they have {known}"
+        )
+    return float(value)
+
+
+def sweep_folder(workspace: Workspace, sweep: Sweep) -> Path:
+    """Where the trials of a sweep are kept."""
+    return workspace.output(NOTEBOOK) / sweep.name
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="scripts/tune",
+        description="Search for good settings, as a sweep in W&B's format says, without W&B.",
+        epilog="Exit status: 0 done, 1 an error, 2 wrong usage, 130 Ctrl-C, 143 SIGTERM. "
+        "The same command goes on where the last one stopped.",
+    )
+    add = parser.add_argument
+    add("sweep", type=Path, metavar="SWEEP.yaml", help="such as 3-training/sweeps/study-grid.yaml")
+    add("--dataset", help="name of the pinned lists (default: the sweep's, or practice)")
+    add("--root", type=Path, default=REPOSITORY, help="of the workspace (default: the repository)")
+    add("--trials", type=int, metavar="N", help="stop when the sweep has so many (default: its own end)")
+    add("--name", default="", help="of the sweep and its folder (default: the file's)")
+    add("--seed", type=int, default=0, help="of random and Bayesian proposals (default: 0)")
+    add(
+        "-p",
+        nargs=2,
+        action="append",
+        default=[],
+        metavar=("NAME", "VALUE"),
+        help="set a setting for all trials; or tracking to auto, online, offline or off",
+    )
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The command line; returns the exit status."""
+    options = _parser().parse_args(arguments)
+    given = [f"--{name}={value}" for name, value in options.p]
+    fixed = vars(trial_parser(prog="scripts/tune", usage="scripts/tune ... -p NAME VALUE").parse_args(given))
+    places = {name: fixed.pop(name) for name in PLACES if name in fixed}
+    if options.dataset:
+        fixed["dataset"] = options.dataset
+    if options.root != REPOSITORY:
+        places["root"] = str(options.root.resolve())
+    load_dotenv(REPOSITORY / ".env")
+    signal.signal(signal.SIGTERM, _exit)
+    try:
+        sweep = read_sweep(options.sweep, fixed=fixed, name=options.name)
+        folder = sweep_folder(Workspace(options.root, dataset_of(sweep)), sweep)
+        trials = run_sweep(sweep, folder=folder, limit=options.trials, places=places, seed=options.seed)
+    except LostAndFoundError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("stopped; the same command takes it up again", file=sys.stderr)
+        return 128 + signal.SIGINT
+    table = ranking(trials, sweep.goal)[["rank", "trial", "metric", *sweep.varied, "status", "run"]]
+    print(f"{table.to_string(index=False, na_rep='')}\n{folder}")
+    return 0
+
+
+def dataset_of(sweep: Sweep) -> str:
+    """Name of the pinned lists that the trials of a sweep train with."""
+    named = [one.values[0] for one in sweep.parameters if one.name == "dataset" and not one.varies]
+    return str(named[0]) if named else "practice"
+
+
+def _exit(number: int, _: object) -> None:
+    print("stopped; the same command takes it up again", file=sys.stderr)
+    sys.exit(128 + number)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

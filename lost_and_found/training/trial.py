@@ -1,0 +1,142 @@
+"""One trial of a sweep: `python -m lost_and_found.training.trial --dataset=practice --learning_rate=0.1`.
+
+Trains as the notebook `01-train-model` does, with the same folders, so a trial whose run is there already
+loads it, and a run that a sweep made can be tested like any other. W&B's agent starts it, and so does
+`scripts/tune`, which names in LOST_AND_FOUND_TRIAL_RESULT the file that is to say what became of it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import json
+import os
+import signal
+import sys
+import traceback
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from dotenv import load_dotenv
+
+from lost_and_found.errors import LostAndFoundError
+from lost_and_found.samples import write_atomically
+from lost_and_found.training.config import TrainingConfig
+from lost_and_found.training.trial_log import FAILED, FINISHED
+from lost_and_found.workspace import Workspace
+
+if TYPE_CHECKING:
+    from lost_and_found.training.runs import Run
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+RESULT_VARIABLE = "LOST_AND_FOUND_TRIAL_RESULT"
+# Not settings of a run: where it is kept, and who hears of it.
+PLACES = ("root", "tracking")
+
+
+def boolean(text: str) -> bool:
+    """The boolean that "true" or "false" stands for, in any case."""
+    return {"true": True, "false": False}[text.lower()]
+
+
+CONVERTERS: dict[str, Callable[[str], object]] = {"str": str, "int": int, "float": float, "bool": boolean}
+
+
+def trial_parser(**options: Any) -> argparse.ArgumentParser:  # noqa: ANN401 - argparse's own
+    """A parser with an option for every field of `TrainingConfig` and for `PLACES`; it sets what is given."""
+    parser = argparse.ArgumentParser(
+        allow_abbrev=False, argument_default=argparse.SUPPRESS, **{"description": "One training.", **options}
+    )
+    for field in dataclasses.fields(TrainingConfig):
+        # The notebook calls it `predicts`, since `target` is a parameter of another notebook.
+        names = ("--target", "--predicts") if field.name == "target" else (f"--{field.name}",)
+        kind = str(field.type)
+        parser.add_argument(*names, dest=field.name, type=_converter(kind), metavar=kind.upper())
+    parser.add_argument("--root", metavar="FOLDER", help="of the workspace (default: the repository)")
+    parser.add_argument("--tracking", metavar="MODE", help="auto, online, offline or off (default: auto)")
+    return parser
+
+
+def train(values: Mapping[str, Any]) -> Run:
+    """The run of these settings, on the splits of the workspace.
+
+    Args:
+        values: fields of `TrainingConfig` and any of `PLACES`; the dataset is "practice" by default.
+
+    Raises:
+        LostAndFoundError: a setting is wrong, a list is missing, or the training failed.
+    """
+    settings = {name: value for name, value in values.items() if name not in PLACES}
+    config = TrainingConfig(**{"dataset": "practice", **settings})
+    # Here, because they take seconds, and wrong settings shall be told at once.
+    from lost_and_found.training.pixel_cache import cache_split
+    from lost_and_found.training.trainer import train_run
+
+    workspace = Workspace(values.get("root", REPOSITORY), config.dataset)
+    output = workspace.output("3-training/01-train-model")
+    train_split, val_split = (
+        cache_split(workspace, split, folder=output / "pixels", width=config.width, height=config.height)
+        for split in (".train", ".val")
+    )
+    return train_run(
+        config,
+        train=train_split,
+        val=val_split,
+        folder=output / "runs",
+        tracking=values.get("tracking", "auto"),
+    )
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The command line; returns the exit status."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _stop)
+    parser = trial_parser(prog="python -m lost_and_found.training.trial")
+    values = vars(parser.parse_args(arguments))
+    load_dotenv(REPOSITORY / ".env")
+    try:
+        run = train(values)
+    except LostAndFoundError as error:
+        print(f"error: {error}", file=sys.stderr)
+        report(status=FAILED, error=type(error).__name__, reason=str(error))
+        return 1
+    except Exception as error:
+        traceback.print_exc()
+        report(status=FAILED, error=type(error).__name__, reason=f"{type(error).__name__}: {error}")
+        return 1
+    report(status=FINISHED, run=run.id, summary=run.summary)
+    best = run.summary["best_metric"]
+    print(f"{run.id}: {best} {run.summary[best]:.4f} in epoch {run.summary['best_epoch']}")
+    return 0
+
+
+def report(
+    *, status: str, run: str = "", reason: str = "", error: str = "", summary: Mapping[str, Any] | None = None
+) -> None:
+    """Write what became of the trial to the file that the environment names, if it names one."""
+    if file := os.environ.get(RESULT_VARIABLE):
+        values = {"run": run, "status": status, "reason": reason, "error": error, "summary": summary or {}}
+        write_atomically(Path(file), (json.dumps(values, ensure_ascii=False) + "\n").encode())
+
+
+def _converter(kind: str) -> Any:  # noqa: ANN401 - argparse names it in its message
+    def convert(text: str) -> object:
+        try:
+            return CONVERTERS[kind](text)
+        except (ValueError, KeyError):
+            raise argparse.ArgumentTypeError(f"{text!r} is no {kind}") from None
+
+    return convert
+
+
+def _stop(number: int, _: object) -> None:
+    """End by the first signal; a second, of the terminal or the agent, must not cut that short."""
+    for each in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(each, signal.SIG_IGN)
+    print("stopped; the same command takes it up again", file=sys.stderr)
+    sys.exit(128 + number)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

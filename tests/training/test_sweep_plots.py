@@ -1,0 +1,71 @@
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib import pyplot
+
+from lost_and_found.notebooks import REPOSITORY
+from lost_and_found.training.sweep_files import read_sweep
+from lost_and_found.training.sweep_plots import plot_parallel, scale_of, space_table
+from lost_and_found.training.trial_log import FAILED, Trial, ranking
+
+
+@pytest.mark.parametrize(
+    ("values", "places", "labels"),
+    [
+        ([0.1, 0.01, 0.001], [1, 0.5, 0], ["0.001", "0.01", "0.1"]),
+        ([0, 0.001, 0.1], [0, 0.2, 1], ["0", "0.001", "0.1"]),  # zero below the decades
+        ([1, 2, 5], [0, 0.25, 1], ["1", "2", "5"]),
+        (["b", "a", "b"], [1, 0, 1], ["a", "b"]),
+        ([True, False, True], [1, 0, 1], ["False", "True"]),
+        ([4, 4, 4], [0.5, 0.5, 0.5], ["4"]),
+    ],
+)
+def test_an_axis_fits_its_values(values, places, labels):
+    scale = scale_of(pd.Series(values))
+    np.testing.assert_allclose(scale.places, places)
+    assert list(scale.labels) == labels
+    assert len(scale.ticks) == len(labels)
+
+
+def test_many_numbers_are_read_off_round_ones():
+    assert scale_of(pd.Series(np.geomspace(2e-5, 0.5, 40))).labels == ["0.0001", "0.001", "0.01", "0.1"]
+    assert scale_of(pd.Series(np.linspace(0.01, 0.99, 40))).labels == ["0.2", "0.4", "0.6", "0.8"]
+
+
+@pytest.mark.parametrize(("goal", "best"), [("maximize", 0.9), ("minimize", 0.1)])
+def test_the_best_trial_is_thickest_and_on_top_and_failed_ones_are_dashed(goal, best):
+    mpl.use("Agg")
+    metrics = [0.5, 0.1, None, 0.9]
+    trials = [
+        Trial(
+            number=n,
+            parameters={"x": n, "kind": "ab"[n % 2]},
+            metric=one,
+            status="finished" if one else FAILED,
+        )
+        for n, one in enumerate(metrics, start=1)
+    ]
+    table = ranking(trials, goal)
+    figure = plot_parallel(table, ["x", "kind"], metric="score")
+    lines = [line for line in figure.axes[0].get_lines() if len(line.get_xdata()) == 3]
+    top = max(lines, key=lambda line: line.get_zorder())
+    assert top.get_linewidth() == max(line.get_linewidth() for line in lines)
+    assert top.get_ydata()[-1] == pytest.approx((best - 0.1) / 0.8)
+    dashed = [line for line in lines if line.get_linestyle() == "--"]
+    assert [np.isnan(line.get_ydata()[-1]) for line in dashed] == [True]
+    assert len(lines) == len(trials)
+    pyplot.close(figure)
+
+
+def test_a_sweep_in_which_all_failed_is_drawn_too():
+    trials = [Trial(number=n, parameters={"x": n, "y": 0.5}, status=FAILED) for n in (1, 2)]
+    figure = plot_parallel(ranking(trials, "maximize"), ["x", "y"], metric="score")
+    assert "2 failed, dashed" in figure.axes[0].get_title(loc="left")
+    pyplot.close(figure)
+
+
+def test_the_table_says_what_is_searched():
+    table = space_table(read_sweep(REPOSITORY / "3-training" / "sweeps" / "bayes.yaml"))
+    assert table.loc["learning_rate", "values"] == "0.0001 to 0.1"
+    assert table.loc["augmentation"].tolist() == ["categorical", "none, study, strong"]
