@@ -1,8 +1,9 @@
 """Runs the stage notebooks from a shell, and checks that they are as they should be.
 
-`python -m lost_and_found.notebooks run PROFILE [-p NAME VALUE]...` is what `scripts/run-stages` calls. A
-profile, `scripts/profiles/<name>.yaml`, lists notebooks and their parameters. What a notebook prints is shown
-as it runs; the executed copy, with its tables and figures, is kept under `executed/`.
+`python -m lost_and_found.notebooks run PROFILE [--preset NAME] [-p NAME VALUE]...` is what
+`scripts/run-stages` calls. A profile, `scripts/profiles/<name>.yaml`, lists notebooks and their parameters;
+a training recipe (the preset) and what is given by `-p` are laid over it. What a notebook prints is shown as
+it runs; the executed copy, with its tables and figures, is kept under `executed/`.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ import nbformat
 import yaml
 
 from lost_and_found.errors import InvalidConfig, LostAndFoundError, MissingInput
+from lost_and_found.training.config import PRESETS
 
 Scalar = str | int | float | bool
 REPOSITORY = Path(__file__).resolve().parents[1]
@@ -40,7 +42,7 @@ class Profile:
 
 
 def read_profile(name: str, *, repository: Path = REPOSITORY) -> Profile:
-    """The profile of this name.
+    """The profile of this name, or of a single notebook such as 4-evaluation/02-compare-runs.
 
     Raises:
         MissingInput: there is none; the message names those that are.
@@ -48,9 +50,11 @@ def read_profile(name: str, *, repository: Path = REPOSITORY) -> Profile:
     """
     folder = repository / "scripts" / "profiles"
     path = folder / f"{name}.yaml"
+    if "/" in name and (repository / f"{name.removesuffix('.ipynb')}.ipynb").is_file():
+        return Profile((name.removesuffix(".ipynb"),), {})
     if not path.is_file():
         known = ", ".join(sorted(one.stem for one in folder.glob("*.yaml")))
-        raise MissingInput(f"no profile {name!r}; there are: {known}")
+        raise MissingInput(f"no profile {name!r}; there are: {known}; or give a notebook, as N-stage/NN-name")
     content = yaml.safe_load(path.read_text())
     if not isinstance(content, dict) or set(content) - {"notebooks", "parameters"}:
         raise InvalidConfig(f"{path} may have the keys `notebooks` and `parameters` only")
@@ -88,15 +92,21 @@ def parameters_of(path: Path) -> dict[str, Scalar]:
 
 
 def resolve_parameters(
-    profile: Profile, given: Mapping[str, str], known: Mapping[str, Scalar], *, folder: Path
+    profile: Profile,
+    given: Mapping[str, str],
+    known: Mapping[str, Scalar],
+    *,
+    folder: Path,
+    preset: str | None = None,
 ) -> dict[str, Scalar]:
-    """The profile's parameters, overridden by what was given as text, with the types of the defaults.
+    """The profile's parameters, under the preset's, under what was given as text.
 
     Args:
         profile: its `dataset: null` stands for the name of the folder given as `source`.
-        given: texts from the command line.
+        given: texts from the command line; they get the types of the defaults.
         known: all parameters of the profile's notebooks with their defaults.
         folder: relative paths are relative to it.
+        preset: a name in `training.config.PRESETS`; only those of its values count that a notebook knows.
 
     Raises:
         InvalidConfig: a name that no notebook knows, or a text that doesn't fit the default's type.
@@ -104,11 +114,12 @@ def resolve_parameters(
     for origin, names in (("the profile", profile.parameters), ("-p", given)):
         if unknown := sorted(set(names) - set(known)):
             raise InvalidConfig(
-                f"{origin} sets {', '.join(unknown)}, which no notebook of the profile knows; "
-                f"they know {', '.join(sorted(known))}"
+                f"{origin} sets {', '.join(unknown)}, which no notebook that is to run knows; "
+                f"known are {', '.join(sorted(known))}"
             )
     values: dict[str, Any] = dict(profile.parameters)
-    values |= {name: _typed(name, text, known[name]) for name, text in given.items()}
+    values |= {name: value for name, value in PRESETS.get(preset or "", {}).items() if name in known}
+    values |= {name: typed(name, text, known[name]) for name, text in given.items()}
     for name in PATH_PARAMETERS & set(values):
         path = Path(str(values[name])).expanduser()
         if name != "weights" or (folder / path).exists():
@@ -120,20 +131,27 @@ def resolve_parameters(
     return values
 
 
-def _typed(name: str, text: str, default: Scalar) -> Scalar:
+def typed(name: str, text: str, default: Scalar) -> Scalar:
+    """The value that a text stands for, of the default's type.
+
+    Raises:
+        InvalidConfig: it stands for none.
+    """
     if isinstance(default, bool):
         if text.lower() in ("true", "false"):
             return text.lower() == "true"
-        raise InvalidConfig(f"-p {name} {text}: must be true or false")
+        raise InvalidConfig(f"parameter {name} is {text!r}: it must be true or false")
     try:
         return type(default)(text)
     except ValueError:
         raise InvalidConfig(
-            f"-p {name} {text}: must be {type(default).__name__}, as {default!r} is"
+            f"parameter {name} is {text!r}: it must be {type(default).__name__}, as {default!r} is"
         ) from None
 
 
-def run(profile: Profile, given: Mapping[str, str], *, repository: Path = REPOSITORY) -> None:
+def run(
+    profile: Profile, given: Mapping[str, str], *, preset: str | None = None, repository: Path = REPOSITORY
+) -> None:
     """Run the notebooks of a profile in order, each in its own folder and with a fresh kernel.
 
     Raises:
@@ -142,7 +160,7 @@ def run(profile: Profile, given: Mapping[str, str], *, repository: Path = REPOSI
     paths = {name: repository / f"{name}.ipynb" for name in profile.notebooks}
     defaults = {name: parameters_of(path) for name, path in paths.items()}
     known = {key: value for own in defaults.values() for key, value in own.items()}
-    values = resolve_parameters(profile, given, known, folder=Path.cwd())
+    values = resolve_parameters(profile, given, known, folder=Path.cwd(), preset=preset)
     root = Path(str(values.get("root", repository)))
     for place, (name, path) in enumerate(paths.items(), start=1):
         start = time.perf_counter()
@@ -230,6 +248,14 @@ def _cell_problems(cell: nbformat.NotebookNode) -> list[str]:
     return found
 
 
+def add_parameter_options(parser: argparse.ArgumentParser) -> None:
+    """Give a command the options that set parameters of notebooks."""
+    parser.add_argument(
+        "-p", nargs=2, action="append", default=[], metavar=("NAME", "VALUE"), help="set a notebook parameter"
+    )
+    parser.add_argument("--preset", choices=sorted(PRESETS), help="set the parameters of a training recipe")
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command line; returns the exit status."""
     parser = argparse.ArgumentParser(prog="scripts/run-stages", description="Run stage notebooks in order.")
@@ -237,10 +263,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     runner = commands.add_parser(
         "run", prog=parser.prog, help="run the notebooks of a profile", description=parser.description
     )
-    runner.add_argument("profile", nargs="?", default="practice", help="scripts/profiles/<profile>.yaml")
-    runner.add_argument(
-        "-p", nargs=2, action="append", default=[], metavar=("NAME", "VALUE"), help="set a notebook parameter"
-    )
+    runner.add_argument("profile", nargs="?", default="practice", help="of scripts/profiles, or a notebook")
+    add_parameter_options(runner)
     commands.add_parser("check", help="check how the notebooks are stored")
     options = parser.parse_args(arguments)
     if options.command == "check":
@@ -248,7 +272,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print("\n".join(found) or "notebooks: no problems")
         return 1 if found else 0
     try:
-        run(read_profile(options.profile), dict(options.p))
+        run(read_profile(options.profile), dict(options.p), preset=options.preset)
     except LostAndFoundError as error:
         print(f"\nerror: {error}", file=sys.stderr)
         return 1

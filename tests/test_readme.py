@@ -8,9 +8,12 @@ import pytest
 from lost_and_found import notebooks
 from lost_and_found.collection.game.__main__ import _parser as collect_parser
 from lost_and_found.collection.game.job import CollectJob
+from lost_and_found.training import sweeps
+from lost_and_found.training.config import PRESETS
 
 README = (notebooks.REPOSITORY / "README.md").read_text()
-ON_ONE_LINE = re.sub(r"\\\n\s*", "", README)
+OF_TRAINING = (notebooks.REPOSITORY / "3-training" / "README.md").read_text()
+ON_ONE_LINE = re.sub(r"\\\n\s*", "", README + OF_TRAINING)
 COMMANDS = sorted(set(re.findall(r"^(scripts/[\w-]+.*?)\s*(?:#.*)?$", ON_ONE_LINE, re.M)))
 
 
@@ -18,6 +21,13 @@ COMMANDS = sorted(set(re.findall(r"^(scripts/[\w-]+.*?)\s*(?:#.*)?$", ON_ONE_LIN
 def test_every_command_of_the_readme_exists_and_fits(command, tmp_path):
     script, *arguments = shlex.split(command)
     assert (notebooks.REPOSITORY / script).stat().st_mode & 0o111
+    if "--preset" in arguments:
+        place = arguments.index("--preset")
+        assert arguments[place + 1] in PRESETS
+        del arguments[place : place + 2]
+    if script == "scripts/tune":
+        sweeps._parser().parse_args(arguments)
+        assert (notebooks.REPOSITORY / arguments[0]).is_file()
     if script == "scripts/run-stages":
         name = arguments.pop(0) if arguments and not arguments[0].startswith("-") else "practice"
         profile = notebooks.read_profile(name)

@@ -1,0 +1,117 @@
+"""One archive with all that a training needs of a dataset, to be carried to another machine.
+
+A shared drive hands over one large file a thousand times faster than the many small ones in it.
+`python -m lost_and_found.dataset_archive DATASET` is what `scripts/pack-dataset` calls.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import tarfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from tqdm.auto import tqdm
+
+from lost_and_found.data_lists import read_list
+from lost_and_found.errors import LostAndFoundError, MissingInput, StorageFull
+from lost_and_found.notebooks import REPOSITORY
+from lost_and_found.samples import NO_ROOM
+from lost_and_found.workspace import Workspace
+
+PAIRS = "2-data-preparation/02-enrich-records"
+TRAINING = "3-training/01-train-model"
+NEEDED_LISTS = (".train", ".val", ".test")
+OTHER_LISTS = ("", "-mapped")
+
+
+def pack_dataset(workspace: Workspace, output: Path, *, with_pairs: bool = True) -> int:
+    """Write an uncompressed tar, its members named from the root on; returns how many there are.
+
+    It holds the pinned lists, the pixel caches that are whole and, with `with_pairs`, the enriched pairs.
+    Pictures don't get smaller by compression.
+
+    Raises:
+        MissingInput: no root, no lists, no pairs, or neither pairs nor a pixel cache to take their place.
+        ListMismatch: a list was edited.
+        StorageFull: no room; nothing is left behind.
+    """
+    if not workspace.root.is_dir():
+        raise MissingInput(f"there is no folder {workspace.root}")
+    files = [*_lists(workspace), *_pixel_caches(workspace, needed=not with_pairs)]
+    if with_pairs:
+        files += _visible(workspace.input(PAIRS))
+    temporary = output.with_name(f".{output.name}.{os.getpid()}.tmp")
+    try:
+        output.parent.mkdir(parents=True, exist_ok=True)
+        # GNU's format has no further header for each file, and no limit to its size.
+        with tarfile.open(temporary, "w", format=tarfile.GNU_FORMAT) as archive:
+            for path in tqdm(files, desc=f"packing {workspace.dataset}", unit=" files"):
+                archive.add(path, path.relative_to(workspace.root), filter=_anonymous)
+        temporary.replace(output)
+    except BaseException as error:
+        temporary.unlink(missing_ok=True)
+        if isinstance(error, OSError) and error.errno in NO_ROOM:
+            raise StorageFull(f"{output}: no room for it; free some, or give another place") from error
+        raise
+    return len(files)
+
+
+def _lists(workspace: Workspace) -> Iterator[Path]:
+    for name in (*NEEDED_LISTS, *OTHER_LISTS):
+        path = workspace.list_path(name)
+        if name in NEEDED_LISTS or path.exists():
+            read_list(path)  # an edited list is better found here than on a rented machine
+            yield from (path, path.with_suffix(".json"))
+
+
+def _pixel_caches(workspace: Workspace, *, needed: bool) -> Iterator[Path]:
+    folder = workspace.root / TRAINING / workspace.dataset / "pixels"
+    caches = [path.parent for path in sorted(folder.glob("[!.]*/cache.json"))]
+    if needed and not caches:
+        raise MissingInput(
+            f"{folder} holds no pixel cache; run {TRAINING}.ipynb for dataset {workspace.dataset!r} first, "
+            "or pack the pairs too"
+        )
+    for cache in caches:
+        yield from _visible(cache)
+
+
+def _visible(folder: Path) -> list[Path]:
+    """The files of a folder; hidden ones are temporary, or hold only for this machine."""
+    return [path for path in sorted(folder.iterdir()) if path.is_file() and not path.name.startswith(".")]
+
+
+def _anonymous(member: tarfile.TarInfo) -> tarfile.TarInfo:
+    member.uid = member.gid = 0
+    member.uname = member.gname = ""
+    return member
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The command line; returns the exit status."""
+    parser = argparse.ArgumentParser(
+        prog="scripts/pack-dataset", description="Write what a training needs of a dataset to one archive."
+    )
+    parser.add_argument("dataset", help="its name, as in the notebooks")
+    parser.add_argument("--root", type=Path, default=REPOSITORY, help="where the dataset lies")
+    parser.add_argument("--output", type=Path, help="the archive (default <dataset>.tar)")
+    parser.add_argument(
+        "--pixels-only", action="store_true", help="leave out the pairs: the pixel cache takes their place"
+    )
+    options = parser.parse_args(arguments)
+    try:
+        workspace = Workspace(options.root, options.dataset)
+        output = (options.output or Path(f"{options.dataset}.tar")).resolve()
+        count = pack_dataset(workspace, output, with_pairs=not options.pixels_only)
+    except LostAndFoundError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    print(f"{output}: {count:,} files, {output.stat().st_size / 1e6:,.1f} MB")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

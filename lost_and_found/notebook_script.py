@@ -1,0 +1,169 @@
+"""Runs the training notebook as a plain script: without a kernel, on one or more processes of this machine.
+
+`python -m lost_and_found.notebook_script [--processes N] [--preset NAME] [-p NAME VALUE]...` is what
+`scripts/train` calls. The notebook is converted, the parameters stand after its own, and the script, kept
+under `executed/`, takes this process's place: its exit status and its signals are those of the command.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import os
+import signal
+import sys
+import traceback
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import NoReturn
+
+import nbformat
+
+from lost_and_found.digests import digest
+from lost_and_found.errors import InvalidConfig, LostAndFoundError
+from lost_and_found.notebooks import (
+    REPOSITORY,
+    Profile,
+    Scalar,
+    add_parameter_options,
+    parameters_of,
+    read_notebook,
+    resolve_parameters,
+)
+from lost_and_found.samples import write_atomically
+
+NAME = "3-training/01-train-model"
+NOTEBOOK = REPOSITORY / f"{NAME}.ipynb"
+ENVIRONMENT_PREFIX = "LOST_AND_FOUND_"
+PRELUDE = """\
+from lost_and_found.notebook_script import begin_script
+
+begin_script()"""
+
+
+def converted(path: Path, values: Mapping[str, Scalar]) -> str:
+    """The notebook as a script with these parameters, which are not checked here.
+
+    Raises:
+        MissingInput: no such notebook.
+        InvalidConfig: it doesn't have one cell of parameters, or has magics or shell commands.
+    """
+    from nbconvert import PythonExporter  # takes seconds, which wrong parameters shall not
+
+    parameters_of(path)
+    notebook = read_notebook(path)
+    tagged = ["parameters" in cell.metadata.get("tags", ()) for cell in notebook.cells]
+    notebook.cells.insert(tagged.index(True) + 1, nbformat.v4.new_code_cell(_assignments(values)))
+    notebook.cells.insert(0, nbformat.v4.new_code_cell(PRELUDE))
+    text, _ = PythonExporter(exclude_input_prompt=True).from_notebook_node(notebook)
+    if "get_ipython()" in text:
+        raise InvalidConfig(f"{path} has magics or shell commands, which a plain script can't run")
+    return text
+
+
+def _assignments(values: Mapping[str, Scalar]) -> str:
+    return "\n".join(f"{name} = {_literal(value)}" for name, value in values.items())
+
+
+def _literal(value: Scalar) -> str:
+    is_number = isinstance(value, float) and not math.isfinite(value)
+    return f'float("{value}")' if is_number else repr(value)  # nan and inf are no Python
+
+
+def begin_script() -> None:
+    """Make a converted notebook behave as in its kernel.
+
+    If it stops, it says why in one line, as `scripts/run-stages` does; strange errors keep their trace. And
+    processes that it spawns don't import it: they would run it again, for it has no guard.
+    """
+    sys.excepthook = _report
+    vars(sys.modules["__main__"]).pop("__file__", None)
+
+
+def _report(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    if isinstance(error, KeyboardInterrupt):
+        print("\nstopped; the same command takes it up again", file=sys.stderr)
+        return
+    if not isinstance(error, LostAndFoundError):
+        traceback.print_exception(kind, error, trace)
+    reason = error if isinstance(error, LostAndFoundError) else f"{kind.__name__}: {error}"
+    print(f"\nerror: {reason}", file=sys.stderr, flush=True)
+
+
+def from_environment(known: Mapping[str, Scalar], environment: Mapping[str, str]) -> dict[str, str]:
+    """Texts of the parameters that a variable such as LOST_AND_FOUND_EPOCHS sets."""
+    names = {name: f"{ENVIRONMENT_PREFIX}{name.upper()}" for name in known}
+    return {name: environment[variable] for name, variable in names.items() if variable in environment}
+
+
+def command(script: Path, processes: int) -> list[str]:
+    """What runs a script on so many processes, each of which knows its place by RANK and WORLD_SIZE.
+
+    Raises:
+        InvalidConfig: no process.
+    """
+    if processes < 1:
+        raise InvalidConfig(f"--processes is {processes}; it must be at least 1")
+    torchrun = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"]
+    return [sys.executable, *(torchrun if processes > 1 else []), str(script)]
+
+
+def write_script(values: Mapping[str, Scalar], defaults: Mapping[str, Scalar]) -> Path:
+    """The training notebook as a script under `<root>/executed/<dataset>/`, named by its content.
+
+    So trainings with other parameters that start at the same time don't change each other's.
+    """
+    text = converted(NOTEBOOK, values).encode()
+    place = {**defaults, **values}
+    root = NOTEBOOK.parent / str(place["root"])
+    folder = root.resolve() / "executed" / str(place["dataset"]) / Path(NAME).parent
+    folder.mkdir(parents=True, exist_ok=True)
+    script = folder / f"{Path(NAME).name}-{digest(text)[:8]}.py"
+    write_atomically(script, text)
+    return script
+
+
+def run(script: Path, processes: int) -> NoReturn:
+    """Become the script, in the notebook's folder and without a display."""
+    os.environ["MPLBACKEND"] = "Agg"
+    os.chdir(NOTEBOOK.parent)
+    # A shell starts what runs in its background with Ctrl-C ignored, and that would be handed on.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    arguments = command(script, processes)
+    sys.stdout.flush()
+    os.execv(arguments[0], arguments)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The command line; returns the exit status, unless the script takes its place."""
+    parser = argparse.ArgumentParser(
+        prog="scripts/train", description=f"Train as {NAME}.ipynb does, without Jupyter."
+    )
+    parser.add_argument("--processes", type=int, default=1, metavar="N", help="one for each GPU (default 1)")
+    add_parameter_options(parser)
+    parser.add_argument(
+        "--environment",
+        action="store_true",
+        help=f"take parameters from variables such as {ENVIRONMENT_PREFIX}EPOCHS too; -p wins",
+    )
+    parser.add_argument("--list", action="store_true", help="print the parameters and stop")
+    options = parser.parse_args(arguments)
+    try:
+        defaults = parameters_of(NOTEBOOK)
+        given = from_environment(defaults, os.environ if options.environment else {}) | dict(options.p)
+        profile = Profile((NAME,), {})
+        values = resolve_parameters(profile, given, defaults, folder=Path.cwd(), preset=options.preset)
+        command(NOTEBOOK, options.processes)  # checks the number before anything slow
+        if options.list:
+            print("\n".join(f"{name}={value}" for name, value in (defaults | values).items()))
+            return 0
+        script = write_script(values, defaults)
+    except LostAndFoundError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    run(script, options.processes)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,65 @@
+"""What `poetry.lock` asks for beside a torch that is there already, for pip.
+
+`python -m lost_and_found.requirements` prints what this Python lacks of it, one `name==version` a line. It
+runs before anything is installed, so it needs the standard library and `packaging`, or pip's copy of that.
+"""
+
+from __future__ import annotations
+
+import sys
+import tomllib
+from collections.abc import Sequence
+from importlib import import_module, metadata
+from pathlib import Path
+from typing import Any
+
+LOCK = Path(__file__).resolve().parents[1] / "poetry.lock"
+# A machine's own torch was built for its GPU and driver; it and what comes with it are never replaced.
+OF_THE_MACHINE = ("torch", "torchvision", "triton")
+FAMILIES_OF_THE_MACHINE = ("nvidia-", "cuda-")
+GROUP = "main"
+
+
+def locked_requirements(lock: Path = LOCK) -> list[str]:
+    """`name==version` of each package that users need on this platform, except torch and its own.
+
+    Raises:
+        FileNotFoundError: there is no lock.
+    """
+    packages = tomllib.loads(lock.read_text())["package"]
+    return [f"{one['name']}=={one['version']}" for one in packages if _is_wanted(one)]
+
+
+def _is_wanted(package: dict[str, Any]) -> bool:
+    if package.get("optional") or GROUP not in package["groups"]:
+        return False
+    if package["name"] in OF_THE_MACHINE or package["name"].startswith(FAMILIES_OF_THE_MACHINE):
+        return False
+    markers = package.get("markers", "")
+    text = markers.get(GROUP, "") if isinstance(markers, dict) else markers
+    return not text or _marker(text).evaluate({"extra": ""})
+
+
+def _marker(text: str) -> Any:  # noqa: ANN401 - of one library or the other
+    try:
+        return import_module("packaging.markers").Marker(text)
+    except ImportError:
+        return import_module("pip._vendor.packaging.markers").Marker(text)
+
+
+def missing(requirements: Sequence[str]) -> list[str]:
+    """Those that this Python doesn't have in just that version."""
+    return [
+        one for one in requirements if _installed_version(one.partition("==")[0]) != one.partition("==")[2]
+    ]
+
+
+def _installed_version(name: str) -> str | None:
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+if __name__ == "__main__":
+    sys.stdout.writelines(f"{one}\n" for one in missing(locked_requirements()))

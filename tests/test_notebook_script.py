@@ -1,0 +1,181 @@
+"""The training notebook as a plain script: its conversion, its parameters, and how it runs and stops."""
+
+import ast
+import os
+import subprocess
+import sys
+
+import nbformat
+import pytest
+from nbformat.v4 import new_code_cell, new_notebook
+
+from lost_and_found import notebook_script, notebooks
+from lost_and_found.errors import InvalidConfig, MissingInput
+from lost_and_found.training.config import PRESETS
+
+DEFAULTS = notebooks.parameters_of(notebook_script.NOTEBOOK)
+
+
+def write_notebook(path, *cells):
+    tagged = new_code_cell("root = '..'\ndataset = 'x'\ncount = 1", metadata={"tags": ["parameters"]})
+    nbformat.write(
+        new_notebook(cells=[new_code_cell("before = 1"), tagged, *map(new_code_cell, cells)]), path
+    )
+    return path
+
+
+@pytest.fixture
+def run_cells(tmp_path):
+    """Runs cells as the command runs the training notebook; gives the finished process."""
+
+    def run(*cells, processes=1, **values):
+        script = tmp_path / "script.py"
+        script.write_text(notebook_script.converted(write_notebook(tmp_path / "x.ipynb", *cells), values))
+        code = "import sys, lost_and_found.notebook_script as n; n.run(n.Path(sys.argv[1]), int(sys.argv[2]))"
+        environment = os.environ | {"OMP_NUM_THREADS": "1"}
+        return subprocess.run(
+            [sys.executable, "-c", code, script, str(processes)],
+            capture_output=True,
+            text=True,
+            cwd=tmp_path,
+            env=environment,
+        )
+
+    return run
+
+
+def test_the_training_notebook_becomes_plain_python():
+    text = notebook_script.converted(notebook_script.NOTEBOOK, {"epochs": 2, "dataset": "it's"})
+    assert "get_ipython" not in text
+    assigned = [one for one in ast.parse(text).body if isinstance(one, ast.Assign)]
+    values = {one.targets[0].id: one.value.value for one in assigned if isinstance(one.value, ast.Constant)}
+    assert (values["epochs"], values["dataset"]) == (2, "it's")
+
+
+def test_parameters_stand_after_the_notebooks_own(run_cells):
+    done = run_cells("print(before, root, count, rate)", count=2, rate=float("nan"))
+    assert done.stdout == "1 .. 2 nan\n"
+
+
+@pytest.mark.parametrize("cell", ["%matplotlib inline", "!ls", "files = !ls"])
+def test_what_only_a_kernel_can_run_is_refused(tmp_path, cell):
+    with pytest.raises(InvalidConfig, match="magics or shell commands"):
+        notebook_script.converted(write_notebook(tmp_path / "x.ipynb", cell), {})
+
+
+def test_it_runs_in_the_notebooks_folder_without_a_display(run_cells):
+    done = run_cells(
+        "import os, matplotlib\nfrom IPython.display import display",
+        "print(os.getcwd(), matplotlib.get_backend().lower())\ndisplay({'shown': 1})",
+    )
+    assert done.stdout == f"{notebook_script.NOTEBOOK.parent} agg\n{{'shown': 1}}\n"
+
+
+def test_processes_that_it_starts_do_not_run_it_again(run_cells):
+    done = run_cells(
+        "from lost_and_found.processes import map_in_processes\nprint('once')",
+        "print(list(map_in_processes(abs, [-1, -2], description='x', workers=2, chunk_size=1)))",
+    )
+    assert (done.stdout, done.returncode) == ("once\n[1, 2]\n", 0), done.stderr
+
+
+def test_several_processes_know_their_places(run_cells):
+    done = run_cells(
+        "import os, sys",
+        "sys.stdout.write(f\"{os.environ['RANK']}/{os.environ['WORLD_SIZE']}\\n\")",
+        processes=2,
+    )
+    assert sorted(done.stdout.split()) == ["0/2", "1/2"], done.stderr
+
+
+@pytest.mark.parametrize(
+    ("cell", "status", "last_line", "has_trace"),
+    [
+        ("raise SystemExit(3)", 3, "", False),
+        (
+            "from lost_and_found.errors import MissingInput\nraise MissingInput('run 02 first')",
+            1,
+            "error: run 02 first",
+            False,
+        ),
+        ("{}['a']", 1, "error: KeyError: 'a'", True),
+        ("raise KeyboardInterrupt", -2, "stopped; the same command takes it up again", False),
+    ],
+)
+def test_it_ends_with_the_scripts_status_and_reason(run_cells, cell, status, last_line, has_trace):
+    done = run_cells(cell)
+    assert (done.returncode, done.stderr.split("\n")[-2:][0]) == (status, last_line)
+    assert ("Traceback" in done.stderr) == has_trace
+
+
+def test_an_unknown_parameter_is_refused_and_the_known_are_listed(capsys):
+    assert notebook_script.main(["-p", "cuont", "3"]) == 1
+    assert f"-p sets cuont, which no notebook that is to run knows; known are {min(DEFAULTS)}" in (
+        capsys.readouterr().err
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["-p", "epochs", "many"], "parameter epochs is 'many': it must be int"),
+        (["--processes", "0"], "--processes is 0; it must be at least 1"),
+    ],
+)
+def test_a_wrong_value_is_refused(arguments, message, capsys):
+    assert notebook_script.main(arguments) == 1
+    assert message in capsys.readouterr().err
+
+
+def listed(capsys, *arguments):
+    assert notebook_script.main(["--list", *arguments]) == 0
+    return dict(line.split("=", 1) for line in capsys.readouterr().out.splitlines())
+
+
+def test_a_preset_lies_under_what_is_given_and_over_the_defaults(capsys):
+    study = PRESETS["study"]
+    values = listed(capsys, "--preset", "study", "-p", "learning_rate", "0.5")
+    assert values["learning_rate"] == "0.5"
+    assert values["batch_size"] == str(study["batch_size"]) != str(DEFAULTS["batch_size"])
+    assert values["width"] == str(DEFAULTS["width"])
+
+
+def test_a_preset_lies_over_a_profile_and_sets_only_what_is_known(tmp_path):
+    profile = notebooks.Profile((), {"batch_size": 16, "gamma": 0.9, "epochs": 3})
+    known = {"batch_size": 32, "gamma": 0.1, "epochs": 6}
+    values = notebooks.resolve_parameters(profile, {"gamma": "0.3"}, known, folder=tmp_path, preset="study")
+    assert values == {"batch_size": PRESETS["study"]["batch_size"], "gamma": 0.3, "epochs": 3}
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_a_presets_values_have_the_types_of_the_notebooks_defaults(preset):
+    for name, value in PRESETS[preset].items():
+        assert type(value) is type(DEFAULTS.get(name, value)), name
+
+
+def test_run_stages_takes_a_preset(monkeypatch, tmp_path):
+    write_notebook(tmp_path / "x.ipynb")
+    command = [sys.executable, "-m", "lost_and_found.notebooks", "run", "tiny", "--preset", "published"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 2
+    assert "study" in done.stderr
+
+
+def test_the_environment_sets_parameters_only_where_asked(capsys, monkeypatch):
+    monkeypatch.setenv("LOST_AND_FOUND_EPOCHS", "17")
+    monkeypatch.setenv("LOST_AND_FOUND_SEED", "5")
+    monkeypatch.setenv("LOST_AND_FOUND_REAL_DATA", "elsewhere")  # no parameter, and no error
+    assert listed(capsys)["epochs"] == str(DEFAULTS["epochs"])
+    values = listed(capsys, "--environment", "-p", "seed", "6")
+    assert (values["epochs"], values["seed"]) == ("17", "6")
+
+
+def test_the_command_hands_its_arguments_on():
+    script = notebooks.REPOSITORY / "scripts" / "train"
+    done = subprocess.run([script, "--list", "-p", "epochs", "2"], capture_output=True, text=True)
+    assert (done.returncode, "epochs=2\n" in done.stdout) == (0, True), done.stderr
+
+
+def test_a_notebook_that_is_not_there_is_named(tmp_path):
+    with pytest.raises(MissingInput, match=r"no notebook .*absent\.ipynb"):
+        notebook_script.converted(tmp_path / "absent.ipynb", {})

@@ -1,0 +1,41 @@
+"""What the lock asks for beside a torch that is there already."""
+
+from lost_and_found import requirements
+
+
+def locked(tmp_path, *packages):
+    text = "".join(
+        f"[[package]]\nname = {name!r}\nversion = '1.0'\noptional = false\ngroups = {groups!r}\n{more}\n"
+        for name, groups, more in packages
+    )
+    (tmp_path / "poetry.lock").write_text(text)
+    return requirements.locked_requirements(tmp_path / "poetry.lock")
+
+
+def test_users_packages_of_this_platform_are_required_and_none_that_torch_brings(tmp_path):
+    wanted = locked(
+        tmp_path,
+        ("plain", ["main"], ""),
+        (
+            "for-both",
+            ["main", "dev"],
+            "markers = {main = \"python_version > '3'\", dev = \"os_name == 'x'\"}",
+        ),
+        ("for-tests", ["dev"], ""),
+        ("for-windows", ["main"], "markers = \"sys_platform == 'amiga'\""),
+        *(
+            (name, ["main"], "")
+            for name in ("torch", "torchvision", "triton", "nvidia-cublas", "cuda-toolkit")
+        ),
+        ("torchmetrics", ["main"], ""),
+    )
+    assert wanted == ["plain==1.0", "for-both==1.0", "torchmetrics==1.0"]
+
+
+def test_nothing_is_missing_where_the_lock_is_installed():
+    wanted = requirements.locked_requirements()
+    assert any(one.startswith("numpy==") for one in wanted)
+    assert requirements.missing([*wanted, "numpy==0.1", "no-such-package==1.0"]) == [
+        "numpy==0.1",
+        "no-such-package==1.0",
+    ]
