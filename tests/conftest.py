@@ -5,6 +5,10 @@ from pathlib import Path
 
 import pytest
 
+# One thread for the arithmetic of each process, those that tests start among them: threads that wait for each
+# other on busy cores cost a hundred times more than they bring. Read when torch or numpy are first imported.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 
 @pytest.fixture(scope="session")
 def real_data() -> Path:

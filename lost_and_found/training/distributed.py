@@ -15,7 +15,6 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch import distributed as dist
-from torch.distributed.nn.functional import all_reduce
 from torch.nn.parallel import DistributedDataParallel
 
 from lost_and_found.training.models import pick_device
@@ -124,6 +123,25 @@ def share_batch_norm(model: nn.Module, world: World) -> nn.Module:
     return model
 
 
+class _SumOverProcesses(torch.autograd.Function):
+    """The sum of a tensor over all processes, through which gradients flow: each gets the sum of all."""
+
+    @staticmethod
+    def forward(ctx: Any, value: Tensor) -> Tensor:  # noqa: ANN401 - torch has no type for it
+        del ctx
+        total = value.clone()
+        dist.all_reduce(total)
+        return total
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> Tensor:  # noqa: ANN401 - as above
+        del ctx
+        (gradient,) = gradients
+        total = gradient.contiguous().clone()
+        dist.all_reduce(total)
+        return total
+
+
 class SharedBatchNorm2d(nn.BatchNorm2d):
     """Batch normalisation over the batches of all processes; torch's own works on GPUs alone."""
 
@@ -131,10 +149,10 @@ class SharedBatchNorm2d(nn.BatchNorm2d):
         """Normalised (B, C, H, W)."""
         if not self.training:
             return super().forward(images)
-        count = all_reduce(torch.tensor(float(images.numel() // images.shape[1])))
-        mean = all_reduce(images.sum(dim=(0, 2, 3))) / count
+        count = _SumOverProcesses.apply(torch.tensor(float(images.numel() // images.shape[1])))
+        mean = _SumOverProcesses.apply(images.sum(dim=(0, 2, 3))) / count
         centred = images - mean[:, None, None]
-        variance = all_reduce(centred.square().sum(dim=(0, 2, 3))) / count
+        variance = _SumOverProcesses.apply(centred.square().sum(dim=(0, 2, 3))) / count
         self._remember(mean.detach(), variance.detach() * count / (count - 1))
         scaled = centred * (variance[:, None, None] + self.eps).rsqrt()
         return scaled * self.weight[:, None, None] + self.bias[:, None, None]

@@ -1,23 +1,13 @@
 """Fixtures of the training tests."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-import torch
 from made_splits import cache_of, write_samples
 
 from lost_and_found.samples import Sample
 from lost_and_found.training.pixel_cache import PixelCache
-
-
-@pytest.fixture(scope="session", autouse=True)
-def one_thread() -> Iterator[None]:
-    """For such small pictures, threads that wait for each other on busy cores cost a hundred times more."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="session")
