@@ -5,11 +5,11 @@ from __future__ import annotations
 import copy
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 
 class MovingAverage:
-    """An exponential moving average of parameters and of batch normalisation's statistics.
+    """An exponential moving average of one model's parameters and batch normalisation statistics.
 
     Attributes:
         model: holds the average; validated and kept in place of the model that is trained.
@@ -18,20 +18,29 @@ class MovingAverage:
     def __init__(self, model: nn.Module, decay: float) -> None:
         self.model = copy.deepcopy(model).requires_grad_(requires_grad=False).eval()
         self._decay = decay
+        self._averages: list[Tensor] = []
+        self._values: list[Tensor] = []
+        self._counts: list[tuple[Tensor, Tensor]] = []
 
     @torch.no_grad()
     def update(self, model: nn.Module, *, steps: int) -> None:
-        """Take in the weights after so many steps of the training.
+        """Take in the model's weights after so many steps of the training; always the same model.
 
         At the start the average is short, or it would hold on to the random weights of the beginning.
         """
+        if not self._averages:  # the tensors stay the same ones, only their values change
+            self._pair_with(model)
         decay = min(self._decay, (1 + steps) / (10 + steps))
-        averages, values = [], []
-        for average, value in zip(self.model.state_dict().values(), model.state_dict().values(), strict=True):
-            if value.is_floating_point():
-                averages.append(average)
-                values.append(value)
-            else:
-                average.copy_(value)
         # One kernel for all parameters, where a loop would start hundreds.
-        torch._foreach_lerp_(averages, values, 1 - decay)
+        torch._foreach_lerp_(self._averages, self._values, 1 - decay)
+        for own, count in self._counts:
+            own.copy_(count)
+
+    def _pair_with(self, model: nn.Module) -> None:
+        averages, values = (one.state_dict(keep_vars=False) for one in (self.model, model))
+        for name, value in values.items():
+            if value.is_floating_point():
+                self._averages.append(averages[name])
+                self._values.append(value)
+            else:
+                self._counts.append((averages[name], value))
