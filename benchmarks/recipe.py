@@ -66,6 +66,7 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=12)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--regions", action="store_true")
+    parser.add_argument("--rows", type=int, nargs="*", help="only these, counted from 0")
     parser.add_argument("--threads", type=int)
     arguments = parser.parse_args()
     if arguments.threads:
@@ -79,6 +80,8 @@ def main() -> None:
         "epochs": arguments.epochs,
     }
     rows = region_rows(fixed) if arguments.regions else recipe_rows(fixed)
+    if arguments.rows:
+        rows = dict(list(rows.items())[row] for row in arguments.rows)
     splits = read_splits(workspace)
     folder = workspace.output("3-training/01-train-model") / "runs"
     trained: dict[str, list[Run]] = {}

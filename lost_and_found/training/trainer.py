@@ -239,7 +239,7 @@ class Training:
         shares = [rows[self.world.share] for rows in remaining]
         for rows, (pixels, labels) in zip(remaining, split.batches(shares), strict=True):
             self.take_step(
-                pixels, labels, count=len(rows), progress=self.epoch + (self.step + 1) / len(parts)
+                pixels, labels, count=len(rows), progress=self.epoch + (self.step + 0.5) / len(parts)
             )
             self.step, self.steps = self.step + 1, self.steps + 1
             bar.update(len(rows))
