@@ -18,31 +18,38 @@ import numpy as np
 import psutil
 
 from lost_and_found.collection.game.fleet import collect
-from lost_and_found.collection.game.job import CollectJob
+from lost_and_found.collection.game.job import ROUNDS_PER_GAME, CollectJob
 from lost_and_found.collection.game.log import read_events
 from lost_and_found.practice.game.pace import Pace
 
 SAMPLE_S = 1.0
 MB = 2**20
+ROUNDS_PER_CONTEXT = ROUNDS_PER_GAME * 20  # as many games as `CollectJob` plays in a context by default
 
 
 def main() -> None:
     """Print seconds per round for one and two workers beside the floor, and a worker's memory over time."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=40, help="of each worker at pace 1")
+    parser.add_argument("--rounds", type=int, default=40, help="of each worker at pace 1; 0: none")
     parser.add_argument("--memory-rounds", type=int, default=300, help="of one worker at pace 0.1; 0: none")
     arguments = parser.parse_args()
     floor_s = Pace().floor_s("singleplayer")
+    if arguments.rounds:
+        compare(arguments.rounds, floor_s)
+    if arguments.memory_rounds:
+        print(memory_report(arguments.memory_rounds))
+
+
+def compare(rounds: int, floor_s: float) -> None:
+    """Print rounds per minute of one worker and of two, at pace 1, beside the floor."""
     print(f"floor: {floor_s:.2f} s a round, {60 / floor_s:.1f} rounds a minute")
-    seconds = {number: seconds_per_round(arguments.rounds * number, instances=number) for number in (1, 2)}
+    seconds = {number: seconds_per_round(rounds * number, instances=number) for number in (1, 2)}
     for number, of_round_s in seconds.items():
         print(
             f"{number} worker{'s'[: number - 1]}: {60 / of_round_s:5.1f} rounds a minute in all; "
             f"each {of_round_s * number / floor_s - 1:.1%} above the floor"
         )
     print(f"two workers collect {seconds[1] / seconds[2]:.2f} times what one does")
-    if arguments.memory_rounds:
-        print(memory_report(arguments.memory_rounds))
 
 
 def seconds_per_round(rounds: int, *, instances: int) -> float:
@@ -63,12 +70,13 @@ def memory_report(rounds: int) -> str:
     with tempfile.TemporaryDirectory() as root, sampled_memory() as samples:
         collect(CollectJob(site="practice", mode="singleplayer", rounds=rounds, root=Path(root), pace=0.1))
     usage = np.array(samples) / MB
-    early, late = (
-        np.median(part) for part in (usage[len(usage) // 10 : len(usage) // 5], usage[-len(usage) // 10 :])
-    )
+    # Memory rises within a browser context and falls with the next one, so contexts are compared as wholes.
+    contexts = np.array_split(usage, max(1, rounds // ROUNDS_PER_CONTEXT))
+    medians = [float(np.median(part)) for part in contexts]
     return (
-        f"memory of a worker with its browser over {rounds} rounds: {early:.0f} MiB early, "
-        f"{late:.0f} MiB late ({late / early - 1:+.0%}), {usage.max():.0f} MiB at most"
+        f"memory of a worker with its browser over {rounds} rounds, median of each context: "
+        f"{', '.join(f'{one:.0f}' for one in medians)} MiB ({medians[-1] / medians[0] - 1:+.0%}), "
+        f"{usage.max():.0f} MiB at most"
     )
 
 
