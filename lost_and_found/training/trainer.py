@@ -27,6 +27,7 @@ from lost_and_found.training.models import (
     build_model,
     initial_weights,
     parameter_groups,
+    pick_device,
 )
 from lost_and_found.training.pixel_cache import PixelCache
 from lost_and_found.training.schedules import learning_rate_factor
@@ -120,7 +121,7 @@ class Training:
         steps: how many batches of all epochs are done.
         history: the metrics of each finished epoch.
         best_epoch: whose weights are kept; 0 before the first.
-        resumed: epochs that an earlier process finished.
+        resumed: whether an earlier process began it.
     """
 
     def __init__(
@@ -128,7 +129,7 @@ class Training:
     ) -> None:
         """Build model, optimizer and augmentation, all random numbers from the config's seed."""
         self.config, self.weights = config, weights
-        self.world = world or World(torch.device(config.device if config.device != "auto" else "cpu"))
+        self.world = world or World(pick_device(config.device))
         self.device = self.world.device
         self.target = target.to(self.device)
         torch.manual_seed(config.seed)
@@ -141,7 +142,8 @@ class Training:
         self.augmentation = Augmentation(config.augmentation, device=self.device, seed=config.seed)
         self._build_optimizer()
         torch.manual_seed(config.seed + self.world.rank)  # dropout's
-        self.epoch = self.step = self.steps = self.best_epoch = self.resumed = 0
+        self.epoch = self.step = self.steps = self.best_epoch = 0
+        self.resumed = False
         self.history: list[dict[str, float]] = []
         self.loss_sum = torch.zeros((), device=self.device)
         self.seconds = self.rate = self.total_loss = self.train_loss = 0.0
@@ -383,7 +385,7 @@ class Training:
         self.augmentation.generator.set_state(state["augmentation"])
         if "cuda_random" in state and self.device.type == "cuda":
             torch.cuda.set_rng_state(state["cuda_random"], self.device)
-        self.resumed = self.epoch
+        self.resumed = True
 
     def summary(self) -> dict[str, Any]:
         """What came out."""
@@ -394,7 +396,7 @@ class Training:
             **{name: value for name, value in best.items() if name.startswith(("train/", "val/"))},
             "epochs": self.epoch,
             "stopped_early": self.epoch < self.config.epochs,
-            "resumed": self.resumed > 0,
+            "resumed": self.resumed,
             "weights_used": self.weights.used,
             "weights_reason": self.weights.reason,
             "weights_digest": self.weights.digest,

@@ -1,4 +1,5 @@
 import dataclasses
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -6,13 +7,23 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from made_splits import DIGEST, table_of
+from made_splits import DIGEST, table_of, write_samples
 from PIL import Image
 
 from lost_and_found.data_lists import new_list, pin
+from lost_and_found.data_loader import records_table
 from lost_and_found.errors import BrokenSample, InvalidConfig, ListMismatch, MissingInput
+from lost_and_found.training import pixel_cache
 from lost_and_found.training.decoding import decode
-from lost_and_found.training.pixel_cache import CacheSpec, cache_list, cache_pixels, read_cache
+from lost_and_found.training.pixel_cache import (
+    SAMPLES,
+    CacheSpec,
+    cache_list,
+    cache_pixels,
+    cache_split,
+    read_cache,
+)
+from lost_and_found.workspace import Workspace
 
 SPEC = CacheSpec(list_name="made.train", list_digest=DIGEST, width=64, height=40)
 
@@ -112,6 +123,43 @@ def test_a_pinned_list_is_cached_with_its_records_in_its_order(make_samples, tmp
     assert (cache.spec.list_name, cache.spec.list_digest) == ("made.val", pinned.digest)
     with pytest.raises(MissingInput):
         cache_list(tmp_path / "made.test.txt", **where)
+
+
+@pytest.fixture
+def workspace(tmp_path):
+    """Four enriched pairs of the pinned list "made.val", cached."""
+    workspace = Workspace(tmp_path / "root", "made")
+    samples = write_samples(workspace.output(SAMPLES), count=4)
+    for sample in samples:
+        sample.record.write_text('{"country_code": "FR"}')
+    pin(workspace.list_path(".val"), new_list(samples, "split"))
+    split(workspace)
+    return workspace
+
+
+def split(workspace, **size):
+    size = {"width": 64, "height": 40} | size
+    return cache_split(workspace, ".val", folder=workspace.root / "pixels", **size)
+
+
+def test_records_of_a_warm_cache_are_read_again_only_if_one_has_changed(workspace, monkeypatch):
+    read = []
+    monkeypatch.setattr(
+        pixel_cache, "records_table", lambda samples: read.append(1) or records_table(samples)
+    )
+    assert set(split(workspace).table["country_code"]) == {"FR"}
+    assert read == []
+    (workspace.input(SAMPLES) / "made_test_game2_0.json").write_text('{"country_code": "JP"}')
+    assert split(workspace).table["country_code"].tolist() == ["FR", "FR", "JP", "FR"]
+    assert read == [1]
+
+
+def test_a_cache_can_stand_alone_but_only_for_its_own_list_and_size(workspace):
+    before = split(workspace)
+    shutil.rmtree(workspace.root / SAMPLES)
+    np.testing.assert_array_equal(split(workspace).pixels, before.pixels)
+    with pytest.raises(MissingInput, match=r"run 2-data-preparation/02-enrich-records\.ipynb"):
+        split(workspace, width=80)
 
 
 def test_a_missing_cache_is_named(tmp_path):
