@@ -24,7 +24,7 @@ from lost_and_found.practice.game.pace import Pace
 
 SAMPLE_S = 1.0
 MB = 2**20
-ROUNDS_PER_CONTEXT = ROUNDS_PER_GAME * 20  # as many games as `CollectJob` plays in a context by default
+ROUNDS_PER_BROWSER = ROUNDS_PER_GAME * CollectJob.games_per_browser
 
 
 def main() -> None:
@@ -70,12 +70,13 @@ def memory_report(rounds: int) -> str:
     with tempfile.TemporaryDirectory() as root, sampled_memory() as samples:
         collect(CollectJob(site="practice", mode="singleplayer", rounds=rounds, root=Path(root), pace=0.1))
     usage = np.array(samples) / MB
-    # Memory rises within a browser context and falls with the next one, so contexts are compared as wholes.
-    contexts = np.array_split(usage, max(1, rounds // ROUNDS_PER_CONTEXT))
-    medians = [float(np.median(part)) for part in contexts]
+    # Memory rises while a browser is used and falls with the next one, so browsers are compared as wholes.
+    browsers = np.array_split(usage, max(1, rounds // ROUNDS_PER_BROWSER))
+    # Of a sawtooth the median jumps from end to end; the mean says what is held.
+    means = [float(np.mean(part)) for part in browsers]
     return (
-        f"memory of a worker with its browser over {rounds} rounds, median of each context: "
-        f"{', '.join(f'{one:.0f}' for one in medians)} MiB ({medians[-1] / medians[0] - 1:+.0%}), "
+        f"memory of a worker over {rounds} rounds, mean of each browser: "
+        f"{', '.join(f'{one:.0f}' for one in means)} MiB ({means[-1] / means[0] - 1:+.0%}), "
         f"{usage.max():.0f} MiB at most"
     )
 

@@ -94,7 +94,7 @@ class BrowserLost(LostAndFoundError):
 
 
 class PageCrashed(LostAndFoundError):
-    """The page's process ended, out of memory perhaps; the browser lives, a fresh context goes on."""
+    """The page's process ended, out of memory perhaps; another page goes on."""
 
 
 class SiteError(LostAndFoundError):
@@ -154,3 +154,11 @@ class AnswerMissing(LostAndFoundError):
 
 class OutOfTurn(LostAndFoundError):
     """A move in the practice game that its rules don't allow now."""
+
+
+class DatabaseUnusable(LostAndFoundError):
+    """An SQLite file that is damaged or can't be written; it is left as it is."""
+
+
+class NotTaken(LostAndFoundError):
+    """A name or an answer that the quiz can't take; the message tells the player why."""

@@ -89,7 +89,7 @@ def _parser() -> argparse.ArgumentParser:
         help="misbehaviour of the practice game, such as rate-limit@3 or log-out/20; may be given again",
     )
     add("--headed", action="store_true", help="show the browsers' windows")
-    add("--games-per-context", type=int, default=20, help="then a fresh context is opened (default: 20)")
+    add("--games-per-browser", type=int, default=20, help="then a fresh browser is started (default: 20)")
     add("--memory-mb", type=int, default=2500, help="above it a worker is replaced (default: 2500)")
     add("--min-free-gb", type=float, default=2.0, help="disk space to leave free (default: 2)")
     add(

@@ -13,7 +13,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from lost_and_found.collection.game.database import Database
+from lost_and_found.database import Database
 from lost_and_found.errors import StorageFull
 from lost_and_found.samples import ID_PATTERN, IMAGE_SUFFIXES, Record, write_atomically, write_pair
 

@@ -247,7 +247,7 @@ class Fleet:
             seconds_per_round=self._every_s,
             patience_s=self._job.patience_s,
             target=self._job.rounds,
-            games_per_context=self._job.games_per_context,
+            games_per_browser=self._job.games_per_browser,
             headed=self._job.headed,
         )
         instance.start(job, errors=self._job.folder / BOOKS / "errors.log")

@@ -43,7 +43,7 @@ class CollectJob:
         patience_s: how long to wait for what a page should show; None for the site's usual.
         minutes: stop after so many; 0 for no such end.
         headed: show the browsers' windows.
-        games_per_context: a fresh browser context after so many games.
+        games_per_browser: a fresh browser after so many games.
         memory_mb: resident memory of a worker with its browser above which it is replaced.
         min_free_gb: free space on the disk below which nothing is collected.
         pace: of the practice game to be started: 1 is the real site's, 0.1 ten times as fast.
@@ -62,7 +62,7 @@ class CollectJob:
     patience_s: float | None = None
     minutes: float = 0.0
     headed: bool = False
-    games_per_context: int = 20
+    games_per_browser: int = 20
     memory_mb: int = 2500
     min_free_gb: float = 2.0
     pace: float = 1.0
@@ -75,7 +75,7 @@ class CollectJob:
             raise InvalidConfig(f"site {self.site!r} is not one of {', '.join(SITES)}")
         if self.mode not in MODES:
             raise InvalidConfig(f"mode {self.mode!r} is not one of {', '.join(MODES)}")
-        for name, least in {"rounds": 0, "instances": 1, "games_per_context": 1, "memory_mb": 1}.items():
+        for name, least in {"rounds": 0, "instances": 1, "games_per_browser": 1, "memory_mb": 1}.items():
             if getattr(self, name) < least:
                 raise InvalidConfig(f"{name} {getattr(self, name)} must be at least {least}")
         for name in ("minutes", "min_free_gb"):
@@ -121,7 +121,7 @@ class WorkerJob:
         seconds_per_round: of the account.
         patience_s: as in `CollectJob`.
         target: rounds wanted in all; 0 for no end.
-        games_per_context: a fresh browser context after so many games.
+        games_per_browser: a fresh browser after so many games.
         headed: show the window.
     """
 
@@ -134,7 +134,7 @@ class WorkerJob:
     seconds_per_round: float
     patience_s: float | None
     target: int
-    games_per_context: int
+    games_per_browser: int
     headed: bool
 
     @classmethod

@@ -17,8 +17,8 @@ from pathlib import Path
 from urllib.parse import urlsplit
 from urllib.robotparser import RobotFileParser
 
-from lost_and_found.collection.game.database import Database
 from lost_and_found.collection.game.sites import Site
+from lost_and_found.database import Database
 from lost_and_found.errors import InvalidConfig, NotPermitted
 
 STATEMENT = "I have the right to collect"

@@ -1,4 +1,4 @@
-"""One worker: a process with one browser that plays game after game.
+"""One worker: a process that plays game after game in one browser at a time.
 
 `python -m lost_and_found.collection.game.worker JOB` is how the fleet starts it. The first line of standard
 input is the account as JSON; the end of standard input means that the fleet is gone, and the worker ends at
@@ -20,7 +20,6 @@ from contextlib import aclosing, suppress
 from pathlib import Path
 
 import psutil
-from playwright.async_api import Browser
 
 from lost_and_found.collection.game.chromium import launched
 from lost_and_found.collection.game.claims import Claims
@@ -43,9 +42,9 @@ from lost_and_found.errors import (
     SiteError,
 )
 
-# What a worker gets over with a fresh context after a pause; anything else ends it.
+# What a worker gets over with a fresh browser after a pause; anything else ends it.
 PASSING = (GameTaken, LoggedOut, PageCrashed, RateLimited, SiteError)
-# Failures and skipped rounds in a row after which another browser is tried.
+# Failures and skipped rounds in a row after which the worker gives up and another is tried.
 MOST_FRUITLESS = 10
 LONGEST_PAUSE_S = 60.0
 RATE_LIMIT_PAUSE_S = 30.0
@@ -92,16 +91,15 @@ class Worker:
             LostAndFoundError: what only another browser, or a person, can put right.
         """
         self._set_alarm(HANG_S)
-        async with launched(headed=self._job.headed) as browser:
-            while not self._is_enough():
-                try:
-                    await self._play_in_one_context(browser)
-                except (*PASSING, SiteChanged) as error:
-                    self._fruitless += 1
-                    if self._fruitless > MOST_FRUITLESS or self._is_sure(error):
-                        raise
-                    self._report(error)
-                    await self._pause(self._pause_after(error))
+        while not self._is_enough():
+            try:
+                await self._play_in_one_browser()
+            except (*PASSING, SiteChanged) as error:
+                self._fruitless += 1
+                if self._fruitless > MOST_FRUITLESS or self._is_sure(error):
+                    raise
+                self._report(error)
+                await self._pause(self._pause_after(error))
 
     def _is_sure(self, error: LostAndFoundError) -> bool:
         """Whether the site has really changed: one page that hangs shall not end a collection of weeks."""
@@ -117,17 +115,21 @@ class Worker:
         self._say("rate_limited", seconds=seconds)
         return seconds
 
-    async def _play_in_one_context(self, browser: Browser) -> None:
+    async def _play_in_one_browser(self) -> None:
         await self._released()
-        async with signed_in(
-            browser,
-            self._site,
-            self._account,
-            storage=self._storage,
-            screenshots=self._folder / BOOKS / "screenshots",
-        ) as visit:
+        # Not only a fresh context: what a browser holds grows from context to context.
+        async with (
+            launched(headed=self._job.headed) as browser,
+            signed_in(
+                browser,
+                self._site,
+                self._account,
+                storage=self._storage,
+                screenshots=self._folder / BOOKS / "screenshots",
+            ) as visit,
+        ):
             self._say("ready")
-            for _ in range(self._job.games_per_context):
+            for _ in range(self._job.games_per_browser):
                 if not await self._seat():
                     return
                 try:

@@ -34,7 +34,7 @@ def job(root, game, **changed):
         "seconds_per_round": 0.05,
         "patience_s": None,
         "target": 5,
-        "games_per_context": 20,
+        "games_per_browser": 20,
         "headed": False,
     }
     return WorkerJob(**(values | changed))
@@ -71,9 +71,9 @@ def instance():
         one.bury(Path(folder))
 
 
-def test_a_worker_collects_until_enough_is_saved_with_one_log_in_and_fresh_contexts(tmp_path, capsys):
+def test_a_worker_collects_until_enough_is_saved_with_one_log_in_and_fresh_browsers(tmp_path, capsys):
     with playing() as game:
-        status, events = work(job(tmp_path, game, target=10, games_per_context=1), capsys)
+        status, events = work(job(tmp_path, game, target=10, games_per_browser=1), capsys)
         assert status == 0
         assert game.state.accounts.log_ins == 1
         assert len(game.state.game_ids) == 2

@@ -1,17 +1,20 @@
-"""SQLite files that several processes share."""
+"""SQLite files that several processes, and the threads of each, share."""
 
 from __future__ import annotations
 
 import contextlib
 import sqlite3
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
-from lost_and_found.errors import StorageFull
+from lost_and_found.errors import DatabaseUnusable, StorageFull
 
 BUSY_S = 30.0
 # What SQLite calls a failed write; not its errors of reading or locking.
 NO_ROOM = ("SQLITE_FULL", "SQLITE_IOERR_WRITE", "SQLITE_IOERR_SHMSIZE")
+DAMAGED = ("SQLITE_NOTADB", "SQLITE_CORRUPT", "SQLITE_CORRUPT_INDEX", "SQLITE_CORRUPT_VTAB")
+LOCKED_AWAY = ("SQLITE_CANTOPEN", "SQLITE_READONLY", "SQLITE_READONLY_DIRECTORY", "SQLITE_READONLY_DBMOVED")
 
 
 class Database:
@@ -22,11 +25,15 @@ class Database:
 
         Raises:
             StorageFull: no room.
+            DatabaseUnusable: it is damaged, or may not be written.
         """
-        path.parent.mkdir(parents=True, exist_ok=True)
         self._path = path
-        self._connection = sqlite3.connect(path, timeout=BUSY_S, isolation_level=None)
-        with self._room():
+        self._lock = threading.RLock()  # threads take turns: one connection holds one transaction
+        with self._explained():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._connection = sqlite3.connect(
+                path, timeout=BUSY_S, isolation_level=None, check_same_thread=False
+            )
             self._connection.execute("PRAGMA journal_mode=WAL")
             self._connection.execute("PRAGMA synchronous=NORMAL")
             self._connection.executescript(tables)
@@ -40,8 +47,9 @@ class Database:
 
         Raises:
             StorageFull: no room.
+            DatabaseUnusable: the file was damaged meanwhile, or may no longer be written.
         """
-        with self._room():
+        with self._lock, self._explained():
             return self._connection.execute(statement, values).fetchall()
 
     @contextlib.contextmanager
@@ -50,8 +58,9 @@ class Database:
 
         Raises:
             StorageFull: no room.
+            DatabaseUnusable: the file was damaged meanwhile, or may no longer be written.
         """
-        with self._room():
+        with self._lock, self._explained():
             self._connection.execute("BEGIN IMMEDIATE")
             try:
                 yield self._connection
@@ -62,13 +71,28 @@ class Database:
                 raise
 
     @contextlib.contextmanager
-    def _room(self) -> Iterator[None]:
+    def _explained(self) -> Iterator[None]:
         try:
             yield
-        except sqlite3.OperationalError as error:
-            if error.sqlite_errorname in NO_ROOM:
+        except sqlite3.DatabaseError as error:
+            name = getattr(error, "sqlite_errorname", "")
+            if name in NO_ROOM:
                 raise StorageFull(
                     f"{self._path}: no room to write ({error}); free some and run again, "
                     "finished rounds are kept"
                 ) from error
+            if name in DAMAGED:
+                raise DatabaseUnusable(
+                    f"{self._path} is damaged ({error}); nothing of it was changed. Restore a copy of it, or "
+                    "move it and its -wal and -shm files away to begin anew"
+                ) from error
+            if name in LOCKED_AWAY:
+                raise DatabaseUnusable(
+                    f"{self._path} can't be written ({error}); make the folder and the file writable, or "
+                    "choose another folder"
+                ) from error
             raise
+        except (PermissionError, NotADirectoryError, FileExistsError) as error:
+            raise DatabaseUnusable(
+                f"{self._path} can't be written ({error}); choose another folder"
+            ) from error
