@@ -1,0 +1,1 @@
+"""How well people do on exactly the pictures on which a model is measured."""

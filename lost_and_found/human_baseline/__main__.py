@@ -1,0 +1,151 @@
+"""Serves the quiz: `python -m lost_and_found.human_baseline [--dataset practice] [--rounds 20] ...`."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import secrets
+import signal
+import subprocess
+import sys
+import threading
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+
+from dotenv import load_dotenv
+
+from lost_and_found.errors import LostAndFoundError, StoreError
+from lost_and_found.human_baseline.opening import MODEL_SIZE, open_quiz
+from lost_and_found.human_baseline.quiz import Quiz
+from lost_and_found.notebooks import REPOSITORY
+from lost_and_found.workspace import Workspace
+
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
+PASSWORD = "LOST_AND_FOUND_QUIZ_PASSWORD"
+PRACTICE = "practice"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Serve until Ctrl-C or SIGTERM; the exit status."""
+    options = _parse(arguments)
+    load_dotenv(REPOSITORY / ".env")
+    warnings.showwarning = lambda message, *_: print(f"warning: {message}", file=sys.stderr)
+    try:
+        workspace = Workspace(options.root, options.dataset)
+        _make_practice_pictures(workspace, options.list)
+        quiz = open_quiz(
+            workspace,
+            list_name=options.list,
+            rounds=options.rounds,
+            image_size=options.image_size,
+            run=options.run,
+        )
+        if options.export:
+            return _export(quiz, options.export)
+        return _serve(quiz, options)
+    except LostAndFoundError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+
+
+def _serve(quiz: Quiz, options: argparse.Namespace) -> int:
+    from lost_and_found.human_baseline.app import build_app, launch  # seconds; not for --help and errors
+
+    password = os.environ.get(PASSWORD, "")
+    if not password and (options.share or options.host not in LOOPBACK):
+        password = secrets.token_urlsafe(9)
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
+    demo = build_app(quiz)
+    try:
+        address = launch(demo, host=options.host, port=options.port, password=password, share=options.share)
+    except OSError as error:
+        raise StoreError(f"{options.host}:{options.port or 7860} can't be listened on ({error})") from None
+    if options.share and not demo.share_url:
+        demo.close()
+        raise StoreError("no public address could be had; try again later, or play without --share")
+    # The first line is for programs that start the quiz.
+    print(f"Quiz: {address}", flush=True)
+    if password:
+        print(f'User name "player", password "{password}" (set {PASSWORD} to choose it).', flush=True)
+    width, height = quiz.size
+    print(
+        f"{len(quiz.deck):,} pictures of {quiz.deck.name} at {width}x{height}, {quiz.rounds} a session. "
+        f"Answers go to {quiz.answers.path}. Stop with Ctrl-C; players go on where they were.",
+        flush=True,
+    )
+    stop.wait()
+    demo.close(verbose=False)
+    quiz.answers.close()
+    return 0
+
+
+def _export(quiz: Quiz, path: Path) -> int:
+    table = quiz.answers.table()
+    if str(path) == "-":
+        table.to_csv(sys.stdout, index=False)
+    else:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        table.to_csv(path, index=False)
+        print(f"{len(table):,} guesses of {table['player'].nunique():,} players written to {path}")
+    return 0
+
+
+def _make_practice_pictures(workspace: Workspace, list_name: str) -> None:
+    """Run the default profile if its pictures aren't there, so that the quiz works out of the box."""
+    if workspace.dataset != PRACTICE or list_name or workspace.list_path(".test").exists():
+        return
+    print(
+        "The practice pictures aren't there yet: making them and a model takes five to ten minutes.",
+        flush=True,
+    )
+    command = [
+        sys.executable,
+        "-m",
+        "lost_and_found.notebooks",
+        "run",
+        PRACTICE,
+        "-p",
+        "root",
+        workspace.root,
+    ]
+    if subprocess.run([str(part) for part in command], cwd=REPOSITORY).returncode:
+        raise StoreError("the practice pictures could not be made; the lines above say why")
+
+
+def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="quiz", description="Where was this taken? People against the model."
+    )
+    add = parser.add_argument
+    add("--dataset", default=PRACTICE, help="whose pictures (default: practice)")
+    add("--list", default="", metavar="NAME", help="a pinned list (default: the dataset's test list)")
+    add("--rounds", type=int, default=20, help="pictures in a session (default: 20)")
+    add(
+        "--image-size",
+        default="320x180",
+        metavar="WxH",
+        help=f"of the pictures in pixels, or '{MODEL_SIZE}' for the model's own (default: 320x180)",
+    )
+    add(
+        "--run",
+        default="",
+        metavar="ID",
+        help="the tested run to play against (default: the one tested last)",
+    )
+    add("--port", type=int, help="default: the first free one from 7860")
+    add("--host", default="127.0.0.1", help="0.0.0.0 lets the local network play, with a password")
+    add(
+        "--share",
+        action="store_true",
+        help="also at a public address, through Gradio's tunnel, with a password",
+    )
+    add("--export", type=Path, metavar="FILE", help="write the answers as CSV ('-' prints them) and stop")
+    add("--root", type=Path, default=REPOSITORY, help="where the stages write (default: the repository)")
+    return parser.parse_args(arguments)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,280 @@
+"""The quiz's page.
+
+All state is in the file of answers: an event brings its player's token and finds the rest there.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from lost_and_found.errors import LostAndFoundError
+from lost_and_found.human_baseline import views
+from lost_and_found.human_baseline.answer_map import land_symbols
+from lost_and_found.human_baseline.answers import Player
+from lost_and_found.human_baseline.country_search import search_index
+from lost_and_found.human_baseline.quiz import EXPERIENCES, LONGEST_NAME, Quiz
+
+HERE = Path(__file__).parent
+STORAGE_KEY = "lost-and-found-player"
+# As many events at once as there may be players; one is a few milliseconds of work.
+EVENTS_AT_ONCE = 64
+FONTS = ("system-ui", "sans-serif")
+# Puts the keyboard where it is needed next, once that is on the page.
+FOCUS = """() => {
+  const wanted = ["#country-input", "button#next", "button#again", "#player-name :is(input, textarea)"];
+  const find = () => wanted.map((one) => document.querySelector(one)).find((one) => one && one.offsetParent);
+  let tries = 0;
+  const focus = () => {
+    const found = find();
+    if (found) found.focus({ preventScroll: true });
+    else if (tries++ < 40) setTimeout(focus, 25);
+  };
+  setTimeout(focus, 30);
+}"""
+
+
+class Page:
+    """The components, and which of them show what."""
+
+    def __init__(self, quiz: Quiz) -> None:
+        """Lay the page out; call it within `gr.Blocks`."""
+        self._quiz = quiz
+        deck = quiz.deck
+        countries = len({item.country_code for item in deck.items.values()})
+        self.token = gr.BrowserState("", storage_key=STORAGE_KEY, secret=quiz.answers.secret)
+        gr.HTML(land_symbols(), padding=False)
+        with gr.Column(elem_classes="quiz"):
+            with gr.Column(visible=False) as self.entry:
+                gr.HTML(
+                    views.intro(
+                        pictures=len(deck), rounds=quiz.rounds, countries=countries, model=bool(quiz.model)
+                    )
+                )
+                self.name = gr.Textbox(label="Your name", max_length=4 * LONGEST_NAME, elem_id="player-name")
+                self.experience = gr.Radio(
+                    [
+                        ("Amateur: I play rarely or never", EXPERIENCES[0]),
+                        ("Advanced: I play often", EXPERIENCES[1]),
+                    ],
+                    value=EXPERIENCES[0],
+                    label="How experienced are you with guessing places?",
+                )
+                self.start = gr.Button("Start", variant="primary")
+            self.problem = gr.HTML()
+            with gr.Column(visible=False) as self.playing:
+                self.question = gr.HTML()
+                self.picker = gr.HTML(
+                    {"round": 0, "guesses": []},
+                    html_template=(HERE / "picker.html").read_text(encoding="utf-8"),
+                    js_on_load=_picker_script(),
+                )
+            with gr.Column(visible=False) as self.answered:
+                self.outcome = gr.HTML()
+                self.next = gr.Button("Next picture", variant="primary", elem_id="next")
+            with gr.Column(visible=False) as self.finished:
+                self.summary = gr.HTML()
+                self.again = gr.Button("Play on with more pictures", variant="primary", elem_id="again")
+                self.leave = gr.Button("Let somebody else play")
+            self.standing = gr.HTML()
+            with gr.Accordion("Leaderboard", open=False):
+                self.leaders = gr.HTML()
+
+    @property
+    def outputs(self) -> list[Any]:
+        """All components that an event may change."""
+        return [
+            self.token,
+            self.entry,
+            self.problem,
+            self.playing,
+            self.question,
+            self.picker,
+            self.answered,
+            self.outcome,
+            self.next,
+            self.finished,
+            self.summary,
+            self.again,
+            self.standing,
+            self.leaders,
+        ]
+
+    # -- what is to be seen --
+
+    def _shows(self, part: Any, changes: Mapping[Any, Any]) -> dict[Any, Any]:  # noqa: ANN401
+        parts = (self.entry, self.playing, self.answered, self.finished)
+        visible = {one: gr.update(visible=one is part) for one in parts}
+        return {**visible, self.problem: "", **changes}
+
+    def _entry(self, problem: str = "") -> dict[Any, Any]:
+        changes = {
+            self.problem: views.notice(problem),
+            self.standing: "",
+            self.leaders: views.leaderboard(self._quiz.leaderboard()),
+        }
+        return self._shows(self.entry, changes)
+
+    def _play(self, player: Player) -> dict[Any, Any]:
+        """The picture that is next, or the end."""
+        asked = self._quiz.question(player)
+        own = self._quiz.standing(player)
+        if asked is None:
+            changes = {
+                self.summary: views.summary(own),
+                self.again: gr.update(visible=self._quiz.can_extend(player)),
+                self.standing: "",
+                self.leaders: views.leaderboard(self._quiz.leaderboard()),
+            }
+            return self._shows(self.finished, changes)
+        changes = {
+            self.question: views.question(asked),
+            self.picker: {"round": asked.number, "guesses": []},
+            self.standing: views.standing(own),
+        }
+        return self._shows(self.playing, changes)
+
+    # -- events --
+
+    def load(self, token: str) -> dict[Any, Any]:
+        """A page is opened: go on where the player was."""
+        player = self._quiz.answers.player(str(token))
+        if player is None:
+            return self._entry()
+        return {**self._play(player), self.leaders: views.leaderboard(self._quiz.leaderboard())}
+
+    def join(self, token: str, name: str, experience: str) -> dict[Any, Any]:
+        """Somebody enters a name; in a second tab of a player, that player goes on."""
+        player = self._quiz.answers.player(str(token))
+        if player is None:
+            token = self._quiz.join(name, experience)
+            player = self._quiz.answers.player(token)
+        assert player is not None  # it has just joined
+        return {**self._play(player), self.token: token}
+
+    def answer(self, token: str, picked: object) -> dict[Any, Any]:
+        """Guesses are sent."""
+        player = self._player(token)
+        value = picked if isinstance(picked, dict) else {}
+        number, guesses = value.get("round"), value.get("guesses")
+        if not isinstance(number, int) or not isinstance(guesses, list):
+            raise gr.Error("This page is out of date. Reload it to go on.")
+        outcome = self._quiz.answer(player, number, guesses)
+        changes = {
+            self.outcome: views.outcome(outcome),
+            self.next: gr.update(value="See how you did" if outcome.is_last else "Next picture"),
+            self.standing: views.standing(self._quiz.standing(player)),
+        }
+        return self._shows(self.answered, changes)
+
+    def go_on(self, token: str) -> dict[Any, Any]:
+        """The next picture is wanted."""
+        return self._play(self._player(token))
+
+    def play_on(self, token: str) -> dict[Any, Any]:
+        """A longer session is wanted."""
+        player = self._player(token)
+        if self._quiz.question(player) is None:
+            self._quiz.extend(player)
+        return self._play(self._player(token))
+
+    def sign_out(self) -> dict[Any, Any]:
+        """Somebody else is to play in this browser."""
+        return {**self._entry(), self.token: "", self.name: ""}
+
+    def _player(self, token: str) -> Player:
+        player = self._quiz.answers.player(str(token))
+        if player is None:
+            raise gr.Error("This browser has forgotten who you are. Reload the page.")
+        return player
+
+    def connect(self, demo: gr.Blocks) -> None:
+        """Tie events to components."""
+        on = [self.token]
+        events: list[tuple[Callable, Callable, list[Any]]] = [
+            (demo.load, self.load, on),
+            (self.start.click, self.join, [*on, self.name, self.experience]),
+            (self.name.submit, self.join, [*on, self.name, self.experience]),
+            (self.picker.submit, self.answer, [*on, self.picker]),
+            (self.next.click, self.go_on, on),
+            (self.again.click, self.play_on, on),
+            (self.leave.click, self.sign_out, []),
+        ]
+        for listen, respond, inputs in events:
+            done = listen(
+                self._explaining(respond),
+                inputs,
+                [*self.outputs, self.name],
+                show_progress="hidden",
+                concurrency_limit=EVENTS_AT_ONCE,
+                api_name=respond.__name__,
+            )
+            done.then(None, None, None, js=FOCUS)
+
+    def _explaining(self, respond: Callable) -> Callable:
+        """Show what the project refuses in its own words, and leave the page as it is."""
+
+        def explained(*inputs: Any) -> dict[Any, Any]:  # noqa: ANN401
+            try:
+                return respond(*inputs)
+            except LostAndFoundError as error:
+                changes: dict[Any, Any] = {self.problem: views.notice(str(error))}
+                if respond == self.answer:  # the picker waits for another value before it sends again
+                    _, picked = inputs
+                    changes[self.picker] = {**picked, "refused": picked.get("refused", 0) + 1}
+                return changes
+
+        return explained
+
+
+def _picker_script() -> str:
+    """`picker.js` with its index; properties of the component are lost when an event leaves it unchanged."""
+    index = json.dumps(search_index(), ensure_ascii=False)
+    return f"const COUNTRIES = {index};\n{(HERE / 'picker.js').read_text(encoding='utf-8')}"
+
+
+def build_app(quiz: Quiz) -> gr.Blocks:
+    """The page as a Gradio app, to be launched."""
+    with gr.Blocks(title="Lost & Found quiz", analytics_enabled=False) as demo:
+        Page(quiz).connect(demo)
+    return demo.queue(default_concurrency_limit=EVENTS_AT_ONCE)
+
+
+def launch(
+    demo: gr.Blocks,
+    *,
+    host: str = "127.0.0.1",
+    port: int | None = None,
+    password: str = "",
+    share: bool = False,
+    wait: bool = False,
+) -> str:
+    """Serve the quiz; its address.
+
+    Args:
+        demo: from `build_app`.
+        host: 127.0.0.1 is for this machine alone.
+        port: None for the first free one from 7860.
+        password: asked for before anything is shown; the user name is "player". Empty for none.
+        share: also through Gradio's public tunnel.
+        wait: for Ctrl-C.
+    """
+    _, local, public = demo.launch(
+        server_name=host,
+        server_port=port,
+        share=share,
+        auth=("player", password) if password else None,
+        prevent_thread_lock=not wait,
+        quiet=True,
+        footer_links=[],
+        ssr_mode=False,
+        max_threads=EVENTS_AT_ONCE,
+        show_error=True,
+        theme=gr.themes.Default(font=FONTS, font_mono=("ui-monospace", "monospace")),
+        css_paths=HERE / "quiz.css",
+    )
+    return public or local

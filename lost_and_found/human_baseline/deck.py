@@ -1,0 +1,110 @@
+"""The pictures of the quiz: those of a pinned list, with the countries that they show."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from lost_and_found.data_lists import read_list
+from lost_and_found.data_loader import load_samples, read_records
+from lost_and_found.errors import MissingInput
+from lost_and_found.training.decoding import decode
+from lost_and_found.workspace import Workspace
+
+ENRICH = "2-data-preparation/02-enrich-records"
+PICTURES_IN_MEMORY = 512
+
+
+@dataclass(frozen=True)
+class Item:
+    """A picture to be located.
+
+    Attributes:
+        id: of the sample; never leaves the server.
+        path: of the picture.
+        country_code: the answer.
+        coordinates: (lat, lon) in degrees, where they are known.
+    """
+
+    id: str
+    path: Path
+    country_code: str
+    coordinates: tuple[float, float] | None
+
+
+@dataclass(frozen=True)
+class Deck:
+    """The items of a list.
+
+    Attributes:
+        name: of the list.
+        digest: of the list, which names its content.
+        items: by id, in the order of the list.
+    """
+
+    name: str
+    digest: str
+    items: Mapping[str, Item] = field(repr=False)
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+    def order(self, seed: int) -> list[str]:
+        """All ids, shuffled: one order for each seed, whatever the machine."""
+        ids = list(self.items)
+        return [ids[place] for place in np.random.default_rng(seed).permutation(len(ids))]
+
+
+def load_deck(workspace: Workspace, list_name: str) -> Deck:
+    """The pictures of `data-lists/<list_name>.txt`, each checked to be the one that was pinned.
+
+    Raises:
+        MissingInput: no such list, or records without a country.
+        ListMismatch: pictures are missing or changed.
+        BrokenSample: a record can't be read.
+    """
+    path = workspace.root / "data-lists" / f"{list_name}.txt"
+    pinned = read_list(path)  # first, since the loader would make a list that isn't there
+    samples = load_samples(workspace.input(ENRICH), pinned=path)
+    records = read_records(samples)
+    if nowhere := [
+        sample.id for sample, one in zip(samples, records, strict=True) if not one.get("country_code")
+    ]:
+        raise MissingInput(
+            f"{len(nowhere)} of {len(samples)} records of {path} have no country, such as {nowhere[0]}; run "
+            f"{ENRICH}.ipynb, or choose a list that was made after it"
+        )
+    items = {
+        sample.id: Item(
+            sample.id,
+            sample.image,
+            str(record["country_code"]),
+            tuple(record["coordinates"]) if record.get("coordinates") else None,
+        )
+        for sample, record in zip(samples, records, strict=True)
+    }
+    return Deck(list_name, pinned.digest, items)
+
+
+@lru_cache(maxsize=PICTURES_IN_MEMORY)
+def encode_picture(path: Path, size: tuple[int, int]) -> bytes:
+    """The picture as PNG with its pixels and nothing else: no name, no metadata.
+
+    Args:
+        path: of the picture.
+        size: (width, height) in pixels; it is shrunk as for a model that takes this size.
+
+    Raises:
+        BrokenSample: it can't be read.
+    """
+    width, height = size
+    image = Image.fromarray(decode(path, width=width, height=height).transpose(1, 2, 0))
+    file = io.BytesIO()
+    image.save(file, "PNG", compress_level=6)
+    return file.getvalue()

@@ -1,0 +1,61 @@
+"""What the model said about the pictures of the quiz."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from lost_and_found.errors import MissingInput
+from lost_and_found.evaluation.predictions import GUESSES, read_predictions
+from lost_and_found.workspace import Workspace
+
+TEST = "4-evaluation/01-test-model"
+
+
+@dataclass(frozen=True)
+class ModelGuess:
+    """A model's answer to one picture.
+
+    Attributes:
+        rank: place of the truth among all countries that it knows, from 1.
+        guesses: (country code, probability), at most five, the likeliest first.
+    """
+
+    rank: int
+    guesses: tuple[tuple[str, float], ...]
+
+
+def find_predictions(workspace: Workspace, run_id: str = "") -> Path:
+    """The `predictions.csv` of a tested run: of this id, or of the run that was tested last.
+
+    Raises:
+        MissingInput: no run was tested, or not this one.
+    """
+    folder = workspace.root / TEST / workspace.dataset
+    found = sorted(folder.glob("*/predictions.csv"), key=lambda path: path.stat().st_mtime_ns)
+    if not found:
+        raise MissingInput(f"{folder} holds no predictions of a model; run {TEST}.ipynb first")
+    if not run_id:
+        return found[-1]
+    if chosen := [path for path in found if path.parent.name == run_id]:
+        return chosen[0]
+    names = ", ".join(path.parent.name for path in found)
+    raise MissingInput(f"{folder} holds no predictions of run {run_id!r}; there are: {names}")
+
+
+def read_model_guesses(path: Path) -> Mapping[str, ModelGuess]:
+    """The model's answers by id of the sample.
+
+    Raises:
+        MissingInput: no such file.
+    """
+    return {str(row["id"]): _guess(row) for row in read_predictions(path).to_dict("records")}
+
+
+def _guess(row: Mapping) -> ModelGuess:
+    places = [place for place in range(1, GUESSES + 1) if f"guess_{place}" in row]
+    guesses = [(str(row[f"guess_{place}"]), float(row[f"probability_{place}"])) for place in places]
+    return ModelGuess(int(row["rank"]), tuple(one for one in guesses if not pd.isna(one[1])))

@@ -1,0 +1,100 @@
+"""Shares with their intervals, and paired comparisons of them."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from scipy import stats
+
+CONFIDENCE = 0.95
+
+
+@dataclass(frozen=True)
+class Proportion:
+    """`hits` of `n`, with Wilson's 95 % interval.
+
+    Source:
+        Wilson, Probable inference, the law of succession, and statistical inference (1927).
+    """
+
+    hits: int
+    n: int
+
+    @property
+    def value(self) -> float:
+        """The share, NaN of nothing."""
+        return self.hits / self.n if self.n else math.nan
+
+    @property
+    def low(self) -> float:
+        """Lower end of the interval; of nothing, anything may be the share."""
+        return self._interval()[0]
+
+    @property
+    def high(self) -> float:
+        """Upper end of the interval."""
+        return self._interval()[1]
+
+    def _interval(self) -> tuple[float, float]:
+        if not self.n:
+            return 0.0, 1.0
+        ends = stats.binomtest(self.hits, self.n).proportion_ci(CONFIDENCE, method="wilson")
+        return float(ends.low), float(ends.high)
+
+
+@dataclass(frozen=True)
+class PairedComparison:
+    """Two answerers on the same items: how often both, one alone, or none was right.
+
+    Attributes:
+        both: items that both had right.
+        first: items that the first alone had right.
+        second: items that the second alone had right.
+        neither: items that none had right.
+    """
+
+    both: int
+    first: int
+    second: int
+    neither: int
+
+    @property
+    def n(self) -> int:
+        """Items."""
+        return self.both + self.first + self.second + self.neither
+
+    @property
+    def difference(self) -> float:
+        """Share of the second less that of the first."""
+        return (self.second - self.first) / self.n
+
+    @property
+    def p_value(self) -> float:
+        """McNemar's exact two-sided test: how odd so uneven a split would be, were both equally good.
+
+        Source:
+            McNemar, Note on the sampling error of the difference between correlated proportions or
+            percentages (1947), in its exact form: the sign test on discordant items.
+        """
+        discordant = self.first + self.second
+        return float(stats.binomtest(self.first, discordant).pvalue) if discordant else 1.0
+
+    def items_to_see(self, difference: float, *, power: float = 0.8) -> int:
+        """Items in all that are needed for a true difference of that size to be seen with this power.
+
+        With as many items in all on which exactly one is right as there are here, in share; never fewer than
+        the difference itself implies. Where there are no items at all, one in two is taken.
+
+        Args:
+            difference: of the shares, in (0, 1).
+            power: chance to get p < 0.05.
+
+        Source:
+            Connor, Sample size for testing differences in proportions for the paired-sample design (1987).
+        """
+        discordant = (self.first + self.second) / self.n if self.n else 0.5
+        discordant = max(discordant, difference)
+        alpha, beta = stats.norm.ppf(1 - (1 - CONFIDENCE) / 2), stats.norm.ppf(power)
+        spread = beta * math.sqrt(max(discordant - difference**2, 0.0))
+        return math.ceil(((alpha * math.sqrt(discordant) + spread) / difference) ** 2)

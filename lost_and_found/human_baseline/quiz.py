@@ -1,0 +1,279 @@
+"""The rules of the quiz, without its page: who sees which picture, what counts, what is told when.
+
+Nothing about an answer leaves this module before the picture was answered: a `Question` has a number and
+pixels, an `Outcome` exists for answered rounds alone.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from lost_and_found.errors import BrokenSample, InvalidConfig, NotTaken, UnknownCountry
+from lost_and_found.geo.countries import find_country
+from lost_and_found.human_baseline.answers import MOST_GUESSES, Answers, Player, Round
+from lost_and_found.human_baseline.deck import Deck, Item, encode_picture
+from lost_and_found.human_baseline.model_guesses import ModelGuess
+from lost_and_found.human_baseline.proportions import Proportion
+
+EXPERIENCES = ("amateur", "advanced")
+LONGEST_NAME = 40
+KS = (1, 3, 5)
+
+
+@dataclass(frozen=True)
+class Question:
+    """A picture to be located.
+
+    Attributes:
+        number: of the player's round, which an answer has to name.
+        place: from 1, among the pictures that count.
+        rounds: pictures in the session.
+        picture: a PNG.
+        problem: why the picture before was left out; empty if none was.
+    """
+
+    number: int
+    place: int
+    rounds: int
+    picture: bytes
+    problem: str
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """An answered picture.
+
+    Attributes:
+        place: from 1, among the pictures that count.
+        rounds: pictures in the session.
+        guesses: the player's, as country codes.
+        item: with the truth.
+        rank: place of the truth among the guesses, from 1; 0 if it isn't among them.
+        picture: a PNG; empty if it can't be read any more.
+        model: what the model said, where it is known.
+        repeated: this round was answered before, and the guesses are those of then.
+        is_last: no picture is left in the session.
+    """
+
+    place: int
+    rounds: int
+    guesses: tuple[str, ...]
+    item: Item
+    rank: int
+    picture: bytes
+    model: ModelGuess | None
+    repeated: bool
+    is_last: bool
+
+
+@dataclass(frozen=True)
+class Standing:
+    """How well somebody did so far.
+
+    Attributes:
+        name: of the player.
+        experience: of the player.
+        top: shares with the truth among the first k guesses, by k.
+        model: the same of the model on the same pictures; empty without one.
+    """
+
+    name: str
+    experience: str
+    top: Mapping[int, Proportion]
+    model: Mapping[int, Proportion]
+
+    @property
+    def answered(self) -> int:
+        """Answered pictures."""
+        return self.top[1].n
+
+
+class Quiz:
+    """A deck, the answers to it, and the rules; threads may share it."""
+
+    def __init__(
+        self,
+        deck: Deck,
+        answers: Answers,
+        *,
+        rounds: int = 20,
+        size: tuple[int, int] = (320, 180),
+        model: Mapping[str, ModelGuess] | None = None,
+    ) -> None:
+        """A quiz for players who join from now on; those who are there keep their rounds and size.
+
+        Args:
+            deck: the pictures.
+            answers: the file of answers to them.
+            rounds: pictures in a session; fewer if the deck has fewer.
+            size: (width, height) of the pictures in pixels.
+            model: what a model guessed, by item.
+
+        Raises:
+            InvalidConfig: a session without pictures, or pictures without pixels.
+        """
+        if rounds < 1:
+            raise InvalidConfig(f"rounds is {rounds}; a session has at least one picture")
+        if not all(1 <= side <= 4096 for side in size):
+            raise InvalidConfig(f"image size {size[0]}x{size[1]}; both must be from 1 to 4096 pixels")
+        self.deck = deck
+        self.answers = answers
+        self.model = model or {}
+        self.rounds = min(rounds, len(deck))
+        self.size = size
+
+    def join(self, name: str, experience: str) -> str:
+        """The token of a new player.
+
+        Raises:
+            NotTaken: no name, a name that is too long or taken, an unknown experience.
+        """
+        name = _clean(name)
+        if not name:
+            raise NotTaken("Enter a name, so that you find yourself on the leaderboard. Any name will do.")
+        if len(name) > LONGEST_NAME:
+            raise NotTaken(f"That name has {len(name)} letters; {LONGEST_NAME} is the most.")
+        if experience not in EXPERIENCES:
+            raise NotTaken("Say how experienced you are.")
+        return self.answers.join(name, experience=experience, rounds=self.rounds, size=self.size)
+
+    def question(self, player: Player) -> Question | None:
+        """The picture that the player has to locate now; None at the end of the session.
+
+        The same until it is answered, in whatever tab. A picture that can't be read is written down as such
+        and left out.
+        """
+        problem = ""
+        while True:
+            rounds = self.answers.rounds(player)
+            counted = [one for one in rounds if one.problem is None]
+            if rounds and rounds[-1].is_open:
+                number, item = rounds[-1].number, rounds[-1].item
+            else:
+                left = self._left(player, rounds)
+                if not left or len(counted) >= player.rounds:
+                    return None
+                number, item = len(rounds) + 1, left[0]
+                self.answers.show(player, number, item)
+                counted = [*counted, Round(number, item, None, None, ())]
+            try:
+                picture = encode_picture(self.deck.items[item].path, player.size)
+            except BrokenSample as error:
+                self.answers.skip(player, number, problem=error.reason)
+                problem = f"A picture can't be shown and was left out ({error.reason.partition(';')[0]})."
+                continue
+            return Question(number, len(counted), self._length(player, rounds), picture, problem)
+
+    def answer(self, player: Player, number: int, guesses: Sequence[object]) -> Outcome:
+        """What came of the guesses; if the round was answered before, of those of then.
+
+        Args:
+            player: who answers.
+            number: of the question.
+            guesses: one to five different country codes, the likeliest first.
+
+        Raises:
+            NotTaken: no guess, too many, one that is no country or is there twice, or a picture that the
+                player never saw.
+        """
+        counted = self.answers.answer(player, number, _checked(guesses))
+        return self.outcome(player, number, repeated=not counted)
+
+    def outcome(self, player: Player, number: int, *, repeated: bool = False) -> Outcome:
+        """What came of an answered round.
+
+        Raises:
+            NotTaken: it wasn't answered yet.
+        """
+        rounds = self.answers.rounds(player)
+        chosen = next((one for one in rounds if one.number == number), None)
+        if chosen is None or chosen.seconds is None:
+            raise NotTaken("This picture has no answer yet. Reload the page to go on.")
+        item = self.deck.items[chosen.item]
+        answered = [one for one in rounds if one.seconds is not None]
+        length = self._length(player, rounds)
+        return Outcome(
+            place=answered.index(chosen) + 1,
+            rounds=length,
+            guesses=chosen.guesses,
+            item=item,
+            rank=rank_of(item.country_code, chosen.guesses),
+            picture=_picture(item, player),
+            model=self.model.get(chosen.item),
+            repeated=repeated,
+            is_last=len(answered) >= length,
+        )
+
+    def standing(self, player: Player) -> Standing:
+        """How well the player did so far, and the model on the same pictures."""
+        answered = [one for one in self.answers.rounds(player) if one.seconds is not None]
+        ranks = [rank_of(self.deck.items[one.item].country_code, one.guesses) for one in answered]
+        known = [self.model[one.item].rank for one in answered if one.item in self.model]
+        return Standing(player.name, player.experience, _top(ranks), _top(known) if known else {})
+
+    def leaderboard(self) -> list[Standing]:
+        """Everybody who answered something, the best first: by the lower end of the interval of top-1.
+
+        So that one lucky answer isn't the best of all.
+        """
+        standings = [self.standing(player) for player in self.answers.players()]
+        played = [one for one in standings if one.answered]
+        return sorted(played, key=lambda one: (-one.top[1].low, -one.top[5].low))
+
+    def extend(self, player: Player) -> bool:
+        """Whether there were pictures left to lengthen a finished session by."""
+        longer = min(player.rounds + self.rounds, len(self.deck))
+        self.answers.extend(player, rounds=longer)
+        return longer > player.rounds
+
+    def can_extend(self, player: Player) -> bool:
+        """Whether there are pictures that the player has not seen and that are not in the session."""
+        return bool(self._left(player, self.answers.rounds(player)))
+
+    def _left(self, player: Player, rounds: Sequence[Round]) -> list[str]:
+        seen = {one.item for one in rounds}
+        return [one for one in self.deck.order(player.id) if one not in seen]
+
+    def _length(self, player: Player, rounds: Sequence[Round]) -> int:
+        """Pictures of the session that count: broken ones can make it shorter than was planned."""
+        return min(player.rounds, len(self.deck) - sum(one.problem is not None for one in rounds))
+
+
+def rank_of(truth: str, guesses: Sequence[str]) -> int:
+    """Place of the truth from 1, or 0."""
+    return guesses.index(truth) + 1 if truth in guesses else 0
+
+
+def _top(ranks: Sequence[int]) -> dict[int, Proportion]:
+    return {k: Proportion(sum(0 < rank <= k for rank in ranks), len(ranks)) for k in KS}
+
+
+def _picture(item: Item, player: Player) -> bytes:
+    try:
+        return encode_picture(item.path, player.size)
+    except BrokenSample:  # it was there when it was shown, which is all that counts
+        return b""
+
+
+def _clean(name: str) -> str:
+    """Without control characters and doubled spaces; letters that look alike are one letter."""
+    plain = unicodedata.normalize("NFKC", str(name))
+    return " ".join("".join(one if one.isprintable() else " " for one in plain).split())
+
+
+def _checked(guesses: Sequence[object]) -> list[str]:
+    codes = []
+    for guess in guesses:
+        try:
+            codes.append(find_country(guess).code)  # type: ignore[arg-type]
+        except UnknownCountry as error:
+            raise NotTaken(f"Not counted: {error}") from None
+    if not codes:
+        raise NotTaken("Not counted: name at least one country. Type a few letters and press Enter.")
+    if len(codes) > MOST_GUESSES:
+        raise NotTaken(f"Not counted: {len(codes)} countries; {MOST_GUESSES} is the most.")
+    if len(set(codes)) < len(codes):
+        raise NotTaken("Not counted: a country is there twice.")
+    return codes

@@ -1,0 +1,222 @@
+"""How well people did, beside the model on the same pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from lost_and_found.errors import InvalidConfig, ListMismatch
+from lost_and_found.geo.countries import find_country
+from lost_and_found.human_baseline.answers import MOST_GUESSES
+from lost_and_found.human_baseline.model_guesses import ModelGuess
+from lost_and_found.human_baseline.proportions import PairedComparison, Proportion
+from lost_and_found.human_baseline.quiz import EXPERIENCES, KS
+from lost_and_found.samples import write_atomically
+
+EVERYBODY = "everybody"
+
+
+def answer_ranks(
+    answers: pd.DataFrame, truth: Mapping[str, str], model: Mapping[str, ModelGuess] | None = None
+) -> pd.DataFrame:
+    """One row an answer: who answered which item, how long it took, and the ranks of the truth.
+
+    Columns player, order, experience, item, country_code (the truth), seconds, rank, guesses, model_rank. A
+    rank is the place of the truth from 1, or 0 if it is not among a person's guesses; the model ranks all
+    countries that it knows. `guesses` is how many a person gave. Without a model its rank is missing (NA).
+
+    Args:
+        answers: from `Answers.table`, a row a guess.
+        truth: country code by item.
+        model: what the model said, by item.
+
+    Raises:
+        ListMismatch: an answer to a picture that the list lacks.
+    """
+    if strangers := sorted(set(answers["item"]) - set(truth)):
+        raise ListMismatch(
+            f"{len(strangers)} answered pictures are not in the list, such as {strangers[0]}; "
+            "these answers are to another list"
+        )
+    table = answers.sort_values("place").copy()
+    table["country"] = table["item"].map(truth)
+    table["hit"] = np.where(table["country_code"] == table["country"], table["place"], 0)
+    one = table.groupby(["player", "order"], sort=False)
+    ranks = pd.DataFrame(
+        {
+            "experience": one["experience"].first(),
+            "item": one["item"].first(),
+            "country_code": one["country"].first(),
+            "seconds": one["seconds"].first(),
+            "rank": one["hit"].max(),
+            "guesses": one["place"].size(),
+        }
+    ).reset_index()
+    known = {item: guess.rank for item, guess in (model or {}).items()}
+    ranks["model_rank"] = pd.array([known.get(item) for item in ranks["item"]], dtype="Int64")
+    return ranks.sort_values(["player", "order"], ignore_index=True)
+
+
+def group_names(ranks: pd.DataFrame) -> list[str]:
+    """The groups that answered something, the most experienced first, then everybody."""
+    present = set(ranks["experience"])
+    return [name for name in reversed(EXPERIENCES) if name in present] + [EVERYBODY]
+
+
+def of_group(ranks: pd.DataFrame, group: str) -> pd.DataFrame:
+    """The answers of a group."""
+    return ranks if group == EVERYBODY else ranks[ranks["experience"] == group]
+
+
+def group_table(ranks: pd.DataFrame) -> pd.DataFrame:
+    """Top-1, 3 and 5 of each group and of the model on the same answered pictures, with Wilson's intervals.
+
+    Columns group, who ("people" or "model"), k, n, value, low, high. The model's rows count a picture as
+    often as it was answered, so that both columns are of the same items.
+    """
+    rows = []
+    for group in group_names(ranks):
+        part = of_group(ranks, group)
+        rows += _top_rows(part["rank"], group=group, who="people")
+        if part["model_rank"].notna().all():
+            rows += _top_rows(part["model_rank"], group=group, who="model")
+    return pd.DataFrame(rows)
+
+
+def player_table(ranks: pd.DataFrame) -> pd.DataFrame:
+    """One row a player, the most answers first.
+
+    Columns player, experience, n, top1 to top5 with low and high, median_seconds, and model_top1 on the same.
+    """
+    rows = []
+    for (player, experience), part in ranks.groupby(["player", "experience"]):
+        row = {"player": player, "experience": experience, "n": len(part)}
+        for k in KS:
+            share = _share(part["rank"], k)
+            row |= {f"top{k}": share.value, f"top{k}_low": share.low, f"top{k}_high": share.high}
+        if part["model_rank"].notna().all():
+            row["model_top1"] = _share(part["model_rank"], 1).value
+        rows.append(row | {"median_seconds": part["seconds"].median()})
+    return pd.DataFrame(rows).sort_values("n", ascending=False, kind="stable", ignore_index=True)
+
+
+def study_table(ranks: pd.DataFrame) -> pd.DataFrame:
+    """The layout of the study's table 2.6: a row a group, then the model; guesses and top-1, 3, 5 in %."""
+    table = group_table(ranks)
+    rows: dict[str, dict[str, object]] = {}
+    for (who, group), part in table.groupby(["who", "group"], sort=False):
+        name = str(group) if who == "people" else f"model, pictures of {group}"
+        cells = {f"Top {k}": _cell(row) for k, row in zip(KS, part.to_dict("records"), strict=True)}
+        rows[name] = {"guessed pictures": int(part["n"].iloc[0]), **cells}
+    people = [name for name in rows if not name.startswith("model")]
+    return pd.DataFrame(rows).T.loc[people + [name for name in rows if name not in people]]
+
+
+def compare_with_model(ranks: pd.DataFrame, *, difference: float = 0.1, power: float = 0.8) -> pd.DataFrame:
+    """People against the model on the same pictures, for each group and k: a paired test.
+
+    Columns group, k, n, both, people_only, model_only, neither, difference (the model's share less that of
+    people), p_value (McNemar's, exact) and missing: how many more answers are needed for a true `difference`
+    to be seen with that power. The test takes answers as independent; those of one person, or to one picture,
+    are not quite, so it is a little too sure.
+
+    Raises:
+        InvalidConfig: a difference or power that can't be one, or answers without the model's.
+    """
+    if not (0 < difference < 1 and 0 < power < 1):
+        raise InvalidConfig(f"difference {difference} and power {power} must both lie between 0 and 1")
+    if ranks["model_rank"].isna().any():
+        raise InvalidConfig(
+            f"the model said nothing of {int(ranks['model_rank'].isna().sum())} answered pictures; "
+            "test it on this list with 4-evaluation/01-test-model.ipynb"
+        )
+    rows = []
+    for group in group_names(ranks):
+        part = of_group(ranks, group)
+        for k in KS:
+            paired = pair_up(part, k)
+            needed = paired.items_to_see(difference, power=power)
+            rows.append(
+                {
+                    "group": group,
+                    "k": k,
+                    "n": paired.n,
+                    "both": paired.both,
+                    "people_only": paired.first,
+                    "model_only": paired.second,
+                    "neither": paired.neither,
+                    "difference": paired.difference,
+                    "p_value": paired.p_value,
+                    "missing": max(0, needed - paired.n),
+                }
+            )
+    return pd.DataFrame(rows)
+
+
+def pair_up(ranks: pd.DataFrame, k: int) -> PairedComparison:
+    """People (first) and model (second) on the same answered pictures, by hits among the first k guesses."""
+    people = ranks["rank"].between(1, k).to_numpy()
+    model = ranks["model_rank"].astype(int).between(1, k).to_numpy()
+    return PairedComparison(
+        both=int((people & model).sum()),
+        first=int((people & ~model).sum()),
+        second=int((~people & model).sum()),
+        neither=int((~people & ~model).sum()),
+    )
+
+
+def country_table(ranks: pd.DataFrame) -> pd.DataFrame:
+    """How hard each country is, the hardest for people first.
+
+    Columns country, country_code, n, people and model (top-1), each with low and high.
+    """
+    rows = []
+    for code, part in ranks.groupby("country_code"):
+        row = {"country": find_country(str(code)).name, "country_code": code, "n": len(part)}
+        columns = {"people": "rank"} | ({"model": "model_rank"} if part["model_rank"].notna().all() else {})
+        for who, column in columns.items():
+            share = _share(part[column], 1)
+            row |= {who: share.value, f"{who}_low": share.low, f"{who}_high": share.high}
+        rows.append(row)
+    return pd.DataFrame(rows).sort_values(["people", "n"], ascending=[True, False], ignore_index=True)
+
+
+def order_table(ranks: pd.DataFrame) -> pd.DataFrame:
+    """How far people's order can be trusted: how often the guess of each place is the truth.
+
+    Columns place, n (answers that have a guess there), value, low, high. Whoever orders well has a falling
+    column.
+    """
+    rows = []
+    for place in range(1, MOST_GUESSES + 1):
+        given = ranks[ranks["guesses"] >= place]
+        share = Proportion(int((given["rank"] == place).sum()), len(given))
+        rows.append(
+            {"place": place, "n": share.n, "value": share.value, "low": share.low, "high": share.high}
+        )
+    return pd.DataFrame(rows)
+
+
+def _share(ranks: pd.Series, k: int) -> Proportion:
+    return Proportion(int(ranks.astype(int).between(1, k).sum()), len(ranks))
+
+
+def _top_rows(ranks: pd.Series, *, group: str, who: str) -> list[dict[str, object]]:
+    shares: Sequence[tuple[int, Proportion]] = [(k, _share(ranks, k)) for k in KS]
+    return [
+        {"group": group, "who": who, "k": k, "n": one.n, "value": one.value, "low": one.low, "high": one.high}
+        for k, one in shares
+    ]
+
+
+def _cell(row: Mapping) -> str:
+    return f"{100 * row['value']:.1f} % ({100 * row['low']:.0f} to {100 * row['high']:.0f})"
+
+
+def write_tables(folder: Path, **tables: pd.DataFrame) -> None:
+    """Write each table as CSV, by its argument's name."""
+    for name, table in tables.items():
+        write_atomically(folder / f"{name}.csv", table.to_csv(index=False).encode())

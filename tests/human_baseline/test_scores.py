@@ -1,0 +1,164 @@
+"""The scores of simulated players are what arithmetic says."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from made_quiz import COUNTRIES, made_quiz, play
+
+from lost_and_found.errors import InvalidConfig, ListMismatch
+from lost_and_found.human_baseline import plots, scores
+from lost_and_found.human_baseline.model_guesses import ModelGuess
+
+
+@pytest.fixture(scope="module")
+def ranks(tmp_path_factory):
+    """A perfect player, one who always says United States first, and one who guesses at random."""
+    quiz = made_quiz(tmp_path_factory.mktemp("quiz"), rounds=12)
+    rng = np.random.default_rng(0)
+    play(quiz, "perfect", lambda item: [item.country_code], experience="advanced")
+    play(quiz, "always US", lambda item: ["US"])
+    play(quiz, "always US then BR", lambda item: ["US", "BR"])
+    play(quiz, "random", lambda item: list(rng.permutation(COUNTRIES)))
+    truth = {item.id: item.country_code for item in quiz.deck.items.values()}
+    table = scores.answer_ranks(quiz.answers.table(), truth, quiz.model)
+    quiz.answers.close()
+    return table
+
+
+@pytest.fixture
+def by_player(ranks):
+    return scores.player_table(ranks).set_index("player")
+
+
+def test_who_is_always_right_has_full_marks(by_player):
+    assert by_player.loc["perfect", ["top1", "top3", "top5"]].tolist() == [1, 1, 1]
+    assert by_player.loc["perfect", "top1_high"] == 1
+    assert by_player.loc["perfect", "top1_low"] == pytest.approx(0.7575, abs=1e-4)  # Wilson, 12 of 12
+
+
+def test_who_always_says_one_country_is_right_as_often_as_it_occurs(by_player):
+    assert by_player.loc["always US", ["top1", "top5"]].tolist() == [0.25, 0.25]
+    assert by_player.loc["always US then BR", ["top1", "top3"]].tolist() == [0.25, 0.5]
+
+
+def test_who_names_all_four_in_any_order_is_right_among_five_and_often_among_three(by_player, ranks):
+    own = ranks[ranks["player"] == "random"]
+    assert by_player.loc["random", "top5"] == 1
+    assert by_player.loc["random", "top3"] == (own["rank"] <= 3).mean() > by_player.loc["random", "top1"]
+
+
+def test_over_many_pictures_random_guesses_are_right_by_chance():
+    truth = {f"item-{number}": COUNTRIES[number % 4] for number in range(4000)}
+    rng = np.random.default_rng(1)
+    rows = [
+        {
+            "player": "p",
+            "experience": "amateur",
+            "order": order,
+            "item": item,
+            "place": place,
+            "country_code": code,
+        }
+        for order, item in enumerate(truth)
+        for place, code in enumerate(rng.permutation(COUNTRIES)[:3], start=1)
+    ]
+    table = scores.answer_ranks(pd.DataFrame(rows).assign(seconds=1.0), truth)
+    groups = scores.group_table(table).query("group == 'everybody'").set_index("k")
+    assert groups.loc[1, "low"] < 1 / 4 < groups.loc[1, "high"]
+    assert groups.loc[3, "low"] < 3 / 4 < groups.loc[3, "high"]
+    order = scores.order_table(table)
+    assert order["n"].tolist() == [4000, 4000, 4000, 0, 0]
+    assert ((order["low"] < 0.25) & (order["high"] > 0.25)).all()
+
+
+def test_groups_are_summed_over_their_players(ranks):
+    groups = scores.group_table(ranks).set_index(["group", "who", "k"])
+    assert groups.loc[("advanced", "people", 1), "value"] == 1
+    assert groups.loc[("amateur", "people", 1), "n"] == 36
+    amateurs = ranks[ranks["experience"] == "amateur"]
+    assert groups.loc[("amateur", "people", 1), "value"] == pytest.approx((amateurs["rank"] == 1).mean())
+    assert groups.loc[("everybody", "people", 1), "n"] == 48
+
+
+def test_the_model_is_scored_on_the_same_pictures(ranks):
+    # All twelve pictures were answered four times, and the model is right about every second one.
+    groups = scores.group_table(ranks).set_index(["group", "who", "k"])
+    assert groups.loc[("everybody", "model", 1), ["n", "value"]].tolist() == [48, 0.5]
+    assert groups.loc[("advanced", "model", 1), ["n", "value"]].tolist() == [12, 0.5]
+
+
+def test_the_paired_test_counts_who_alone_was_right(ranks):
+    paired = scores.compare_with_model(ranks).set_index(["group", "k"])
+    row = paired.loc[("advanced", 1)]
+    # Perfect people: they alone are right about the six pictures that the model gets wrong.
+    assert row[["both", "people_only", "model_only", "neither"]].tolist() == [6, 6, 0, 0]
+    assert row["difference"] == -0.5
+    assert row["p_value"] == pytest.approx(2 / 2**6)
+    assert row["missing"] > 0
+
+
+def test_with_enough_answers_none_is_missing(ranks):
+    many = pd.concat([ranks.assign(player=ranks["player"] + str(copy)) for copy in range(60)])
+    assert (scores.compare_with_model(many, difference=0.1)["missing"] == 0).all()
+
+
+def test_countries_are_counted_by_their_truth(ranks):
+    table = scores.country_table(ranks).set_index("country_code")
+    assert table["n"].tolist() == [12] * 4
+    # All four players are right about US; the perfect one and perhaps the random one about the others.
+    others = ranks[ranks["country_code"] == "FR"]
+    assert table.loc["US", "people"] >= 0.75
+    assert table.loc["FR", "people"] == pytest.approx((others["rank"] == 1).mean())
+    assert table["people"].max() == table.loc["US", "people"]
+
+
+def test_the_studys_table_has_a_row_a_group_and_the_model_below(ranks):
+    table = scores.study_table(ranks)
+    assert table.index.tolist() == [
+        "advanced",
+        "amateur",
+        "everybody",
+        "model, pictures of advanced",
+        "model, pictures of amateur",
+        "model, pictures of everybody",
+    ]
+    assert table.loc["advanced", "Top 1"] == "100.0 % (76 to 100)"
+    assert table.loc["model, pictures of everybody", "guessed pictures"] == 48
+
+
+def test_without_a_model_people_are_scored_alone(ranks):
+    alone = ranks.assign(model_rank=pd.array([pd.NA] * len(ranks), dtype="Int64"))
+    assert set(scores.group_table(alone)["who"]) == {"people"}
+    with pytest.raises(InvalidConfig, match="said nothing of 48 answered pictures"):
+        scores.compare_with_model(alone)
+
+
+@pytest.mark.parametrize(("difference", "power"), [(0, 0.8), (1, 0.8), (0.1, 0), (0.1, 1)])
+def test_impossible_questions_are_refused(ranks, difference, power):
+    with pytest.raises(InvalidConfig, match="between 0 and 1"):
+        scores.compare_with_model(ranks, difference=difference, power=power)
+
+
+def test_answers_to_another_list_are_refused(ranks):
+    answers = pd.DataFrame(
+        [["p", "amateur", 1, "stranger", 1, "FR", 1.0]],
+        columns=["player", "experience", "order", "item", "place", "country_code", "seconds"],
+    )
+    with pytest.raises(ListMismatch, match="1 answered pictures are not in the list, such as stranger"):
+        scores.answer_ranks(answers, {"item": "FR"}, {"item": ModelGuess(1, ())})
+
+
+def test_the_figures_show_both_and_every_group(ranks):
+    figure = plots.plot_scores(scores.group_table(ranks), scores.order_table(ranks))
+    texts = [text.get_text() for text in figure.axes[0].texts]
+    assert texts == ["advanced, 12 answers", "amateur, 36 answers", "everybody, 48 answers"]
+    assert [text.get_text() for text in figure.axes[0].get_legend().get_texts()] == ["people", "model"]
+    countries = plots.plot_countries(scores.country_table(ranks), fewest=3)
+    assert len(countries.axes[0].get_yticklabels()) == 4
+    empty = plots.plot_countries(scores.country_table(ranks), fewest=99)
+    assert empty.axes[0].texts[0].get_text() == "no country has 99 answers"
+
+
+def test_tables_are_written_by_their_names(ranks, tmp_path):
+    scores.write_tables(tmp_path, groups=scores.group_table(ranks))
+    assert pd.read_csv(tmp_path / "groups.csv")["value"].between(0, 1).all()
