@@ -28,7 +28,7 @@ PRACTICE = "practice"
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Serve until Ctrl-C or SIGTERM; the exit status."""
-    options = _parse(arguments)
+    options = _parser().parse_args(arguments)
     load_dotenv(REPOSITORY / ".env")
     warnings.showwarning = lambda message, *_: print(f"warning: {message}", file=sys.stderr)
     try:
@@ -115,7 +115,7 @@ def _make_practice_pictures(workspace: Workspace, list_name: str) -> None:
         raise StoreError("the practice pictures could not be made; the lines above say why")
 
 
-def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
+def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="quiz", description="Where was this taken? People against the model."
     )
@@ -144,7 +144,7 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     )
     add("--export", type=Path, metavar="FILE", help="write the answers as CSV ('-' prints them) and stop")
     add("--root", type=Path, default=REPOSITORY, help="where the stages write (default: the repository)")
-    return parser.parse_args(arguments)
+    return parser
 
 
 if __name__ == "__main__":

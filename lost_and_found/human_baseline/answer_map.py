@@ -12,7 +12,7 @@ from lost_and_found.geo.countries import find_country
 from lost_and_found.geo.outlines import country_outlines
 
 ASPECT = 16 / 9
-WORLD_DEG = (360.0, 180.0)
+WORLD_DEG = (378.0, 198.0)  # a little more, so that a mark at the edge is seen whole
 SMALLEST_HEIGHT_DEG = 36.0
 MARGIN_DEG = 9.0
 FARTHEST_SOUTH = -60.0  # of what a country is shown for

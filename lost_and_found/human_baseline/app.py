@@ -90,6 +90,7 @@ class Page:
         return [
             self.token,
             self.entry,
+            self.name,
             self.problem,
             self.playing,
             self.question,
@@ -194,21 +195,22 @@ class Page:
 
     def connect(self, demo: gr.Blocks) -> None:
         """Tie events to components."""
-        on = [self.token]
-        events: list[tuple[Callable, Callable, list[Any]]] = [
-            (demo.load, self.load, on),
-            (self.start.click, self.join, [*on, self.name, self.experience]),
-            (self.name.submit, self.join, [*on, self.name, self.experience]),
-            (self.picker.submit, self.answer, [*on, self.picker]),
-            (self.next.click, self.go_on, on),
-            (self.again.click, self.play_on, on),
-            (self.leave.click, self.sign_out, []),
+        own = [self.token]
+        entered = [self.token, self.name, self.experience]
+        events: list[tuple[list[Any], Callable, list[Any]]] = [
+            ([demo.load], self.load, own),
+            ([self.start.click, self.name.submit], self.join, entered),
+            ([self.picker.submit], self.answer, [self.token, self.picker]),
+            ([self.next.click], self.go_on, own),
+            ([self.again.click], self.play_on, own),
+            ([self.leave.click], self.sign_out, []),
         ]
-        for listen, respond, inputs in events:
-            done = listen(
+        for triggers, respond, inputs in events:
+            done = gr.on(
+                triggers,
                 self._explaining(respond),
                 inputs,
-                [*self.outputs, self.name],
+                self.outputs,
                 show_progress="hidden",
                 concurrency_limit=EVENTS_AT_ONCE,
                 api_name=respond.__name__,
