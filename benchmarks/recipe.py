@@ -32,15 +32,12 @@ DEFAULTS = TrainingConfig(dataset="any")
 # In the order in which they are added to the study's recipe.
 CHANGES: dict[str, tuple[str, ...]] = {
     "batches of 32": ("batch_size",),
+    "pretrained layers at the full rate": ("backbone_factor",),
     "augmentation, anew each epoch": ("augmentation",),
     "cosine schedule, warm-up": ("schedule", "warmup_epochs"),
     "moving average, clipping": ("ema_decay", "clip_norm"),
     "label smoothing": ("label_smoothing",),
-}
-# Not defaults, since they trade one thing for another, but what a small and skewed set of photographs wants.
-CHOICES: dict[str, Settings] = {
-    "pretrained layers at the full rate": {"backbone_factor": 1.0},
-    "logit adjustment": {"logit_adjustment": 1.0},
+    "logit adjustment": ("logit_adjustment",),
 }
 
 
@@ -110,9 +107,6 @@ def recipe_rows(fixed: Settings) -> dict[str, Settings]:
     rows: dict[str, Settings] = {"study": dict(settings)}
     for name, fields in CHANGES.items():
         settings |= {field: getattr(DEFAULTS, field) for field in fields}
-        rows[f"+ {name}"] = dict(settings)
-    for name, values in CHOICES.items():
-        settings |= values
         rows[f"+ {name}"] = dict(settings)
     return rows
 

@@ -91,6 +91,10 @@ class Database:
                     f"{self._path} can't be written ({error}); make the folder and the file writable, or "
                     "choose another folder"
                 ) from error
+            if name == "SQLITE_BUSY":
+                raise DatabaseUnusable(
+                    f"{self._path} was locked by another process for {BUSY_S:g} s; close what reads it"
+                ) from error
             raise
         except (PermissionError, NotADirectoryError, FileExistsError) as error:
             raise DatabaseUnusable(

@@ -1,5 +1,6 @@
 """Fixtures that several test modules share."""
 
+import asyncio
 import os
 from pathlib import Path
 
@@ -18,3 +19,15 @@ def real_data() -> Path:
     if not folder.is_dir():
         pytest.skip("no real data at hand (set LOST_AND_FOUND_REAL_DATA to its folder)")
     return folder
+
+
+@pytest.fixture(scope="module")
+def in_browser():
+    """Runs a coroutine with a real browser that the whole module shares."""
+    from lost_and_found.collection.game.chromium import launched
+
+    with asyncio.Runner() as runner:
+        starting = launched()
+        browser = runner.run(starting.__aenter__())
+        yield lambda play: runner.run(play(browser))
+        runner.run(starting.__aexit__(None, None, None))

@@ -21,7 +21,6 @@ from lost_and_found.human_baseline.quiz import Quiz
 from lost_and_found.notebooks import REPOSITORY
 from lost_and_found.workspace import Workspace
 
-LOOPBACK = ("127.0.0.1", "localhost", "::1")
 PASSWORD = "LOST_AND_FOUND_QUIZ_PASSWORD"
 PRACTICE = "practice"
 
@@ -50,7 +49,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _serve(quiz: Quiz, options: argparse.Namespace) -> int:
-    from lost_and_found.human_baseline.app import build_app, launch  # seconds; not for --help and errors
+    # Takes seconds, and isn't needed for --help and errors.
+    from lost_and_found.human_baseline.app import LOOPBACK, build_app, launch
 
     password = os.environ.get(PASSWORD, "")
     if not password and (options.share or options.host not in LOOPBACK):

@@ -89,6 +89,7 @@ def _largest(code: str) -> shapely.Polygon | None:
     return shapely.Polygon(outline.polygons[0]) if outline else None
 
 
+@cache
 def _centre(code: str) -> tuple[float, float] | None:
     """(lon, lat) well inside the largest part of a country; None for one that the map lacks."""
     largest = _largest(code)

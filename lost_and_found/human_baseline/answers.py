@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 
 import pandas as pd
@@ -34,6 +35,12 @@ CREATE TABLE IF NOT EXISTS guesses(
     PRIMARY KEY(player, number, place), UNIQUE(player, number, country_code),
     FOREIGN KEY(player, number) REFERENCES rounds(player, number));
 """
+# One statement, so that a round and its guesses are of one moment.
+_ROUNDS = """
+SELECT player, number, item, seconds, problem, country_code
+FROM rounds LEFT JOIN guesses USING (player, number)
+"""
+_IN_ORDER = "ORDER BY player, number, place"
 _EXPORT = """
 SELECT players.name AS player, players.experience, rounds.number AS "order", rounds.item, guesses.place,
     guesses.country_code, rounds.seconds, players.width, players.height, rounds.shown_at
@@ -163,18 +170,12 @@ class Answers:
 
     def rounds(self, player: Player) -> list[Round]:
         """All rounds so far, in order."""
-        guesses: dict[int, list[str]] = {}
-        for number, code in self._database.execute(
-            "SELECT number, country_code FROM guesses WHERE player = ? ORDER BY number, place", (player.id,)
-        ):
-            guesses.setdefault(number, []).append(code)
-        rows = self._database.execute(
-            "SELECT number, item, seconds, problem FROM rounds WHERE player = ? ORDER BY number", (player.id,)
-        )
-        return [
-            Round(number, item, seconds, problem, tuple(guesses.get(number, ())))
-            for number, item, seconds, problem in rows
-        ]
+        rows = self._database.execute(f"{_ROUNDS} WHERE player = ? {_IN_ORDER}", (player.id,))
+        return _rounds(rows).get(player.id, [])
+
+    def rounds_of_all(self) -> dict[int, list[Round]]:
+        """The rounds of each player by the player's id."""
+        return _rounds(self._database.execute(f"{_ROUNDS} {_IN_ORDER}"))
 
     def show(self, player: Player, number: int, item: str) -> None:
         """Begin a round; nothing if it has begun, so that its time isn't counted anew."""
@@ -257,3 +258,13 @@ def read_answers(path: Path, *, list_name: str, list_digest: str) -> pd.DataFram
 def _player(row: tuple) -> Player:
     player, name, experience, rounds, width, height = row
     return Player(player, name, experience, rounds, (width, height))
+
+
+def _rounds(rows: Iterable[tuple]) -> dict[int, list[Round]]:
+    """Rows of `_ROUNDS`, a guess each, by player."""
+    found: dict[int, list[Round]] = {}
+    for (player, *told), guesses in groupby(rows, key=lambda row: row[:5]):
+        number, item, seconds, problem = told
+        codes = tuple(row[5] for row in guesses if row[5] is not None)
+        found.setdefault(player, []).append(Round(number, item, seconds, problem, codes))
+    return found

@@ -6,13 +6,14 @@ All state is in the file of answers: an event brings its player's token and find
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
 
-from lost_and_found.errors import LostAndFoundError
+from lost_and_found.errors import InvalidConfig, LostAndFoundError, NotTaken
 from lost_and_found.human_baseline import views
 from lost_and_found.human_baseline.answer_map import land_symbols
 from lost_and_found.human_baseline.answers import Player
@@ -24,18 +25,10 @@ STORAGE_KEY = "lost-and-found-player"
 # As many events at once as there may be players; one is a few milliseconds of work.
 EVENTS_AT_ONCE = 64
 FONTS = ("system-ui", "sans-serif")
-# Puts the keyboard where it is needed next, once that is on the page.
-FOCUS = """() => {
-  const wanted = ["#country-input", "button#next", "button#again", "#player-name :is(input, textarea)"];
-  const find = () => wanted.map((one) => document.querySelector(one)).find((one) => one && one.offsetParent);
-  let tries = 0;
-  const focus = () => {
-    const found = find();
-    if (found) found.focus({ preventScroll: true });
-    else if (tries++ < 40) setTimeout(focus, 25);
-  };
-  setTimeout(focus, 30);
-}"""
+FOCUS = "() => window.focusOnNext()"
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
+# Kept by the browser in place of a token; an empty text would not be.
+NOBODY = "nobody"
 
 
 class Page:
@@ -46,7 +39,9 @@ class Page:
         self._quiz = quiz
         deck = quiz.deck
         countries = len({item.country_code for item in deck.items.values()})
-        self.token = gr.BrowserState("", storage_key=STORAGE_KEY, secret=quiz.answers.secret)
+        # A key for each list, as each has players of its own.
+        key = f"{STORAGE_KEY}-{deck.digest[:12]}"
+        self.token = gr.BrowserState("", storage_key=key, secret=quiz.answers.secret)
         gr.HTML(land_symbols(), padding=False)
         with gr.Column(elem_classes="quiz"):
             with gr.Column(visible=False) as self.entry:
@@ -185,7 +180,7 @@ class Page:
 
     def sign_out(self) -> dict[Any, Any]:
         """Somebody else is to play in this browser."""
-        return {**self._entry(), self.token: "", self.name: ""}
+        return {**self._entry(), self.token: NOBODY, self.name: ""}
 
     def _player(self, token: str) -> Player:
         player = self._quiz.answers.player(str(token))
@@ -224,7 +219,11 @@ class Page:
             try:
                 return respond(*inputs)
             except LostAndFoundError as error:
-                changes: dict[Any, Any] = {self.problem: views.notice(str(error))}
+                text = str(error)
+                if not isinstance(error, NotTaken):  # it names folders, and no player can help it
+                    print(f"error: {error}", file=sys.stderr, flush=True)
+                    text = "The quiz can't go on. Tell whoever runs it, and try again later; nothing is lost."
+                changes: dict[Any, Any] = {self.problem: views.notice(text)}
                 if respond == self.answer:  # the picker waits for another value before it sends again
                     _, picked = inputs
                     changes[self.picker] = {**picked, "refused": picked.get("refused", 0) + 1}
@@ -249,13 +248,12 @@ def build_app(quiz: Quiz) -> gr.Blocks:
 def launch(
     demo: gr.Blocks,
     *,
-    host: str = "127.0.0.1",
+    host: str = LOOPBACK[0],
     port: int | None = None,
     password: str = "",
     share: bool = False,
-    wait: bool = False,
 ) -> str:
-    """Serve the quiz; its address.
+    """Serve the quiz from a thread until `demo.close()`; its address.
 
     Args:
         demo: from `build_app`.
@@ -263,20 +261,26 @@ def launch(
         port: None for the first free one from 7860.
         password: asked for before anything is shown; the user name is "player". Empty for none.
         share: also through Gradio's public tunnel.
-        wait: for Ctrl-C.
+
+    Raises:
+        InvalidConfig: others than this machine could come in without a password.
     """
+    if not password and (share or host not in LOOPBACK):
+        raise InvalidConfig("a quiz that others than this machine can reach needs a password")
     _, local, public = demo.launch(
         server_name=host,
         server_port=port,
         share=share,
         auth=("player", password) if password else None,
-        prevent_thread_lock=not wait,
+        prevent_thread_lock=True,
         quiet=True,
         footer_links=[],
         ssr_mode=False,
         max_threads=EVENTS_AT_ONCE,
+        max_file_size=1,  # nothing is to be uploaded
         show_error=True,
         theme=gr.themes.Default(font=FONTS, font_mono=("ui-monospace", "monospace")),
         css_paths=HERE / "quiz.css",
+        js=(HERE / "page.js").read_text(encoding="utf-8"),
     )
     return public or local

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -55,10 +55,15 @@ class Deck:
     def __len__(self) -> int:
         return len(self.items)
 
-    def order(self, seed: int) -> list[str]:
+    def order(self, seed: int) -> Iterator[str]:
         """All ids, shuffled: one order for each seed, whatever the machine."""
-        ids = list(self.items)
-        return [ids[place] for place in np.random.default_rng(seed).permutation(len(ids))]
+        ids = self.ids
+        return (ids[place] for place in np.random.default_rng(seed).permutation(len(ids)))
+
+    @cached_property
+    def ids(self) -> list[str]:
+        """The ids in the order of the list."""
+        return list(self.items)
 
 
 def load_deck(workspace: Workspace, list_name: str) -> Deck:

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from lost_and_found.errors import InvalidConfig, MissingInput
 from lost_and_found.human_baseline.answers import Answers
-from lost_and_found.human_baseline.deck import load_deck
-from lost_and_found.human_baseline.model_guesses import find_predictions, read_model_guesses
+from lost_and_found.human_baseline.deck import Deck, load_deck
+from lost_and_found.human_baseline.model_guesses import ModelGuess, find_predictions, read_model_guesses
 from lost_and_found.human_baseline.quiz import Quiz
 from lost_and_found.workspace import Workspace
 
@@ -46,22 +46,39 @@ def open_quiz(
     """
     list_name = list_name or f"{workspace.dataset}.test"
     deck = load_deck(workspace, list_name)
-    try:
-        predictions = find_predictions(workspace, run)
-        model = {one: guess for one, guess in read_model_guesses(predictions).items() if one in deck.items}
-        if not model:
-            warnings.warn(
-                f"{predictions} says nothing of the pictures of {list_name}; the quiz has no model",
-                stacklevel=2,
-            )
-    except MissingInput as missing:
-        if run or image_size == MODEL_SIZE:
-            raise
-        predictions, model = None, {}
-        warnings.warn(f"The quiz has no model to play against: {missing}", stacklevel=2)
+    predictions, model = find_model(workspace, deck, run=run)
     size = _size(image_size, workspace, predictions)
     answers = Answers(answers_path(workspace, list_name), list_name=list_name, list_digest=deck.digest)
     return Quiz(deck, answers, rounds=rounds, size=size, model=model)
+
+
+def find_model(
+    workspace: Workspace, deck: Deck, *, run: str = ""
+) -> tuple[Path | None, dict[str, ModelGuess]]:
+    """The predictions of a tested run, and what they say of the deck's pictures.
+
+    If no run was tested, that is None and nothing, after a warning.
+
+    Raises:
+        MissingInput: the run that was asked for was not tested.
+    """
+    try:
+        predictions = find_predictions(workspace, run)
+    except MissingInput as missing:
+        if run:
+            raise
+        warnings.warn(f"There is no model to compare people with: {missing}", stacklevel=3)
+        return None, {}
+    told = read_model_guesses(predictions)
+    model = {item: told[item] for item in deck.items if item in told}
+    if len(model) < len(deck):
+        warnings.warn(
+            f"{predictions} says nothing of {len(deck) - len(model)} of the {len(deck)} pictures of "
+            f"{deck.name}; "
+            "people are compared with the model on the others alone",
+            stacklevel=3,
+        )
+    return predictions, model
 
 
 def answers_path(workspace: Workspace, list_name: str) -> Path:
@@ -70,7 +87,9 @@ def answers_path(workspace: Workspace, list_name: str) -> Path:
 
 
 def _size(text: str, workspace: Workspace, predictions: Path | None) -> tuple[int, int]:
-    if text == MODEL_SIZE and predictions:
+    if text == MODEL_SIZE:
+        if predictions is None:
+            raise MissingInput("without a tested model there is no size of its own; give one as 130x80")
         path = workspace.root / RUNS / workspace.dataset / "runs" / predictions.parent.name / "config.json"
         if not path.is_file():
             raise MissingInput(f"{path} is missing, which tells the model's image size; give it as 130x80")

@@ -5,6 +5,7 @@
 const MOST = 5;
 const SHOWN = 8;
 const MISSPELT = 4;
+const PATIENCE_MS = 8000;
 
 const input = element.querySelector("input");
 const list = element.querySelector("[role=listbox]");
@@ -125,10 +126,33 @@ function remove(code) {
 
 function submit() {
   if (sent) return;
+  if (input.value.trim()) {
+    take();
+    input.focus();
+    return;
+  }
   if (!guesses().length) return say("Not counted: name at least one country. Type a few letters and press Enter.");
   sent = true;
   button.disabled = true;
   trigger("submit");
+  // Without an answer, as when the server has gone, it can be sent again: the first one counts.
+  const waiting = props.value;
+  setTimeout(() => {
+    if (!sent || props.value !== waiting) return;
+    sent = false;
+    button.disabled = false;
+    say("No answer from the quiz yet. Press Enter to send your guesses again.");
+  }, PATIENCE_MS);
+}
+
+// Adds what is typed: the proposal that is marked, or the first one.
+function take() {
+  const typed = fold(input.value);
+  const taken = guesses().findIndex((code) => byCode.get(code).names.includes(typed));
+  if (taken >= 0) return say(`${byCode.get(guesses()[taken]).name} is already guess ${taken + 1}.`);
+  const found = active >= 0 ? matches[active] : search(input.value)[0];
+  if (found) add(found);
+  else say(`Not counted: no country is like “${input.value.trim().slice(0, 40)}”.`);
 }
 
 // -- drawing --
@@ -185,10 +209,14 @@ function drawChosen() {
 
 // -- events --
 
-input.addEventListener("input", () => {
+function propose() {
   matches = search(input.value);
   active = matches.length ? 0 : -1;
   drawOptions();
+}
+
+input.addEventListener("input", () => {
+  propose();
   if (input.value.trim() && !matches.length) say(`No country is like “${input.value.trim().slice(0, 40)}”.`);
   else say("");
 });
@@ -196,15 +224,14 @@ input.addEventListener("input", () => {
 input.addEventListener("keydown", (event) => {
   if (event.isComposing) return;
   if (event.key === "ArrowDown" || event.key === "ArrowUp") {
-    if (!matches.length) return;
     event.preventDefault();
+    if (!matches.length) return propose();
     active = (active + (event.key === "ArrowDown" ? 1 : -1) + matches.length) % matches.length;
     drawOptions();
   } else if (event.key === "Enter") {
     event.preventDefault();
-    if (event.ctrlKey || event.metaKey) submit();
-    else if (active >= 0) add(matches[active]);
-    else if (input.value.trim()) say(`Not counted: no country is like “${input.value.trim().slice(0, 40)}”.`);
+    if (event.repeat) return; // a key held too long must not send what was only just added
+    if (input.value.trim()) take();
     else submit();
   } else if (event.key === "Escape") close();
   else if (event.key === "Backspace" && !input.value && guesses().length) remove(guesses().at(-1));

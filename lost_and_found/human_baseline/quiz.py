@@ -9,8 +9,9 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 
-from lost_and_found.errors import BrokenSample, InvalidConfig, NotTaken, UnknownCountry
+from lost_and_found.errors import BrokenSample, InvalidConfig, MissingInput, NotTaken, UnknownCountry
 from lost_and_found.geo.countries import find_country
 from lost_and_found.human_baseline.answers import MOST_GUESSES, Answers, Player, Round
 from lost_and_found.human_baseline.deck import Deck, Item, encode_picture
@@ -20,6 +21,8 @@ from lost_and_found.human_baseline.proportions import Proportion
 EXPERIENCES = ("amateur", "advanced")
 LONGEST_NAME = 40
 KS = (1, 3, 5)
+# Pictures in a row that can't be read, after which it must be the disk.
+MOST_BROKEN = 5
 
 
 @dataclass(frozen=True)
@@ -144,27 +147,44 @@ class Quiz:
 
         The same until it is answered, in whatever tab. A picture that can't be read is written down as such
         and left out.
+
+        Raises:
+            MissingInput: several in a row can't be read, so it isn't the pictures' fault; none is left out.
         """
-        problem = ""
-        while True:
-            rounds = self.answers.rounds(player)
-            counted = [one for one in rounds if one.problem is None]
-            if rounds and rounds[-1].is_open:
-                number, item = rounds[-1].number, rounds[-1].item
-            else:
-                left = self._left(player, rounds)
-                if not left or len(counted) >= player.rounds:
-                    return None
-                number, item = len(rounds) + 1, left[0]
-                self.answers.show(player, number, item)
-                counted = [*counted, Round(number, item, None, None, ())]
+        rounds = self.answers.rounds(player)
+        counted = [one for one in rounds if one.problem is None]
+        last = rounds[-1] if rounds and rounds[-1].is_open else None
+        if not last and len(counted) >= player.rounds:
+            return None
+        broken: list[tuple[str, str]] = []
+        seen = {one.item for one in rounds}
+        ahead = (one for one in self.deck.order(player.id) if one not in seen)
+        for item in chain([last.item] if last else [], ahead):
             try:
                 picture = encode_picture(self.deck.items[item].path, player.size)
             except BrokenSample as error:
-                self.answers.skip(player, number, problem=error.reason)
-                problem = f"A picture can't be shown and was left out ({error.reason.partition(';')[0]})."
+                broken.append((item, _short(error.reason)))
+                if len(broken) >= MOST_BROKEN:
+                    raise MissingInput(
+                        f"{len(broken)} pictures in a row can't be read ({broken[-1][1]}), the last one "
+                        f"{error.where}; bring them back, and players go on where they were"
+                    ) from None
                 continue
-            return Question(number, len(counted), self._length(player, rounds), picture, problem)
+            self._leave_out(player, broken, begun=len(rounds) - bool(last))
+            number = len(rounds) - bool(last) + len(broken) + 1
+            self.answers.show(player, number, item)
+            problem = ""
+            if broken:
+                problem = f"A picture can't be shown and was left out ({broken[-1][1]})."
+            place = len(counted) - bool(last) + 1
+            return Question(number, place, self._length(player), picture, problem)
+        self._leave_out(player, broken, begun=len(rounds) - bool(last))
+        return None
+
+    def _leave_out(self, player: Player, broken: Sequence[tuple[str, str]], *, begun: int) -> None:
+        for number, (item, problem) in enumerate(broken, start=begun + 1):
+            self.answers.show(player, number, item)
+            self.answers.skip(player, number, problem=problem)
 
     def answer(self, player: Player, number: int, guesses: Sequence[object]) -> Outcome:
         """What came of the guesses; if the round was answered before, of those of then.
@@ -193,7 +213,7 @@ class Quiz:
             raise NotTaken("This picture has no answer yet. Reload the page to go on.")
         item = self.deck.items[chosen.item]
         answered = [one for one in rounds if one.seconds is not None]
-        length = self._length(player, rounds)
+        length = self._length(player)
         return Outcome(
             place=answered.index(chosen) + 1,
             rounds=length,
@@ -207,20 +227,25 @@ class Quiz:
         )
 
     def standing(self, player: Player) -> Standing:
-        """How well the player did so far, and the model on the same pictures."""
-        answered = [one for one in self.answers.rounds(player) if one.seconds is not None]
-        ranks = [rank_of(self.deck.items[one.item].country_code, one.guesses) for one in answered]
-        known = [self.model[one.item].rank for one in answered if one.item in self.model]
-        return Standing(player.name, player.experience, _top(ranks), _top(known) if known else {})
+        """How well the player did so far, and the model if it knows all of the same pictures."""
+        return self._standing(player, self.answers.rounds(player))
 
     def leaderboard(self) -> list[Standing]:
         """Everybody who answered something, the best first: by the lower end of the interval of top-1.
 
         So that one lucky answer isn't the best of all.
         """
-        standings = [self.standing(player) for player in self.answers.players()]
+        rounds = self.answers.rounds_of_all()
+        standings = [self._standing(one, rounds.get(one.id, [])) for one in self.answers.players()]
         played = [one for one in standings if one.answered]
         return sorted(played, key=lambda one: (-one.top[1].low, -one.top[5].low))
+
+    def _standing(self, player: Player, rounds: Sequence[Round]) -> Standing:
+        answered = [one for one in rounds if one.seconds is not None]
+        ranks = [rank_of(self.deck.items[one.item].country_code, one.guesses) for one in answered]
+        model = [self.model[one.item].rank for one in answered if one.item in self.model]
+        same = bool(model) and len(model) == len(ranks)
+        return Standing(player.name, player.experience, _top(ranks), _top(model) if same else {})
 
     def extend(self, player: Player) -> bool:
         """Whether there were pictures left to lengthen a finished session by."""
@@ -229,16 +254,13 @@ class Quiz:
         return longer > player.rounds
 
     def can_extend(self, player: Player) -> bool:
-        """Whether there are pictures that the player has not seen and that are not in the session."""
-        return bool(self._left(player, self.answers.rounds(player)))
+        """Whether there are pictures that the player has not seen."""
+        return len(self.answers.rounds(player)) < len(self.deck)
 
-    def _left(self, player: Player, rounds: Sequence[Round]) -> list[str]:
-        seen = {one.item for one in rounds}
-        return [one for one in self.deck.order(player.id) if one not in seen]
-
-    def _length(self, player: Player, rounds: Sequence[Round]) -> int:
+    def _length(self, player: Player) -> int:
         """Pictures of the session that count: broken ones can make it shorter than was planned."""
-        return min(player.rounds, len(self.deck) - sum(one.problem is not None for one in rounds))
+        broken = sum(one.problem is not None for one in self.answers.rounds(player))
+        return min(player.rounds, len(self.deck) - broken)
 
 
 def rank_of(truth: str, guesses: Sequence[str]) -> int:
@@ -255,6 +277,11 @@ def _picture(item: Item, player: Player) -> bytes:
         return encode_picture(item.path, player.size)
     except BrokenSample:  # it was there when it was shown, which is all that counts
         return b""
+
+
+def _short(reason: str) -> str:
+    """Without advice for whoever runs the quiz, and without paths, which are no player's business."""
+    return reason.partition(";")[0].partition(" (")[0]
 
 
 def _clean(name: str) -> str:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from lost_and_found.errors import InvalidConfig, ListMismatch
+from lost_and_found.errors import InvalidConfig, ListMismatch, MissingInput
 from lost_and_found.geo.countries import find_country
 from lost_and_found.human_baseline.answers import MOST_GUESSES
 from lost_and_found.human_baseline.model_guesses import ModelGuess
@@ -17,6 +17,10 @@ from lost_and_found.human_baseline.quiz import EXPERIENCES, KS
 from lost_and_found.samples import write_atomically
 
 EVERYBODY = "everybody"
+PAIRED_COLUMNS = [
+    *("group", "k", "n", "pictures", "both", "people_only", "model_only", "neither"),
+    *("difference", "low", "high", "p_value", "missing"),
+]
 
 
 def answer_ranks(
@@ -24,9 +28,10 @@ def answer_ranks(
 ) -> pd.DataFrame:
     """One row an answer: who answered which item, how long it took, and the ranks of the truth.
 
-    Columns player, order, experience, item, country_code (the truth), seconds, rank, guesses, model_rank. A
-    rank is the place of the truth from 1, or 0 if it is not among a person's guesses; the model ranks all
-    countries that it knows. `guesses` is how many a person gave. Without a model its rank is missing (NA).
+    Columns player, order, experience, item, country_code (the truth), seconds, rank, guesses, size (like
+    "320x180"), model_rank. A rank is the place of the truth from 1, or 0 if it is not among a person's
+    guesses; the model ranks all countries that it knows. `guesses` is how many a person gave. Where the model
+    said nothing its rank is missing (NA).
 
     Args:
         answers: from `Answers.table`, a row a guess.
@@ -53,11 +58,25 @@ def answer_ranks(
             "seconds": one["seconds"].first(),
             "rank": one["hit"].max(),
             "guesses": one["place"].size(),
+            "size": one["width"].first().astype(str) + "x" + one["height"].first().astype(str),
         }
     ).reset_index()
     known = {item: guess.rank for item, guess in (model or {}).items()}
     ranks["model_rank"] = pd.array([known.get(item) for item in ranks["item"]], dtype="Int64")
     return ranks.sort_values(["player", "order"], ignore_index=True)
+
+
+def of_size(ranks: pd.DataFrame, size: str) -> pd.DataFrame:
+    """The answers to pictures of a size like "320x180"; all of them for an empty text.
+
+    Raises:
+        MissingInput: there are none.
+    """
+    chosen = ranks[ranks["size"] == size] if size else ranks
+    if chosen.empty:
+        found = ", ".join(sorted(set(ranks["size"])))
+        raise MissingInput(f"nobody answered pictures of {size!r}; there are answers at {found}")
+    return chosen
 
 
 def group_names(ranks: pd.DataFrame) -> list[str]:
@@ -72,17 +91,22 @@ def of_group(ranks: pd.DataFrame, group: str) -> pd.DataFrame:
 
 
 def group_table(ranks: pd.DataFrame) -> pd.DataFrame:
-    """Top-1, 3 and 5 of each group and of the model on the same answered pictures, with Wilson's intervals.
+    """Top-1, 3 and 5 of each group and of the model on the same pictures, with Wilson's intervals.
 
-    Columns group, who ("people" or "model"), k, n, value, low, high. The model's rows count a picture as
-    often as it was answered, so that both columns are of the same items.
+    Columns group, who ("people" or "model"), k, n, pictures, value, low, high. The model's shares count a
+    picture as often as it was answered, so that both are of the same items; but it said the same each time,
+    so its interval is that of so many `pictures`, not of `n` answers. There is no row of the model for a
+    group that answered a picture of which it said nothing.
     """
     rows = []
     for group in group_names(ranks):
         part = of_group(ranks, group)
-        rows += _top_rows(part["rank"], group=group, who="people")
+        pictures = part["item"].nunique()
+        people = part["rank"]
+        rows += _top_rows(people, group=group, who="people", pictures=pictures, independent=len(part))
         if part["model_rank"].notna().all():
-            rows += _top_rows(part["model_rank"], group=group, who="model")
+            model = part["model_rank"]
+            rows += _top_rows(model, group=group, who="model", pictures=pictures, independent=pictures)
     return pd.DataFrame(rows)
 
 
@@ -115,51 +139,65 @@ def study_table(ranks: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows).T.loc[people + [name for name in rows if name not in people]]
 
 
-def compare_with_model(ranks: pd.DataFrame, *, difference: float = 0.1, power: float = 0.8) -> pd.DataFrame:
+def compare_with_model(
+    ranks: pd.DataFrame,
+    *,
+    difference: float = 0.1,
+    power: float = 0.8,
+    resamples: int = 2000,
+    seed: int = 0,
+) -> pd.DataFrame:
     """People against the model on the same pictures, for each group and k: a paired test.
 
-    Columns group, k, n, both, people_only, model_only, neither, difference (the model's share less that of
-    people), p_value (McNemar's, exact) and missing: how many more answers are needed for a true `difference`
-    to be seen with that power. The test takes answers as independent; those of one person, or to one picture,
-    are not quite, so it is a little too sure.
+    Answers to pictures of which the model said nothing are left out. Columns group, k, n, pictures, both,
+    people_only, model_only, neither, difference (the model's share less that of people), low and high (its
+    95 % interval, from a bootstrap over pictures, since answers to one picture are no independent evidence),
+    p_value (McNemar's, exact, of answers as if they were independent) and missing: how many more answers,
+    each to another picture, are needed for a true `difference` to be seen with that power.
+
+    Args:
+        ranks: from `answer_ranks`.
+        difference: of the shares, that should show.
+        power: chance that it does.
+        resamples: of the bootstrap.
+        seed: of the resampling.
 
     Raises:
-        InvalidConfig: a difference or power that can't be one, or answers without the model's.
+        InvalidConfig: a difference or power that can't be one.
     """
     if not (0 < difference < 1 and 0 < power < 1):
         raise InvalidConfig(f"difference {difference} and power {power} must both lie between 0 and 1")
-    if ranks["model_rank"].isna().any():
-        raise InvalidConfig(
-            f"the model said nothing of {int(ranks['model_rank'].isna().sum())} answered pictures; "
-            "test it on this list with 4-evaluation/01-test-model.ipynb"
-        )
     rows = []
-    for group in group_names(ranks):
+    ranks = ranks[ranks["model_rank"].notna()]
+    for group in group_names(ranks) if len(ranks) else ():
         part = of_group(ranks, group)
         for k in KS:
             paired = pair_up(part, k)
+            low, high = _difference_interval(part, k, resamples=resamples, seed=seed)
+            pictures = part["item"].nunique()
             needed = paired.items_to_see(difference, power=power)
             rows.append(
-                {
-                    "group": group,
-                    "k": k,
-                    "n": paired.n,
-                    "both": paired.both,
-                    "people_only": paired.first,
-                    "model_only": paired.second,
-                    "neither": paired.neither,
-                    "difference": paired.difference,
-                    "p_value": paired.p_value,
-                    "missing": max(0, needed - paired.n),
-                }
+                {"group": group, "k": k, "n": paired.n, "pictures": pictures}
+                | {"both": paired.both, "people_only": paired.first, "model_only": paired.second}
+                | {"neither": paired.neither, "difference": paired.difference, "low": low, "high": high}
+                | {"p_value": paired.p_value, "missing": max(0, needed - pictures)}
             )
-    return pd.DataFrame(rows)
+    return pd.DataFrame(rows, columns=PAIRED_COLUMNS)
+
+
+def _difference_interval(ranks: pd.DataFrame, k: int, *, resamples: int, seed: int) -> tuple[float, float]:
+    """95 % interval of the model's share less that of people, pictures resampled with all their answers."""
+    gain = _hits(ranks["model_rank"], k).astype(int) - _hits(ranks["rank"], k)
+    by_picture = gain.groupby(ranks["item"]).agg(["sum", "size"]).to_numpy()
+    draws = np.random.default_rng(seed).integers(len(by_picture), size=(resamples, len(by_picture)))
+    sums, sizes = by_picture[draws].sum(axis=1).T
+    low, high = np.quantile(sums / sizes, [0.025, 0.975])
+    return float(low), float(high)
 
 
 def pair_up(ranks: pd.DataFrame, k: int) -> PairedComparison:
     """People (first) and model (second) on the same answered pictures, by hits among the first k guesses."""
-    people = ranks["rank"].between(1, k).to_numpy()
-    model = ranks["model_rank"].astype(int).between(1, k).to_numpy()
+    people, model = _hits(ranks["rank"], k).to_numpy(), _hits(ranks["model_rank"], k).to_numpy()
     return PairedComparison(
         both=int((people & model).sum()),
         first=int((people & ~model).sum()),
@@ -200,16 +238,24 @@ def order_table(ranks: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+def _hits(ranks: pd.Series, k: int) -> pd.Series:
+    return ranks.astype(int).between(1, k)
+
+
 def _share(ranks: pd.Series, k: int) -> Proportion:
-    return Proportion(int(ranks.astype(int).between(1, k).sum()), len(ranks))
+    return Proportion(int(_hits(ranks, k).sum()), len(ranks))
 
 
-def _top_rows(ranks: pd.Series, *, group: str, who: str) -> list[dict[str, object]]:
-    shares: Sequence[tuple[int, Proportion]] = [(k, _share(ranks, k)) for k in KS]
-    return [
-        {"group": group, "who": who, "k": k, "n": one.n, "value": one.value, "low": one.low, "high": one.high}
-        for k, one in shares
-    ]
+def _top_rows(
+    ranks: pd.Series, *, group: str, who: str, pictures: int, independent: int
+) -> list[dict[str, object]]:
+    rows = []
+    for k in KS:
+        share = _share(ranks, k)
+        interval = Proportion(share.value * independent, independent)
+        told = {"group": group, "who": who, "k": k, "n": share.n, "pictures": pictures}
+        rows.append({**told, "value": share.value, "low": interval.low, "high": interval.high})
+    return rows
 
 
 def _cell(row: Mapping) -> str:

@@ -30,7 +30,7 @@ def question(asked: Question) -> str:
     """Progress and the picture. Its text tells nothing that the pixels don't."""
     problem = f'<p class="notice" role="status">{escape(asked.problem)}</p>' if asked.problem else ""
     return (
-        f"{problem}{_progress(asked.place, asked.rounds)}"
+        f"{problem}{_progress(asked.place, asked.rounds, done=asked.place - 1)}"
         f'<img class="picture" alt="Street picture {asked.place} of {asked.rounds}, to be located" '
         f'src="{_source(asked.picture)}"/>'
     )
@@ -39,13 +39,14 @@ def question(asked: Question) -> str:
 def outcome(answered: Outcome) -> str:
     """The answer with its map, beside the model's."""
     truth = find_country(answered.item.country_code).name
+    colour = "right" if answered.rank else "wrong"
     repeated = ""
     if answered.repeated:
         repeated = '<p class="notice">You had answered this picture already; the first answer counts.</p>'
     parts = [
-        _progress(answered.place, answered.rounds),
+        _progress(answered.place, answered.rounds, done=answered.place),
         repeated,
-        f'<h2 class="{"right" if answered.rank else "wrong"}">{_verdict(answered.rank, truth)}</h2>',
+        f'<h2 id="verdict" class="{colour}">{_verdict(answered.rank, truth)}</h2>',
         '<div class="pair">',
         f'<img class="picture" alt="The picture again" src="{_source(answered.picture)}"/>',
         answer_map(answered.item.country_code, answered.guesses, answered.item.coordinates),
@@ -106,10 +107,10 @@ def _source(picture: bytes) -> str:
     return f"data:image/png;base64,{base64.b64encode(picture).decode()}"
 
 
-def _progress(place: int, rounds: int) -> str:
+def _progress(place: int, rounds: int, *, done: int) -> str:
     return (
         f'<p class="progress"><label for="session-progress">Picture {place} of {rounds}</label> '
-        f'<progress id="session-progress" value="{place - 1}" max="{rounds}"></progress></p>'
+        f'<progress id="session-progress" value="{done}" max="{rounds}"></progress></p>'
     )
 
 

@@ -51,6 +51,15 @@ STUDY_SET = AugmentationSet(
 )
 SETS = {
     "none": None,
+    "light": AugmentationSet(
+        least_area=0.8,
+        most_stretch=1.1,
+        degrees=3,
+        brightness=0.15,
+        contrast=0.15,
+        saturation=0.15,
+        hue=0.02,
+    ),
     "study": STUDY_SET,
     "strong": AugmentationSet(
         least_area=0.5,

@@ -30,7 +30,7 @@ NORMALISATIONS = {
     "imagenet": ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
     "half": ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5)),
 }
-AUGMENTATIONS = ("none", "study", "strong")
+AUGMENTATIONS = ("none", "light", "study", "strong")
 SCHEDULES = ("constant", "step", "cosine")
 SAMPLINGS = ("natural", "balanced")
 REGION_LABELS = ("normalised", "published")
@@ -159,18 +159,18 @@ class TrainingConfig:
     normalisation: str = "imagenet"
     width: int = 130
     height: int = 80
-    augmentation: str = "study"
+    augmentation: str = "light"
     batch_size: int = 32
     epochs: int = 6
     learning_rate: float = 1e-3
-    backbone_factor: float = 0.1
+    backbone_factor: float = 1.0
     weight_decay: float = 1e-2
     schedule: str = "cosine"
     warmup_epochs: float = 0.5
     step_size: int = 10
     gamma: float = 0.1
     label_smoothing: float = 0.1
-    logit_adjustment: float = 0.0
+    logit_adjustment: float = 0.25
     sampling: str = "natural"
     ema_decay: float = 0.99
     clip_norm: float = 1.0

@@ -12,7 +12,7 @@ import pytest
 from made_quiz import DATASET, RUN, made_quiz, make_workspace
 
 from lost_and_found import notebooks
-from lost_and_found.collection.game.chromium import launched
+from lost_and_found.errors import InvalidConfig
 from lost_and_found.geo.countries import find_country
 from lost_and_found.human_baseline.app import build_app, launch
 from lost_and_found.human_baseline.opening import open_quiz
@@ -50,16 +50,6 @@ def served(quiz, **options):
         yield address
     finally:
         demo.close(verbose=False)
-
-
-@pytest.fixture(scope="module")
-def in_browser():
-    """Runs a coroutine with a browser that the whole module shares."""
-    with asyncio.Runner() as runner:
-        starting = launched()
-        browser = runner.run(starting.__aenter__())
-        yield lambda play: runner.run(play(browser))
-        runner.run(starting.__aexit__(None, None, None))
 
 
 @asynccontextmanager
@@ -101,7 +91,7 @@ async def answer(page, *texts):
 
 
 def first_items(quiz, player_id, count):
-    return [quiz.deck.items[one] for one in quiz.deck.order(player_id)[:count]]
+    return [quiz.deck.items[one] for one in list(quiz.deck.order(player_id))[:count]]
 
 
 def test_a_session_is_played_by_keyboard_with_a_reload_and_the_notebook_finds_exactly_its_answers(
@@ -253,6 +243,118 @@ def test_nothing_and_nonsense_are_not_counted_and_say_why(in_browser, tmp_path):
     assert quiz.answers.table().empty
 
 
+def test_what_is_typed_and_not_yet_added_is_added_and_not_lost(in_browser, tmp_path):
+    quiz = made_quiz(tmp_path, rounds=3)
+
+    async def play(browser):
+        async with visitor(browser, address) as page:
+            await join(page, "Ann")
+            message = page.locator(".picker-message")
+            await page.keyboard.type("france")
+            await press(page, "Escape", "Enter")
+            assert "France is guess 1" in await message.inner_text()
+            await page.keyboard.type("france")
+            await press(page, "Enter")
+            assert await message.inner_text() == "France is already guess 1."
+            await page.fill(FIELD, "japan")
+            await page.click(".guess-button")
+            assert "Japan is guess 2" in await message.inner_text()
+            # A key that is held adds one country and doesn't send it.
+            await page.keyboard.type("kenya")
+            await page.keyboard.down("Enter")
+            await page.keyboard.down("Enter")
+            await page.keyboard.down("Enter")
+            await page.keyboard.up("Enter")
+            assert await page.locator(".chosen li span").all_inner_texts() == [
+                "1. France",
+                "2. Japan",
+                "3. Kenya",
+            ]
+            await page.click(".guess-button")
+            await page.wait_for_selector(".answer-map")
+
+    with served(quiz) as address:
+        in_browser(play)
+    assert quiz.answers.table()["country_code"].tolist() == ["FR", "JP", "KE"]
+
+
+def test_somebody_else_can_play_in_the_same_browser(in_browser, tmp_path):
+    quiz = made_quiz(tmp_path, rounds=1)
+
+    async def play(browser):
+        async with visitor(browser, address) as page:
+            await join(page, "Ann")
+            await answer(page, "france")
+            await press(page, "Enter")
+            await page.get_by_role("button", name="Let somebody else play").click()
+            await page.wait_for_function("document.activeElement.closest('#player-name')")
+            await page.reload()
+            await join(page, "Bob")
+            await answer(page, "japan")
+
+    with served(quiz) as address:
+        in_browser(play)
+    assert quiz.answers.table()[["player", "country_code"]].values.tolist() == [["Ann", "FR"], ["Bob", "JP"]]
+
+
+def test_a_tab_that_was_open_before_somebody_joined_in_another_goes_on_with_them(in_browser, tmp_path):
+    quiz = made_quiz(tmp_path, rounds=3)
+
+    async def play(browser):
+        async with visitor(browser, address) as page:
+            other = await page.context.new_page()
+            await other.goto(address)
+            await other.wait_for_selector("#player-name")
+            await page.bring_to_front()
+            await join(page, "Ann")
+            await other.get_by_text("Picture 1 of 3").wait_for()
+
+    with served(quiz) as address:
+        in_browser(play)
+    assert [player.name for player in quiz.answers.players()] == ["Ann"]
+
+
+def test_a_longer_session_can_be_played(in_browser, tmp_path):
+    quiz = made_quiz(tmp_path, rounds=1)
+
+    async def play(browser):
+        async with visitor(browser, address) as page:
+            await join(page, "Ann")
+            await answer(page, "france")
+            await press(page, "Enter")
+            await page.wait_for_function("document.activeElement.id === 'again'")
+            await press(page, "Enter")
+            await page.get_by_text("Picture 2 of 2").wait_for()
+            await answer(page, "japan")
+
+    with served(quiz) as address:
+        in_browser(play)
+    assert len(quiz.answers.table()) == 2
+
+
+def test_without_pictures_the_player_is_told_and_goes_on_when_they_are_back(in_browser, tmp_path, capsys):
+    quiz = made_quiz(tmp_path, rounds=3)
+    folder = quiz.deck.items[quiz.deck.ids[0]].path.parent
+
+    async def play(browser):
+        async with visitor(browser, address) as page:
+            await join(page, "Ann")
+            await answer(page, "france")
+            hidden = folder.rename(folder.with_name("unmounted"))
+            await press(page, "Enter")
+            alert = page.get_by_role("alert")
+            await alert.wait_for()
+            assert "Tell whoever runs it" in await alert.inner_text()
+            assert str(tmp_path) not in await page.content()
+            hidden.rename(folder)
+            await page.click("#next")
+            await page.get_by_text("Picture 2 of 3").wait_for()
+
+    with served(quiz) as address:
+        in_browser(play)
+    assert "5 pictures in a row can't be read" in capsys.readouterr().err
+
+
 PROPOSALS = {
     "turk": "Türkiye",
     "cote": "Ivory Coast",
@@ -379,6 +481,11 @@ def test_everything_has_a_name_for_screen_readers(in_browser, tmp_path):
             await page.get_by_role("img", name="Street picture 1 of 2, to be located").wait_for()
             await press(page, "Enter")
             await page.get_by_role("img", name=re.compile(r"^Map\. .* is the answer")).wait_for()
+            verdict = await page.locator("#verdict").inner_text()
+            await page.wait_for_function(
+                "document.activeElement.getAttribute('aria-describedby') === 'verdict'"
+            )
+            assert verdict.startswith(("It was", "Right"))
 
     with served(quiz) as address:
         in_browser(play)
@@ -400,11 +507,13 @@ def test_before_the_guess_the_answer_is_nowhere_in_the_traffic(tmp_path):
         told = {}
         for number in range(1, 7):
             token, *rest = call(address, "join", "", f"player {number}", "amateur")
-            item = quiz.deck.items[quiz.deck.order(number)[0]]
+            item = quiz.deck.items[next(quiz.deck.order(number))]
             text = json.dumps(rest)
             assert item.id not in text
             told[item.country_code] = re.sub(r"base64,[A-Za-z0-9+/=]+", "base64,", text)
             assert token not in told[item.country_code]
+            again = json.dumps([call(address, event, token) for event in ("load", "go_on")])
+            assert item.id not in again
         # The answers differ, and what was sent differs in pixels alone.
         assert len(told) > 1
         assert len(set(told.values())) == 1
@@ -441,6 +550,18 @@ def test_the_page_listens_to_this_machine_alone(tmp_path):
         assert urllib.request.urlopen(address, timeout=30).status == 200
 
 
+@pytest.mark.parametrize("options", [{"share": True}, {"host": "0.0.0.0"}])
+def test_others_than_this_machine_are_never_let_in_without_a_password(tmp_path, options):
+    with pytest.raises(InvalidConfig, match="needs a password"):
+        start(made_quiz(tmp_path), **options)
+
+
+def test_nothing_can_be_uploaded(tmp_path):
+    with served(made_quiz(tmp_path)) as address:
+        done = httpx.post(f"{address}gradio_api/upload", files={"files": ("x.bin", b"x" * 5000)}, timeout=60)
+        assert done.status_code >= 400
+
+
 def test_with_a_password_nothing_is_shown_before_it(tmp_path):
     quiz = made_quiz(tmp_path)
     with served(quiz, password="s3same") as address, httpx.Client(base_url=address, timeout=60) as client:
@@ -452,7 +573,7 @@ def test_with_a_password_nothing_is_shown_before_it(tmp_path):
 
 def test_a_quiz_without_predictions_is_played_without_a_model(in_browser, tmp_path):
     workspace = make_workspace(tmp_path, predictions=False)
-    with pytest.warns(UserWarning, match="no model to play against"):
+    with pytest.warns(UserWarning, match="no model to compare people with"):
         quiz = open_quiz(workspace, image_size="64x36", rounds=1)
 
     async def play(browser):

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from made_quiz import COUNTRIES, made_quiz, play
 
-from lost_and_found.errors import InvalidConfig, ListMismatch
+from lost_and_found.errors import InvalidConfig, ListMismatch, MissingInput
 from lost_and_found.human_baseline import plots, scores
 from lost_and_found.human_baseline.model_guesses import ModelGuess
 
@@ -62,7 +62,7 @@ def test_over_many_pictures_random_guesses_are_right_by_chance():
         for order, item in enumerate(truth)
         for place, code in enumerate(rng.permutation(COUNTRIES)[:3], start=1)
     ]
-    table = scores.answer_ranks(pd.DataFrame(rows).assign(seconds=1.0), truth)
+    table = scores.answer_ranks(pd.DataFrame(rows).assign(seconds=1.0, width=64, height=36), truth)
     groups = scores.group_table(table).query("group == 'everybody'").set_index("k")
     assert groups.loc[1, "low"] < 1 / 4 < groups.loc[1, "high"]
     assert groups.loc[3, "low"] < 3 / 4 < groups.loc[3, "high"]
@@ -83,7 +83,10 @@ def test_groups_are_summed_over_their_players(ranks):
 def test_the_model_is_scored_on_the_same_pictures(ranks):
     # All twelve pictures were answered four times, and the model is right about every second one.
     groups = scores.group_table(ranks).set_index(["group", "who", "k"])
-    assert groups.loc[("everybody", "model", 1), ["n", "value"]].tolist() == [48, 0.5]
+    row = groups.loc[("everybody", "model", 1)]
+    assert row[["n", "pictures", "value"]].tolist() == [48, 12, 0.5]
+    # It answered twelve pictures, not 48: Wilson, 6 of 12.
+    assert row[["low", "high"]].tolist() == pytest.approx([0.2538, 0.7462], abs=1e-4)
     assert groups.loc[("advanced", "model", 1), ["n", "value"]].tolist() == [12, 0.5]
 
 
@@ -93,13 +96,19 @@ def test_the_paired_test_counts_who_alone_was_right(ranks):
     # Perfect people: they alone are right about the six pictures that the model gets wrong.
     assert row[["both", "people_only", "model_only", "neither"]].tolist() == [6, 6, 0, 0]
     assert row["difference"] == -0.5
+    assert -0.85 < row["low"] < -0.5 < row["high"] < -0.15
     assert row["p_value"] == pytest.approx(2 / 2**6)
     assert row["missing"] > 0
 
 
-def test_with_enough_answers_none_is_missing(ranks):
-    many = pd.concat([ranks.assign(player=ranks["player"] + str(copy)) for copy in range(60)])
-    assert (scores.compare_with_model(many, difference=0.1)["missing"] == 0).all()
+def test_with_enough_pictures_none_is_missing_and_copies_of_answers_are_no_evidence(ranks):
+    copies = pd.concat([ranks.assign(player=ranks["player"] + str(copy)) for copy in range(60)])
+    pictures = pd.concat([ranks.assign(item=ranks["item"] + str(copy)) for copy in range(60)])
+    once, copied, more = (scores.compare_with_model(one).iloc[0] for one in (ranks, copies, pictures))
+    assert (once["missing"] > 0, more["missing"]) == (True, 0)
+    assert copied["missing"] > 0
+    assert copied["high"] - copied["low"] == pytest.approx(once["high"] - once["low"], rel=0.2)
+    assert more["high"] - more["low"] < 0.3 * (once["high"] - once["low"])
 
 
 def test_countries_are_counted_by_their_truth(ranks):
@@ -129,8 +138,17 @@ def test_the_studys_table_has_a_row_a_group_and_the_model_below(ranks):
 def test_without_a_model_people_are_scored_alone(ranks):
     alone = ranks.assign(model_rank=pd.array([pd.NA] * len(ranks), dtype="Int64"))
     assert set(scores.group_table(alone)["who"]) == {"people"}
-    with pytest.raises(InvalidConfig, match="said nothing of 48 answered pictures"):
-        scores.compare_with_model(alone)
+    assert scores.compare_with_model(alone).empty
+    assert scores.study_table(alone).index.tolist() == ["advanced", "amateur", "everybody"]
+    assert "model" not in scores.country_table(alone)
+
+
+def test_pictures_that_the_model_never_saw_are_left_out_of_the_comparison(ranks):
+    partly = ranks.copy()
+    partly.loc[partly["country_code"] == "FR", "model_rank"] = pd.NA
+    paired = scores.compare_with_model(partly).set_index(["group", "k"])
+    assert paired.loc[("everybody", 1), ["n", "pictures"]].tolist() == [36, 9]
+    assert set(scores.group_table(partly)["who"]) == {"people"}
 
 
 @pytest.mark.parametrize(("difference", "power"), [(0, 0.8), (1, 0.8), (0.1, 0), (0.1, 1)])
@@ -139,10 +157,21 @@ def test_impossible_questions_are_refused(ranks, difference, power):
         scores.compare_with_model(ranks, difference=difference, power=power)
 
 
+def test_answers_are_counted_by_the_size_of_their_pictures(ranks):
+    mixed = ranks.assign(size=["64x36", "32x20"] * 24)
+    assert len(scores.of_size(mixed, "32x20")) == 24
+    assert len(scores.of_size(mixed, "")) == 48
+    with pytest.raises(MissingInput, match="'9x9'; there are answers at 32x20, 64x36"):
+        scores.of_size(mixed, "9x9")
+
+
 def test_answers_to_another_list_are_refused(ranks):
     answers = pd.DataFrame(
-        [["p", "amateur", 1, "stranger", 1, "FR", 1.0]],
-        columns=["player", "experience", "order", "item", "place", "country_code", "seconds"],
+        [["p", "amateur", 1, "stranger", 1, "FR", 1.0, 64, 36]],
+        columns=[
+            *("player", "experience", "order", "item", "place", "country_code"),
+            *("seconds", "width", "height"),
+        ],
     )
     with pytest.raises(ListMismatch, match="1 answered pictures are not in the list, such as stranger"):
         scores.answer_ranks(answers, {"item": "FR"}, {"item": ModelGuess(1, ())})

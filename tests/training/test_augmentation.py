@@ -58,7 +58,7 @@ def test_none_changes_nothing():
     assert torch.equal(Augmentation("none", device=CPU, seed=0)(pixels), pixels.float())
 
 
-@pytest.mark.parametrize("name", ["study", "strong"])
+@pytest.mark.parametrize("name", ["light", "study", "strong"])
 def test_every_batch_is_changed_anew_and_a_seed_repeats_it(name):
     pixels = noise()
     one, two = Augmentation(name, device=CPU, seed=3), Augmentation(name, device=CPU, seed=3)

@@ -9,7 +9,6 @@ import pytest
 from PIL import Image, ImageChops
 from playwright.async_api import expect
 
-from lost_and_found.collection.game.chromium import launched
 from lost_and_found.practice.game.accounts import PASSWORD
 from lost_and_found.practice.game.pace import Pace
 from lost_and_found.practice.game.server import GameConfig, serving
@@ -34,16 +33,6 @@ ONLY_VIEWER = f"* {{visibility: hidden}} .{VIEWER_CLASS} {{visibility: visible}}
 def game():
     with serving(GameConfig(pace=PACE)) as running:
         yield running
-
-
-@pytest.fixture(scope="module")
-def in_browser():
-    """Runs a coroutine with a browser that the whole module shares."""
-    with asyncio.Runner() as runner:
-        starting = launched()
-        browser = runner.run(starting.__aenter__())
-        yield lambda play: runner.run(play(browser))
-        runner.run(starting.__aexit__(None, None, None))
 
 
 @asynccontextmanager
