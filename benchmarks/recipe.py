@@ -89,6 +89,8 @@ def main() -> None:
             for config in configs
         ]
         print(row_text(name, trained[name]), flush=True)
+    if len(trained) == 1:
+        return
     first, *_, last = trained
     print(f"\ntest split, {len(splits.test)} pictures: {first} | {last} | difference with 95 % interval")
     print(comparison_text(trained[first], trained[last], splits.test))

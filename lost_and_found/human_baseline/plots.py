@@ -80,7 +80,7 @@ def plot_countries(countries: pd.DataFrame, *, fewest: int) -> Figure:
     axes.set_yticks(places, [f"{short_name(name)} ({n:,})" for name, n in names])
     axes.set_xlim(-3, 103)
     axes.set_xlabel("% right at the first guess, 95 % intervals")
-    axes.legend(fontsize=9, frameon=False, loc="lower right")
+    axes.legend(fontsize=9, frameon=False, loc="lower right", bbox_to_anchor=(1, 1), ncols=2)
     tidy(axes, f"The hardest countries for people ({fewest} answers or more)", grid=True)
     return figure
 

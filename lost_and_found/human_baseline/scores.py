@@ -209,15 +209,18 @@ def pair_up(ranks: pd.DataFrame, k: int) -> PairedComparison:
 def country_table(ranks: pd.DataFrame) -> pd.DataFrame:
     """How hard each country is, the hardest for people first.
 
-    Columns country, country_code, n, people and model (top-1), each with low and high.
+    Columns country, country_code, n, people and model (top-1), each with low and high as in `group_table`.
     """
     rows = []
     for code, part in ranks.groupby("country_code"):
         row = {"country": find_country(str(code)).name, "country_code": code, "n": len(part)}
-        columns = {"people": "rank"} | ({"model": "model_rank"} if part["model_rank"].notna().all() else {})
-        for who, column in columns.items():
+        columns = {"people": ("rank", len(part))}
+        if part["model_rank"].notna().all():
+            columns["model"] = ("model_rank", part["item"].nunique())
+        for who, (column, independent) in columns.items():
             share = _share(part[column], 1)
-            row |= {who: share.value, f"{who}_low": share.low, f"{who}_high": share.high}
+            interval = Proportion(share.value * independent, independent)
+            row |= {who: share.value, f"{who}_low": interval.low, f"{who}_high": interval.high}
         rows.append(row)
     return pd.DataFrame(rows).sort_values(["people", "n"], ascending=[True, False], ignore_index=True)
 
