@@ -279,7 +279,7 @@ def launch(
         max_threads=EVENTS_AT_ONCE,
         max_file_size=1,  # nothing is to be uploaded
         show_error=True,
-        theme=gr.themes.Default(font=FONTS, font_mono=("ui-monospace", "monospace")),
+        theme=gr.themes.Default(primary_hue="blue", font=FONTS, font_mono=("ui-monospace", "monospace")),
         css_paths=HERE / "quiz.css",
         js=(HERE / "page.js").read_text(encoding="utf-8"),
     )

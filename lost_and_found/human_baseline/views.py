@@ -84,13 +84,13 @@ def leaderboard(standings: Sequence[Standing]) -> str:
     if not standings:
         return "<p>Nobody has answered yet.</p>"
     rows = "".join(
-        f'<tr><td>{place}</td><th scope="row">{escape(one.name)}</th><td>{escape(one.experience)}</td>'
-        f"<td>{one.answered}</td><td>{_percent(one.top[1])}</td><td>{_percent(one.top[5])}</td>"
-        f"<td>{_percent(one.model[1]) if one.model else '–'}</td></tr>"
+        f'<tr><td>{place}</td><th scope="row">{escape(one.name)}</th><td>{_percent(one.top[1])}</td>'
+        f"<td>{_percent(one.top[5])}</td><td>{one.answered}</td>"
+        f"<td>{_percent(one.model[1]) if one.model else '–'}</td><td>{escape(one.experience)}</td></tr>"
         for place, one in enumerate(standings[:LEADERS], start=1)
     )
     more = f"<p>and {len(standings) - LEADERS} more</p>" if len(standings) > LEADERS else ""
-    heads = ("", "player", "experience", "pictures", "first guess", "among five", "model's first guess")
+    heads = ("", "player", "first guess", "among five", "pictures", "model's first guess", "experience")
     return (
         '<div class="wide"><table class="leaders"><caption>Right answers; the best is who is best for '
         f"sure, by the lower end of the 95 % interval of the first guess</caption>{_head(*heads)}"
