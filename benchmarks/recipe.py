@@ -76,9 +76,8 @@ def main() -> None:
         "normalisation": arguments.normalisation,
         "epochs": arguments.epochs,
     }
-    rows = region_rows(fixed) if arguments.regions else recipe_rows(fixed)
-    if arguments.rows:
-        rows = dict(list(rows.items())[row] for row in arguments.rows)
+    table = region_rows(fixed) if arguments.regions else recipe_rows(fixed)
+    rows = dict(list(table.items())[row] for row in arguments.rows or range(len(table)))
     splits = read_splits(workspace)
     folder = workspace.output("3-training/01-train-model") / "runs"
     trained: dict[str, list[Run]] = {}
@@ -89,9 +88,9 @@ def main() -> None:
             for config in configs
         ]
         print(row_text(name, trained[name]), flush=True)
-    if len(trained) == 1:
+    first, *_, last = table
+    if not {first, last} <= set(trained):  # changes are chosen on the validation split alone
         return
-    first, *_, last = trained
     print(f"\ntest split, {len(splits.test)} pictures: {first} | {last} | difference with 95 % interval")
     print(comparison_text(trained[first], trained[last], splits.test))
 
