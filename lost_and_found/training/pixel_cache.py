@@ -10,6 +10,7 @@ from __future__ import annotations
 import functools
 import json
 import math
+import os
 import shutil
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -18,7 +19,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from lost_and_found.data_lists import read_list
+from lost_and_found.data_lists import PinnedList, read_list
 from lost_and_found.data_loader import load_samples, records_table
 from lost_and_found.digests import digest
 from lost_and_found.errors import InvalidConfig, ListMismatch, MissingInput, StorageFull
@@ -31,7 +32,8 @@ from lost_and_found.workspace import Workspace
 
 DEGREES = ("lat", "lon")
 SAMPLES = "2-data-preparation/02-enrich-records"
-# In the cache's folder: sizes and times of the record files from which the table was made, as a digest.
+# In the cache's folder: sizes and times of the record files from which the table was made, as a digest, and
+# the folder below that of the samples in which all of them lie.
 STAMPS = "records.stamp"
 
 
@@ -94,7 +96,7 @@ def cache_split(workspace: Workspace, split: str, *, folder: Path, width: int, h
         ListMismatch, BrokenSample, StorageFull: as in `cache_list`.
     """
     path = workspace.list_path(split)
-    spec = _spec_of(path, width=width, height=height)
+    spec = _spec_of(path, read_list(path), width=width, height=height)
     place = folder / spec.folder_name
     if (place / "cache.json").is_file() and not workspace.has_output(SAMPLES):
         return read_cache(place, spec=spec)
@@ -105,8 +107,9 @@ def cache_split(workspace: Workspace, split: str, *, folder: Path, width: int, h
 def cache_list(path: Path, *, samples_folder: Path, folder: Path, width: int, height: int) -> PixelCache:
     """The cache of a pinned list.
 
-    Records are only read again if one of their files has changed, which takes seconds to see and minutes to
-    do.
+    Pictures are checked when they are decoded and not looked at again: what is trained on are the pixels that
+    were pinned, whatever has become of the files. Records are only read again if one of their files has
+    changed, which takes seconds to see and minutes to do.
 
     Args:
         path: `data-lists/<name>.txt`.
@@ -121,21 +124,43 @@ def cache_list(path: Path, *, samples_folder: Path, folder: Path, width: int, he
         BrokenSample: a picture or record can't be read.
         StorageFull: no room.
     """
-    spec = _spec_of(path, width=width, height=height)  # before the loader, which would make a missing list
-    samples = load_samples(samples_folder, pinned=path)
+    pinned = read_list(path)  # before the loader, which would make a missing list
+    spec = _spec_of(path, pinned, width=width, height=height)
     place = folder / spec.folder_name
-    stamps = digest("\n".join(stamp(sample.record) for sample in samples).encode())
-    if (place / STAMPS).is_file() and (place / STAMPS).read_text() == stamps:
+    if _is_warm(place, samples_folder, pinned.ids):
         cache = read_cache(place, spec=spec)
-        if cache.ids == [sample.id for sample in samples]:
+        if cache.ids == pinned.ids:
             return cache
+    samples = load_samples(samples_folder, pinned=path)
+    folders = {os.path.relpath(one, samples_folder) for one in {sample.folder for sample in samples}}
+    inner = folders.pop() if len(folders) == 1 else None
+    # Taken before the records are read, so that a change meanwhile is seen the next time.
+    stamps = _stamps(samples_folder, inner, pinned.ids) if inner else ""
     cache = cache_pixels(samples, records_table(samples), folder=folder, spec=spec)
-    write_atomically(place / STAMPS, stamps.encode())
+    (place / STAMPS).unlink(missing_ok=True)
+    if inner:
+        write_atomically(place / STAMPS, f"{stamps}\n{inner}\n".encode())
     return cache
 
 
-def _spec_of(path: Path, *, width: int, height: int) -> CacheSpec:
-    pinned = read_list(path)
+def _is_warm(place: Path, samples_folder: Path, ids: Sequence[str]) -> bool:
+    """Whether the record files are those from which the table of the cache was made."""
+    if not (place / STAMPS).is_file():
+        return False
+    stamps, _, inner = (place / STAMPS).read_text().partition("\n")
+    try:
+        return _stamps(samples_folder, inner.strip(), ids) == stamps
+    except (FileNotFoundError, NotADirectoryError):  # the loader says which
+        return False
+
+
+def _stamps(samples_folder: Path, inner: str, ids: Sequence[str]) -> str:
+    # Names in place of a walk through the folder, which takes longer than all else here.
+    base = f"{samples_folder}/{inner}"
+    return digest("\n".join(stamp(f"{base}/{one}.json") for one in ids).encode())
+
+
+def _spec_of(path: Path, pinned: PinnedList, *, width: int, height: int) -> CacheSpec:
     return CacheSpec(list_name=path.stem, list_digest=pinned.digest, width=width, height=height)
 
 

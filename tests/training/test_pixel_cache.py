@@ -154,6 +154,29 @@ def test_records_of_a_warm_cache_are_read_again_only_if_one_has_changed(workspac
     assert read == [1]
 
 
+def test_pictures_of_a_warm_cache_are_not_looked_at_again(workspace):
+    before = split(workspace).pixels.copy()
+    for picture in workspace.input(SAMPLES).glob("*.png"):
+        picture.write_bytes(b"gone bad")
+    np.testing.assert_array_equal(split(workspace).pixels, before)
+
+
+def test_a_record_that_is_gone_is_named_whatever_is_cached(workspace):
+    (workspace.input(SAMPLES) / "made_test_game2_0.json").unlink()
+    with pytest.raises(ListMismatch, match=r"made_test_game2_0 \(record missing\)"):
+        split(workspace)
+
+
+def test_samples_in_several_folders_are_read_each_time(workspace):
+    folder = workspace.input(SAMPLES) / "inner"
+    folder.mkdir()
+    for file in workspace.input(SAMPLES).glob("made_test_game1_0.*"):
+        file.rename(folder / file.name)
+    split(workspace)
+    (folder / "made_test_game1_0.json").write_text('{"country_code": "JP"}')
+    assert split(workspace).table["country_code"].tolist() == ["FR", "JP", "FR", "FR"]
+
+
 def test_a_cache_can_stand_alone_but_only_for_its_own_list_and_size(workspace):
     before = split(workspace)
     shutil.rmtree(workspace.root / SAMPLES)
