@@ -3,27 +3,28 @@
     python benchmarks/quiz.py --root FOLDER [--dataset practice] [--players 50] [--rounds 10] [--pause 3]
 
 FOLDER is a workspace in which the stages have run up to 4-evaluation/01-test-model. The server is the one
-that `scripts/quiz` starts, in a process of its own, with answers in a temporary folder; each player is a
-`gradio_client` in a thread, which joins, thinks, answers and goes on. The baseline is one player alone, with
-the same server and pauses. Server and players share this machine's cores, so the figures are an upper bound.
+that `scripts/quiz` starts, in a process of its own, with answers in a temporary folder; a player opens the
+page, joins, thinks, answers and goes on, by the requests that the page makes. The baseline is one player
+alone, with the same server and pauses. Server and players share this machine's cores, so the figures are an
+upper bound.
 """
 
 from __future__ import annotations
 
 import argparse
+import asyncio
 import random
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
+import httpx
 import numpy as np
 import pandas as pd
-from gradio_client import Client
 
 from lost_and_found.geo.countries import all_countries
 
@@ -50,7 +51,8 @@ def main() -> None:
             command = [sys.executable, "-m", "lost_and_found.human_baseline", "--root", folder]
             command += ["--dataset", arguments.dataset, "--rounds", str(arguments.rounds)]
             with running(command) as address:
-                waits = play_at_once(address, players, rounds=arguments.rounds, pause_s=arguments.pause)
+                playing = play_at_once(address, players, rounds=arguments.rounds, pause_s=arguments.pause)
+                waits = asyncio.run(playing)
             subprocess.run([*command, "--export", f"{folder}/answers.csv"], check=True, capture_output=True)
             kept = pd.read_csv(f"{folder}/answers.csv", keep_default_na=False)
         medians.append(np.median(waits["answer"]))
@@ -74,37 +76,36 @@ def running(command: list[str]) -> Iterator[str]:
             server.terminate()
 
 
-def play_at_once(address: str, players: int, *, rounds: int, pause_s: float) -> dict[str, list[float]]:
-    """Seconds waited at each click, by kind; all clients are connected before the first one plays."""
-    with ThreadPoolExecutor(min(players, 8)) as pool:
-        clients = list(pool.map(lambda _: Client(address, verbose=False), range(players)))
-    waits: dict[str, list[float]] = {"join": [], "answer": [], "go_on": []}
-    with ThreadPoolExecutor(players) as pool:
-        games = [
-            pool.submit(play, client, f"player {number}", rounds=rounds, pause_s=pause_s, waits=waits)
-            for number, client in enumerate(clients)
-        ]
-        for game in games:
-            game.result()
+async def play_at_once(address: str, players: int, *, rounds: int, pause_s: float) -> dict[str, list[float]]:
+    """Seconds waited at each click, by kind."""
+    waits: dict[str, list[float]] = {"load": [], "join": [], "answer": [], "go_on": []}
+    limits = httpx.Limits(max_connections=players)
+    async with httpx.AsyncClient(base_url=address, timeout=60, limits=limits) as client:
+        names = [f"player {number}" for number in range(players)]
+        games = (play(client, name, rounds=rounds, pause_s=pause_s, waits=waits) for name in names)
+        await asyncio.gather(*games)
     return waits
 
 
-def play(client: Client, name: str, *, rounds: int, pause_s: float, waits: dict[str, list[float]]) -> None:
+async def play(
+    client: httpx.AsyncClient, name: str, *, rounds: int, pause_s: float, waits: dict[str, list[float]]
+) -> None:
     """One player's session, with random guesses."""
     rng = random.Random(name)
 
-    def click(event: str, *inputs: object) -> tuple:
-        time.sleep(rng.uniform(0.5, 1.5) * pause_s)
+    async def click(event: str, *inputs: object) -> list:
+        await asyncio.sleep(rng.uniform(0.5, 1.5) * pause_s)
         begun_at = time.perf_counter()
-        result = client.predict(*inputs, api_name=f"/{event}")
+        done = await client.post(f"gradio_api/run/{event}", json={"data": inputs})
         waits[event].append(time.perf_counter() - begun_at)
-        return result
+        return done.raise_for_status().json()["data"]
 
-    token = click("join", "", name, "amateur")[0]
+    await click("load", "")
+    token = (await click("join", "", name, "amateur"))[0]
     for number in range(1, rounds + 1):
         guesses = rng.sample(CODES, rng.randint(1, 5))
-        click("answer", token, {"round": number, "guesses": guesses})
-        click("go_on", token)
+        await click("answer", token, {"round": number, "guesses": guesses})
+        await click("go_on", token)
 
 
 if __name__ == "__main__":
