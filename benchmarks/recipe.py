@@ -24,7 +24,7 @@ from lost_and_found.training.config import STUDY, TrainingConfig
 from lost_and_found.training.pixel_cache import PixelCache, cache_split
 from lost_and_found.training.runs import Run, measure, predict
 from lost_and_found.training.trainer import train_run
-from lost_and_found.workspace import Workspace
+from lost_and_found.workspace import TRAIN, Workspace
 
 Settings = Mapping[str, str | int | float | bool]
 RESAMPLES = 2000
@@ -79,7 +79,7 @@ def main() -> None:
     table = region_rows(fixed) if arguments.regions else recipe_rows(fixed)
     rows = dict(list(table.items())[row] for row in arguments.rows or range(len(table)))
     splits = read_splits(workspace)
-    folder = workspace.output("3-training/01-train-model") / "runs"
+    folder = workspace.output(TRAIN) / "runs"
     trained: dict[str, list[Run]] = {}
     for name, settings in rows.items():
         configs = [TrainingConfig(**settings, seed=seed) for seed in range(arguments.seeds)]  # type: ignore[arg-type]
@@ -97,7 +97,7 @@ def main() -> None:
 
 def read_splits(workspace: Workspace) -> Splits:
     """The pixel caches, made if need be."""
-    folder = workspace.output("3-training/01-train-model") / "pixels"
+    folder = workspace.output(TRAIN) / "pixels"
     where = {"folder": folder, "width": DEFAULTS.width, "height": DEFAULTS.height}
     return Splits(*(cache_split(workspace, split, **where) for split in (".train", ".val", ".test")))
 

@@ -19,10 +19,8 @@ from lost_and_found.data_lists import read_list
 from lost_and_found.errors import LostAndFoundError, MissingInput, StorageFull
 from lost_and_found.notebooks import REPOSITORY
 from lost_and_found.samples import NO_ROOM
-from lost_and_found.workspace import Workspace
+from lost_and_found.workspace import ENRICH, TRAIN, Workspace
 
-PAIRS = "2-data-preparation/02-enrich-records"
-TRAINING = "3-training/01-train-model"
 NEEDED_LISTS = (".train", ".val", ".test")
 OTHER_LISTS = ("", "-mapped")
 
@@ -42,7 +40,7 @@ def pack_dataset(workspace: Workspace, output: Path, *, with_pairs: bool = True)
         raise MissingInput(f"there is no folder {workspace.root}")
     files = [*_lists(workspace), *_pixel_caches(workspace, needed=not with_pairs)]
     if with_pairs:
-        files += _visible(workspace.input(PAIRS))
+        files += _visible(workspace.input(ENRICH))
     temporary = output.with_name(f".{output.name}.{os.getpid()}.tmp")
     try:
         output.parent.mkdir(parents=True, exist_ok=True)
@@ -68,11 +66,11 @@ def _lists(workspace: Workspace) -> Iterator[Path]:
 
 
 def _pixel_caches(workspace: Workspace, *, needed: bool) -> Iterator[Path]:
-    folder = workspace.root / TRAINING / workspace.dataset / "pixels"
+    folder = workspace.root / TRAIN / workspace.dataset / "pixels"
     caches = [path.parent for path in sorted(folder.glob("[!.]*/cache.json"))]
     if needed and not caches:
         raise MissingInput(
-            f"{folder} holds no pixel cache; run {TRAINING}.ipynb for dataset {workspace.dataset!r} first, "
+            f"{folder} holds no pixel cache; run {TRAIN}.ipynb for dataset {workspace.dataset!r} first, "
             "or pack the pairs too"
         )
     for cache in caches:

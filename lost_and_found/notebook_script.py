@@ -32,9 +32,9 @@ from lost_and_found.notebooks import (
     resolve_parameters,
 )
 from lost_and_found.samples import write_atomically
+from lost_and_found.workspace import TRAIN
 
-NAME = "3-training/01-train-model"
-NOTEBOOK = REPOSITORY / f"{NAME}.ipynb"
+NOTEBOOK = REPOSITORY / f"{TRAIN}.ipynb"
 ENVIRONMENT_PREFIX = "LOST_AND_FOUND_"
 PRELUDE = """\
 from lost_and_found.notebook_script import begin_script
@@ -117,9 +117,9 @@ def write_script(values: Mapping[str, Scalar], defaults: Mapping[str, Scalar]) -
     text = converted(NOTEBOOK, values).encode()
     place = {**defaults, **values}
     root = NOTEBOOK.parent / str(place["root"])
-    folder = root.resolve() / "executed" / str(place["dataset"]) / Path(NAME).parent
+    folder = root.resolve() / "executed" / str(place["dataset"]) / Path(TRAIN).parent
     folder.mkdir(parents=True, exist_ok=True)
-    script = folder / f"{Path(NAME).name}-{digest(text)[:8]}.py"
+    script = folder / f"{Path(TRAIN).name}-{digest(text)[:8]}.py"
     write_atomically(script, text)
     return script
 
@@ -138,7 +138,7 @@ def run(script: Path, processes: int) -> NoReturn:
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command line; returns the exit status, unless the script takes its place."""
     parser = argparse.ArgumentParser(
-        prog="scripts/train", description=f"Train as {NAME}.ipynb does, without Jupyter."
+        prog="scripts/train", description=f"Train as {TRAIN}.ipynb does, without Jupyter."
     )
     parser.add_argument("--processes", type=int, default=1, metavar="N", help="one for each GPU (default 1)")
     add_parameter_options(parser)
@@ -152,7 +152,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         defaults = parameters_of(NOTEBOOK)
         given = from_environment(defaults, os.environ if options.environment else {}) | dict(options.p)
-        profile = Profile((NAME,), {})
+        profile = Profile((TRAIN,), {})
         values = resolve_parameters(profile, given, defaults, folder=Path.cwd(), preset=options.preset)
         command(NOTEBOOK, options.processes)  # checks the number before anything slow
         if options.list:

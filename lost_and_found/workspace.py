@@ -7,6 +7,10 @@ from pathlib import Path
 
 from lost_and_found.errors import InvalidConfig, MissingInput
 
+# Notebooks whose folders later stages read.
+ENRICH = "2-data-preparation/02-enrich-records"
+TRAIN = "3-training/01-train-model"
+TEST = "4-evaluation/01-test-model"
 # Lies in a folder while it is being filled, and stays there if that was stopped half-way.
 UNFINISHED = ".unfinished"
 

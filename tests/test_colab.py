@@ -18,7 +18,7 @@ from lost_and_found import dataset_archive, notebooks
 from lost_and_found.data_lists import new_list, pin
 from lost_and_found.errors import ListMismatch, MissingInput
 from lost_and_found.notebooks import REPOSITORY
-from lost_and_found.workspace import Workspace
+from lost_and_found.workspace import ENRICH, TRAIN, Workspace
 from tests.pairs import make_pairs
 
 SCRIPT = REPOSITORY / "scripts" / "colab-train"
@@ -34,7 +34,7 @@ QUICK |= {"batch_size": "8", "tracking": "off"}
 def dataset(tmp_path_factory):
     """A workspace with lists and pairs of the dataset "made", and some of a dataset with a longer name."""
     workspace = Workspace(tmp_path_factory.mktemp("root"), "made")
-    samples = make_pairs(workspace.output(dataset_archive.PAIRS), 25)  # five games
+    samples = make_pairs(workspace.output(ENRICH), 25)  # five games
     for split, some in ((".train", samples[:15]), (".val", samples[15:20]), (".test", samples[20:])):
         pin(workspace.list_path(split), new_list(some, "split"))
     assert (Path(samples[0].folder) / ".digests").exists()  # which is of this machine alone
@@ -48,7 +48,7 @@ def members(archive):
 
 
 def cache_in(workspace):
-    folder = workspace.output(dataset_archive.TRAINING) / "pixels"
+    folder = workspace.output(TRAIN) / "pixels"
     for name in ("made.train-64x40-0123", ".made.val-64x40-0123.tmp"):
         (folder / name).mkdir(parents=True)
         (folder / name / "cache.json").write_text("{}")
@@ -66,7 +66,7 @@ def test_an_archive_holds_lists_and_pairs_and_nothing_else(dataset, tmp_path):
     lists = {
         f"data-lists/made.{split}.{kind}" for split in ("train", "val", "test") for kind in ("txt", "json")
     }
-    assert {name for name in found if not name.startswith(dataset_archive.PAIRS)} == lists
+    assert {name for name in found if not name.startswith(ENRICH)} == lists
     assert not [name for name in found if Path(name).name.startswith(".")]
     assert {(one.uid, one.uname) for one in found.values()} == {(0, "")}
     assert list(tmp_path.iterdir()) == [tmp_path / "made.tar"]
@@ -78,9 +78,7 @@ def test_whole_pixel_caches_are_packed_and_can_stand_for_the_pairs(dataset, tmp_
     dataset_archive.pack_dataset(workspace, tmp_path / "all.tar")
     dataset_archive.pack_dataset(workspace, tmp_path / "pixels.tar", with_pairs=False)
     everything, pixels = members(tmp_path / "all.tar"), members(tmp_path / "pixels.tar")
-    assert set(everything) - set(pixels) == {
-        name for name in everything if name.startswith(dataset_archive.PAIRS)
-    }
+    assert set(everything) - set(pixels) == {name for name in everything if name.startswith(ENRICH)}
     assert [name for name in pixels if name.startswith("3-")] == [cache]
 
 
@@ -100,7 +98,7 @@ def test_what_is_missing_is_named(dataset, tmp_path, dataset_name, with_pairs, m
 
 def test_half_filled_pairs_are_not_packed(dataset, tmp_path):
     workspace = copy_of(dataset, tmp_path / "root")
-    (workspace.output(dataset_archive.PAIRS) / ".unfinished").touch()
+    (workspace.output(ENRICH) / ".unfinished").touch()
     with pytest.raises(MissingInput, match=r"half filled.*run 2-data-preparation/02-enrich-records\.ipynb"):
         dataset_archive.pack_dataset(workspace, tmp_path / "x.tar")
 

@@ -15,11 +15,9 @@ from lost_and_found.samples import Sample
 from lost_and_found.training.config import TARGETS
 from lost_and_found.training.pixel_cache import CacheSpec, PixelCache, cache_pixels
 from lost_and_found.training.runs import Run, is_complete, predict, read_json
-from lost_and_found.workspace import Workspace
+from lost_and_found.workspace import ENRICH, TRAIN, Workspace
 
-ENRICH = "2-data-preparation/02-enrich-records"
 SPLIT = "2-data-preparation/05-split-list"
-TRAIN = "3-training/01-train-model"
 
 
 def find_run(folder: Path, run_id: str = "", *, targets: Sequence[str] = TARGETS) -> Path:

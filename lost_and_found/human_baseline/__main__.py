@@ -15,7 +15,7 @@ from pathlib import Path
 
 from dotenv import load_dotenv
 
-from lost_and_found.errors import LostAndFoundError, StoreError
+from lost_and_found.errors import InvalidConfig, LostAndFoundError, MissingInput, SiteError
 from lost_and_found.human_baseline.opening import MODEL_SIZE, open_quiz
 from lost_and_found.human_baseline.quiz import Quiz
 from lost_and_found.notebooks import REPOSITORY
@@ -62,10 +62,10 @@ def _serve(quiz: Quiz, options: argparse.Namespace) -> int:
     try:
         address = launch(demo, host=options.host, port=options.port, password=password, share=options.share)
     except OSError as error:
-        raise StoreError(f"{options.host}:{options.port or 7860} can't be listened on ({error})") from None
+        raise InvalidConfig(f"{options.host}:{options.port or 7860} can't be listened on ({error})") from None
     if options.share and not demo.share_url:
         demo.close()
-        raise StoreError("no public address could be had; try again later, or play without --share")
+        raise SiteError("no public address could be had; try again later, or play without --share")
     # The first line is for programs that start the quiz.
     print(f"Quiz: {address}", flush=True)
     if password:
@@ -112,7 +112,7 @@ def _make_practice_pictures(workspace: Workspace, list_name: str) -> None:
         workspace.root,
     ]
     if subprocess.run([str(part) for part in command], cwd=REPOSITORY).returncode:
-        raise StoreError("the practice pictures could not be made; the lines above say why")
+        raise MissingInput("the practice pictures could not be made; the lines above say why")
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -22,10 +22,8 @@ from lost_and_found.human_baseline.quiz import EXPERIENCES, LONGEST_NAME, Quiz
 
 HERE = Path(__file__).parent
 STORAGE_KEY = "lost-and-found-player"
-# As many events at once as there may be players; one is a few milliseconds of work.
-EVENTS_AT_ONCE = 64
+THREADS = 64  # as many events at once; each is a few milliseconds of work
 FONTS = ("system-ui", "sans-serif")
-FOCUS = "() => window.focusOnNext()"
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 # Kept by the browser in place of a token; an empty text would not be.
 NOBODY = "nobody"
@@ -107,24 +105,22 @@ class Page:
         visible = {one: gr.update(visible=one is part) for one in parts}
         return {**visible, self.problem: "", **changes}
 
-    def _entry(self, problem: str = "") -> dict[Any, Any]:
-        changes = {
-            self.problem: views.notice(problem),
-            self.standing: "",
-            self.leaders: views.leaderboard(self._quiz.leaderboard()),
-        }
-        return self._shows(self.entry, changes)
+    def _entry(self) -> dict[Any, Any]:
+        return self._shows(self.entry, {self.standing: "", **self._leaders()})
+
+    def _leaders(self) -> dict[Any, Any]:
+        return {self.leaders: views.leaderboard(self._quiz.leaderboard())}
 
     def _play(self, player: Player) -> dict[Any, Any]:
         """The picture that is next, or the end."""
         asked = self._quiz.question(player)
         own = self._quiz.standing(player)
         if asked is None:
-            changes = {
+            changes: dict[Any, Any] = {
                 self.summary: views.summary(own),
                 self.again: gr.update(visible=self._quiz.can_extend(player)),
                 self.standing: "",
-                self.leaders: views.leaderboard(self._quiz.leaderboard()),
+                **self._leaders(),
             }
             return self._shows(self.finished, changes)
         changes = {
@@ -141,7 +137,8 @@ class Page:
         player = self._quiz.answers.player(str(token))
         if player is None:
             return self._entry()
-        return {**self._play(player), self.leaders: views.leaderboard(self._quiz.leaderboard())}
+        shown = self._play(player)
+        return shown if self.leaders in shown else {**shown, **self._leaders()}
 
     def join(self, token: str, name: str, experience: str) -> dict[Any, Any]:
         """Somebody enters a name; in a second tab of a player, that player goes on."""
@@ -210,7 +207,7 @@ class Page:
                 queue=False,  # a few milliseconds of work, for which standing in line takes ten times as long
                 api_name=respond.__name__,
             )
-            done.then(None, None, None, js=FOCUS)
+            done.then(None, None, None, js="() => window.focusOnNext()")  # of page.js
 
     def _explaining(self, respond: Callable) -> Callable:
         """Show what the project refuses in its own words, and leave the page as it is."""
@@ -242,7 +239,7 @@ def build_app(quiz: Quiz) -> gr.Blocks:
     """The page as a Gradio app, to be launched."""
     with gr.Blocks(title="Lost & Found quiz", analytics_enabled=False) as demo:
         Page(quiz).connect(demo)
-    return demo.queue(default_concurrency_limit=EVENTS_AT_ONCE)
+    return demo
 
 
 def launch(
@@ -276,7 +273,7 @@ def launch(
         quiet=True,
         footer_links=[],
         ssr_mode=False,
-        max_threads=EVENTS_AT_ONCE,
+        max_threads=THREADS,
         max_file_size=1,  # nothing is to be uploaded
         show_error=True,
         theme=gr.themes.Default(primary_hue="blue", font=FONTS, font_mono=("ui-monospace", "monospace")),

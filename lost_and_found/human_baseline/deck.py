@@ -15,9 +15,8 @@ from lost_and_found.data_lists import read_list
 from lost_and_found.data_loader import load_samples, read_records
 from lost_and_found.errors import MissingInput
 from lost_and_found.training.decoding import decode
-from lost_and_found.workspace import Workspace
+from lost_and_found.workspace import ENRICH, Workspace
 
-ENRICH = "2-data-preparation/02-enrich-records"
 PICTURES_IN_MEMORY = 512
 
 

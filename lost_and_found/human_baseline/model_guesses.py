@@ -10,9 +10,7 @@ import pandas as pd
 
 from lost_and_found.errors import MissingInput
 from lost_and_found.evaluation.predictions import GUESSES, read_predictions
-from lost_and_found.workspace import Workspace
-
-TEST = "4-evaluation/01-test-model"
+from lost_and_found.workspace import TEST, Workspace
 
 
 @dataclass(frozen=True)

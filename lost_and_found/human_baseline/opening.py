@@ -12,10 +12,9 @@ from lost_and_found.human_baseline.answers import Answers
 from lost_and_found.human_baseline.deck import Deck, load_deck
 from lost_and_found.human_baseline.model_guesses import ModelGuess, find_predictions, read_model_guesses
 from lost_and_found.human_baseline.quiz import Quiz
-from lost_and_found.workspace import Workspace
+from lost_and_found.workspace import TRAIN, Workspace
 
 QUIZ = "5-human-baseline/01-play-quiz"
-RUNS = "3-training/01-train-model"
 MODEL_SIZE = "model"
 
 
@@ -90,7 +89,7 @@ def _size(text: str, workspace: Workspace, predictions: Path | None) -> tuple[in
     if text == MODEL_SIZE:
         if predictions is None:
             raise MissingInput("without a tested model there is no size of its own; give one as 130x80")
-        path = workspace.root / RUNS / workspace.dataset / "runs" / predictions.parent.name / "config.json"
+        path = workspace.root / TRAIN / workspace.dataset / "runs" / predictions.parent.name / "config.json"
         if not path.is_file():
             raise MissingInput(f"{path} is missing, which tells the model's image size; give it as 130x80")
         config = json.loads(path.read_text())

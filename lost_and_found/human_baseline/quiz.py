@@ -152,14 +152,16 @@ class Quiz:
             MissingInput: several in a row can't be read, so it isn't the pictures' fault; none is left out.
         """
         rounds = self.answers.rounds(player)
-        counted = [one for one in rounds if one.problem is None]
-        last = rounds[-1] if rounds and rounds[-1].is_open else None
-        if not last and len(counted) >= player.rounds:
+        is_open = bool(rounds) and rounds[-1].is_open
+        ended = rounds[:-1] if is_open else rounds
+        counted = sum(one.problem is None for one in ended)
+        if counted >= player.rounds:
             return None
-        broken: list[tuple[str, str]] = []
         seen = {one.item for one in rounds}
-        ahead = (one for one in self.deck.order(player.id) if one not in seen)
-        for item in chain([last.item] if last else [], ahead):
+        unseen = (one for one in self.deck.order(player.id) if one not in seen)
+        ahead = chain([rounds[-1].item], unseen) if is_open else unseen
+        broken: list[tuple[str, str]] = []
+        for item in ahead:
             try:
                 picture = encode_picture(self.deck.items[item].path, player.size)
             except BrokenSample as error:
@@ -170,15 +172,13 @@ class Quiz:
                         f"{error.where}; bring them back, and players go on where they were"
                     ) from None
                 continue
-            self._leave_out(player, broken, begun=len(rounds) - bool(last))
-            number = len(rounds) - bool(last) + len(broken) + 1
+            self._leave_out(player, broken, begun=len(ended))
+            number = len(ended) + len(broken) + 1
             self.answers.show(player, number, item)
-            problem = ""
-            if broken:
-                problem = f"A picture can't be shown and was left out ({broken[-1][1]})."
-            place = len(counted) - bool(last) + 1
-            return Question(number, place, self._length(player), picture, problem)
-        self._leave_out(player, broken, begun=len(rounds) - bool(last))
+            problem = f"A picture can't be shown and was left out ({broken[-1][1]})." if broken else ""
+            length = self._length(player, left_out=len(ended) - counted + len(broken))
+            return Question(number, counted + 1, length, picture, problem)
+        self._leave_out(player, broken, begun=len(ended))
         return None
 
     def _leave_out(self, player: Player, broken: Sequence[tuple[str, str]], *, begun: int) -> None:
@@ -213,7 +213,7 @@ class Quiz:
             raise NotTaken("This picture has no answer yet. Reload the page to go on.")
         item = self.deck.items[chosen.item]
         answered = [one for one in rounds if one.seconds is not None]
-        length = self._length(player)
+        length = self._length(player, left_out=sum(one.problem is not None for one in rounds))
         return Outcome(
             place=answered.index(chosen) + 1,
             rounds=length,
@@ -257,10 +257,9 @@ class Quiz:
         """Whether there are pictures that the player has not seen."""
         return len(self.answers.rounds(player)) < len(self.deck)
 
-    def _length(self, player: Player) -> int:
+    def _length(self, player: Player, *, left_out: int) -> int:
         """Pictures of the session that count: broken ones can make it shorter than was planned."""
-        broken = sum(one.problem is not None for one in self.answers.rounds(player))
-        return min(player.rounds, len(self.deck) - broken)
+        return min(player.rounds, len(self.deck) - left_out)
 
 
 def rank_of(truth: str, guesses: Sequence[str]) -> int:

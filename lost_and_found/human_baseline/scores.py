@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from lost_and_found.errors import InvalidConfig, ListMismatch, MissingInput
+from lost_and_found.evaluation.paired import paired_differences
 from lost_and_found.geo.countries import find_country
 from lost_and_found.human_baseline.answers import MOST_GUESSES
 from lost_and_found.human_baseline.model_guesses import ModelGuess
@@ -151,7 +152,7 @@ def compare_with_model(
 
     Answers to pictures of which the model said nothing are left out. Columns group, k, n, pictures, both,
     people_only, model_only, neither, difference (the model's share less that of people), low and high (its
-    95 % interval, from a bootstrap over pictures, since answers to one picture are no independent evidence),
+    95 % interval, see `paired_differences`, with pictures for games),
     p_value (McNemar's, exact, of answers as if they were independent) and missing: how many more answers,
     each to another picture, are needed for a true `difference` to be seen with that power.
 
@@ -167,37 +168,36 @@ def compare_with_model(
     """
     if not (0 < difference < 1 and 0 < power < 1):
         raise InvalidConfig(f"difference {difference} and power {power} must both lie between 0 and 1")
-    rows = []
     ranks = ranks[ranks["model_rank"].notna()]
+    rows = []
     for group in group_names(ranks) if len(ranks) else ():
         part = of_group(ranks, group)
         for k in KS:
-            paired = pair_up(part, k)
-            low, high = _difference_interval(part, k, resamples=resamples, seed=seed)
+            people, model = (_hits(part[name], k).to_numpy() for name in ("rank", "model_rank"))
+            paired = pair_up(people, model)
+            # Answers to one picture are no independent evidence, as rounds of one game are none.
+            interval = paired_differences(
+                people,
+                model,
+                truth=part["country_code"].to_numpy(),
+                game=part["item"].to_numpy(),
+                resamples=resamples,
+                seed=seed,
+            )
             pictures = part["item"].nunique()
-            needed = paired.items_to_see(difference, power=power)
             rows.append(
-                {"group": group, "k": k, "n": paired.n, "pictures": pictures}
-                | {"both": paired.both, "people_only": paired.first, "model_only": paired.second}
-                | {"neither": paired.neither, "difference": paired.difference, "low": low, "high": high}
-                | {"p_value": paired.p_value, "missing": max(0, needed - pictures)}
+                [
+                    *(group, k, paired.n, pictures),
+                    *(paired.both, paired.first, paired.second, paired.neither),
+                    *(paired.difference, interval["low"][0], interval["high"][0], paired.p_value),
+                    max(0, paired.items_to_see(difference, power=power) - pictures),
+                ]
             )
     return pd.DataFrame(rows, columns=PAIRED_COLUMNS)
 
 
-def _difference_interval(ranks: pd.DataFrame, k: int, *, resamples: int, seed: int) -> tuple[float, float]:
-    """95 % interval of the model's share less that of people, pictures resampled with all their answers."""
-    gain = _hits(ranks["model_rank"], k).astype(int) - _hits(ranks["rank"], k)
-    by_picture = gain.groupby(ranks["item"]).agg(["sum", "size"]).to_numpy()
-    draws = np.random.default_rng(seed).integers(len(by_picture), size=(resamples, len(by_picture)))
-    sums, sizes = by_picture[draws].sum(axis=1).T
-    low, high = np.quantile(sums / sizes, [0.025, 0.975])
-    return float(low), float(high)
-
-
-def pair_up(ranks: pd.DataFrame, k: int) -> PairedComparison:
-    """People (first) and model (second) on the same answered pictures, by hits among the first k guesses."""
-    people, model = _hits(ranks["rank"], k).to_numpy(), _hits(ranks["model_rank"], k).to_numpy()
+def pair_up(people: np.ndarray, model: np.ndarray) -> PairedComparison:
+    """People (first) and model (second) on the same answered pictures, from whether each was right (N,)."""
     return PairedComparison(
         both=int((people & model).sum()),
         first=int((people & ~model).sum()),
@@ -218,9 +218,8 @@ def country_table(ranks: pd.DataFrame) -> pd.DataFrame:
         if part["model_rank"].notna().all():
             columns["model"] = ("model_rank", part["item"].nunique())
         for who, (column, independent) in columns.items():
-            share = _share(part[column], 1)
-            interval = Proportion(share.value * independent, independent)
-            row |= {who: share.value, f"{who}_low": interval.low, f"{who}_high": interval.high}
+            share = _share(part[column], 1, independent=independent)
+            row |= {who: share.value, f"{who}_low": share.low, f"{who}_high": share.high}
         rows.append(row)
     return pd.DataFrame(rows).sort_values(["people", "n"], ascending=[True, False], ignore_index=True)
 
@@ -245,8 +244,12 @@ def _hits(ranks: pd.Series, k: int) -> pd.Series:
     return ranks.astype(int).between(1, k)
 
 
-def _share(ranks: pd.Series, k: int) -> Proportion:
-    return Proportion(int(_hits(ranks, k).sum()), len(ranks))
+def _share(ranks: pd.Series, k: int, *, independent: int | None = None) -> Proportion:
+    """The share of hits among the first k; with the interval of so many `independent` answers, or of all."""
+    hits = int(_hits(ranks, k).sum())
+    if independent is None:
+        return Proportion(hits, len(ranks))
+    return Proportion(hits / len(ranks) * independent, independent)
 
 
 def _top_rows(
@@ -254,10 +257,9 @@ def _top_rows(
 ) -> list[dict[str, object]]:
     rows = []
     for k in KS:
-        share = _share(ranks, k)
-        interval = Proportion(share.value * independent, independent)
-        told = {"group": group, "who": who, "k": k, "n": share.n, "pictures": pictures}
-        rows.append({**told, "value": share.value, "low": interval.low, "high": interval.high})
+        share = _share(ranks, k, independent=independent)
+        told = {"group": group, "who": who, "k": k, "n": len(ranks), "pictures": pictures}
+        rows.append({**told, "value": share.value, "low": share.low, "high": share.high})
     return rows
 
 

@@ -132,7 +132,8 @@ class TrainingConfig:
         gamma: see `schedule`.
         label_smoothing: part of a country's label that is shared among all countries.
         logit_adjustment: how far the frequencies of the classes are taken out of what is learned: 0 not at
-            all, 1 wholly, so that rare classes are found as often as frequent ones.
+            all, 1 wholly, so that rare classes are found as often as frequent ones; 0 with balanced sampling,
+            which has taken them out already.
         sampling: "natural", each picture once an epoch; or "balanced", classes equally often, drawn with
             replacement.
         ema_decay: of the moving average of the weights, which is what is validated and kept; 0 for none.

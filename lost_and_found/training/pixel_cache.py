@@ -28,10 +28,9 @@ from lost_and_found.processes import map_in_processes
 from lost_and_found.samples import NO_ROOM, Sample, write_atomically
 from lost_and_found.stamps import stamp
 from lost_and_found.training.decoding import CHANNELS, RESAMPLING, allocate, write_picture
-from lost_and_found.workspace import Workspace
+from lost_and_found.workspace import ENRICH, Workspace
 
 DEGREES = ("lat", "lon")
-SAMPLES = "2-data-preparation/02-enrich-records"
 # In the cache's folder: sizes and times of the record files from which the table was made, as a digest, and
 # the folder below that of the samples in which all of them lie.
 STAMPS = "records.stamp"
@@ -96,11 +95,11 @@ def cache_split(workspace: Workspace, split: str, *, folder: Path, width: int, h
         ListMismatch, BrokenSample, StorageFull: as in `cache_list`.
     """
     path = workspace.list_path(split)
-    spec = _spec_of(path, read_list(path), width=width, height=height)
-    place = folder / spec.folder_name
-    if (place / "cache.json").is_file() and not workspace.has_output(SAMPLES):
-        return read_cache(place, spec=spec)
-    samples = workspace.input(SAMPLES)
+    if not workspace.has_output(ENRICH):
+        spec = _spec_of(path, read_list(path), width=width, height=height)
+        if (folder / spec.folder_name / "cache.json").is_file():
+            return read_cache(folder / spec.folder_name, spec=spec)
+    samples = workspace.input(ENRICH)
     return cache_list(path, samples_folder=samples, folder=folder, width=width, height=height)
 
 

@@ -24,7 +24,7 @@ from lost_and_found.errors import LostAndFoundError
 from lost_and_found.samples import write_atomically
 from lost_and_found.training.config import TrainingConfig
 from lost_and_found.training.trial_log import FAILED, FINISHED
-from lost_and_found.workspace import Workspace
+from lost_and_found.workspace import TRAIN, Workspace
 
 if TYPE_CHECKING:
     from lost_and_found.training.runs import Run
@@ -74,7 +74,7 @@ def train(values: Mapping[str, Any]) -> Run:
     from lost_and_found.training.trainer import train_run
 
     workspace = Workspace(values.get("root", REPOSITORY), config.dataset)
-    output = workspace.output("3-training/01-train-model")
+    output = workspace.output(TRAIN)
     train_split, val_split = (
         cache_split(workspace, split, folder=output / "pixels", width=config.width, height=config.height)
         for split in (".train", ".val")

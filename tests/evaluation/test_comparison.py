@@ -17,12 +17,11 @@ from lost_and_found.data_loader import records_table
 from lost_and_found.errors import InvalidConfig, ListMismatch, MissingInput
 from lost_and_found.evaluation import comparison, comparison_plots, paired
 from lost_and_found.evaluation.comparison import ComparedRun
-from lost_and_found.evaluation.held_out import TRAIN
 from lost_and_found.samples import Sample, write_pair
 from lost_and_found.training.config import TrainingConfig
 from lost_and_found.training.pixel_cache import CacheSpec, cache_pixels
 from lost_and_found.training.trainer import train_run
-from lost_and_found.workspace import Workspace
+from lost_and_found.workspace import TRAIN, Workspace
 
 NOTEBOOK = Path(__file__).resolve().parents[2] / "4-evaluation/02-compare-runs.ipynb"
 COUNTRIES = {"FR": (200, 40, 40), "NA": (40, 200, 40), "US": (40, 40, 200)}

@@ -11,7 +11,7 @@ from lost_and_found.data_lists import new_list, pin
 from lost_and_found.evaluation.predictions import predictions_table
 from lost_and_found.human_baseline.opening import open_quiz
 from lost_and_found.samples import write_pair
-from lost_and_found.workspace import Workspace
+from lost_and_found.workspace import ENRICH, TEST, Workspace
 
 DATASET = "made"
 RUN = "made-run"
@@ -25,7 +25,7 @@ def make_workspace(
 ) -> Workspace:
     """`count` pictures in a test list, countries in turn; the model is right about every second one."""
     workspace = Workspace(root, dataset)
-    folder = workspace.output("2-data-preparation/02-enrich-records")
+    folder = workspace.output(ENRICH)
     samples = []
     for number in range(count):
         code = COUNTRIES[number % len(COUNTRIES)]
@@ -48,7 +48,7 @@ def write_predictions(workspace: Workspace, ids: list[str], *, run: str = RUN) -
     wrong = (truth + 1) % len(COUNTRIES)
     first = np.where(np.arange(len(ids)) % 2 == 0, truth, wrong)
     probabilities[np.arange(len(ids)), first] = 0.7
-    folder = workspace.output("4-evaluation/01-test-model") / run
+    folder = workspace.output(TEST) / run
     folder.mkdir()
     predictions_table(ids, truth, probabilities, COUNTRIES).to_csv(folder / "predictions.csv", index=False)
 

@@ -13,6 +13,7 @@ from lost_and_found.errors import BrokenSample, ListMismatch, MissingInput
 from lost_and_found.human_baseline.deck import encode_picture, load_deck
 from lost_and_found.samples import read_image
 from lost_and_found.training.decoding import decode
+from lost_and_found.workspace import ENRICH
 
 
 def test_a_deck_holds_the_pictures_of_its_list_with_their_countries(tmp_path):
@@ -40,7 +41,7 @@ def test_a_list_that_is_not_there_is_named_and_not_made(tmp_path):
 
 def test_a_changed_picture_stops_the_quiz_before_it_begins(tmp_path):
     workspace = make_workspace(tmp_path)
-    (changed, *_) = workspace.input("2-data-preparation/02-enrich-records").glob("*.png")
+    (changed, *_) = workspace.input(ENRICH).glob("*.png")
     changed.write_bytes(changed.read_bytes() + b"x")
     with pytest.raises(ListMismatch, match="1 of 12 images are not those that were pinned"):
         load_deck(workspace, "made.test")
@@ -48,7 +49,7 @@ def test_a_changed_picture_stops_the_quiz_before_it_begins(tmp_path):
 
 def test_records_without_a_country_are_counted_and_named(tmp_path):
     workspace = make_workspace(tmp_path)
-    folder = workspace.input("2-data-preparation/02-enrich-records")
+    folder = workspace.input(ENRICH)
     (record, *_) = sorted(folder.glob("*.json"))
     record.write_text("{}")
     with pytest.raises(MissingInput, match=rf"1 of 12 records .* no country, such as {record.stem}"):
@@ -57,7 +58,7 @@ def test_records_without_a_country_are_counted_and_named(tmp_path):
 
 def test_any_pinned_list_can_be_played(tmp_path):
     workspace = make_workspace(tmp_path)
-    samples = load_samples(workspace.input("2-data-preparation/02-enrich-records"))[:5]
+    samples = load_samples(workspace.input(ENRICH))[:5]
     pin(tmp_path / "data-lists" / "five.txt", new_list(samples, "by hand"))
     assert list(load_deck(workspace, "five").items) == [sample.id for sample in samples]
 

@@ -8,7 +8,7 @@ from made_quiz import COUNTRIES, RUN, made_quiz, make_workspace, play, write_pre
 from lost_and_found.errors import InvalidConfig, MissingInput, NotTaken
 from lost_and_found.human_baseline.opening import open_quiz
 from lost_and_found.human_baseline.quiz import LONGEST_NAME, rank_of
-from lost_and_found.workspace import Workspace
+from lost_and_found.workspace import TRAIN, Workspace
 
 
 @pytest.fixture
@@ -273,7 +273,7 @@ def test_the_models_size_comes_from_its_run(tmp_path):
     workspace = make_workspace(tmp_path)
     with pytest.raises(MissingInput, match="give it as 130x80"):
         open_quiz(workspace, image_size="model")
-    folder = workspace.output("3-training/01-train-model") / "runs" / RUN
+    folder = workspace.output(TRAIN) / "runs" / RUN
     folder.mkdir(parents=True)
     (folder / "config.json").write_text('{"width": 48, "height": 30}')
     assert open_quiz(workspace, image_size="model").size == (48, 30)

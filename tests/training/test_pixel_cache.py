@@ -16,14 +16,13 @@ from lost_and_found.errors import BrokenSample, InvalidConfig, ListMismatch, Mis
 from lost_and_found.training import pixel_cache
 from lost_and_found.training.decoding import decode
 from lost_and_found.training.pixel_cache import (
-    SAMPLES,
     CacheSpec,
     cache_list,
     cache_pixels,
     cache_split,
     read_cache,
 )
-from lost_and_found.workspace import Workspace
+from lost_and_found.workspace import ENRICH, Workspace
 
 SPEC = CacheSpec(list_name="made.train", list_digest=DIGEST, width=64, height=40)
 
@@ -129,7 +128,7 @@ def test_a_pinned_list_is_cached_with_its_records_in_its_order(make_samples, tmp
 def workspace(tmp_path):
     """Four enriched pairs of the pinned list "made.val", cached."""
     workspace = Workspace(tmp_path / "root", "made")
-    samples = write_samples(workspace.output(SAMPLES), count=4)
+    samples = write_samples(workspace.output(ENRICH), count=4)
     for sample in samples:
         sample.record.write_text('{"country_code": "FR"}')
     pin(workspace.list_path(".val"), new_list(samples, "split"))
@@ -149,28 +148,28 @@ def test_records_of_a_warm_cache_are_read_again_only_if_one_has_changed(workspac
     )
     assert set(split(workspace).table["country_code"]) == {"FR"}
     assert read == []
-    (workspace.input(SAMPLES) / "made_test_game2_0.json").write_text('{"country_code": "JP"}')
+    (workspace.input(ENRICH) / "made_test_game2_0.json").write_text('{"country_code": "JP"}')
     assert split(workspace).table["country_code"].tolist() == ["FR", "FR", "JP", "FR"]
     assert read == [1]
 
 
 def test_pictures_of_a_warm_cache_are_not_looked_at_again(workspace):
     before = split(workspace).pixels.copy()
-    for picture in workspace.input(SAMPLES).glob("*.png"):
+    for picture in workspace.input(ENRICH).glob("*.png"):
         picture.write_bytes(b"gone bad")
     np.testing.assert_array_equal(split(workspace).pixels, before)
 
 
 def test_a_record_that_is_gone_is_named_whatever_is_cached(workspace):
-    (workspace.input(SAMPLES) / "made_test_game2_0.json").unlink()
+    (workspace.input(ENRICH) / "made_test_game2_0.json").unlink()
     with pytest.raises(ListMismatch, match=r"made_test_game2_0 \(record missing\)"):
         split(workspace)
 
 
 def test_samples_in_several_folders_are_read_each_time(workspace):
-    folder = workspace.input(SAMPLES) / "inner"
+    folder = workspace.input(ENRICH) / "inner"
     folder.mkdir()
-    for file in workspace.input(SAMPLES).glob("made_test_game1_0.*"):
+    for file in workspace.input(ENRICH).glob("made_test_game1_0.*"):
         file.rename(folder / file.name)
     split(workspace)
     (folder / "made_test_game1_0.json").write_text('{"country_code": "JP"}')
@@ -179,7 +178,7 @@ def test_samples_in_several_folders_are_read_each_time(workspace):
 
 def test_a_cache_can_stand_alone_but_only_for_its_own_list_and_size(workspace):
     before = split(workspace)
-    shutil.rmtree(workspace.root / SAMPLES)
+    shutil.rmtree(workspace.root / ENRICH)
     np.testing.assert_array_equal(split(workspace).pixels, before.pixels)
     with pytest.raises(MissingInput, match=r"run 2-data-preparation/02-enrich-records\.ipynb"):
         split(workspace, width=80)

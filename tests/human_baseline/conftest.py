@@ -1,0 +1,23 @@
+"""A page to play on."""
+
+import pytest
+from made_quiz import made_quiz
+from quiz_page import served, visitor
+
+
+@pytest.fixture
+def on_page(in_browser, tmp_path):
+    """Runs a scenario at the page of a made quiz in a real browser, and returns the quiz."""
+
+    def run(scenario, *, rounds=3, **options):
+        quiz = made_quiz(tmp_path, rounds=rounds)
+
+        async def play(browser):
+            async with visitor(browser, address, **options) as page:
+                await scenario(page)
+
+        with served(quiz) as address:
+            in_browser(play)
+        return quiz
+
+    return run

@@ -1,0 +1,140 @@
+"""What the quiz's page offers to eyes, fingers and screen readers, in a real Chromium."""
+
+import re
+
+import pytest
+from made_quiz import made_quiz
+from quiz_page import FIELD, PHONE, answer, join, press, served, visitor
+
+# Gradio lags behind its own libraries.
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
+
+
+PROPOSALS = {
+    "turk": "Türkiye",
+    "cote": "Ivory Coast",
+    "côte": "Ivory Coast",
+    "usa": "United States",
+    "swizerland": "Switzerland",
+    "austrlia": "Australia",
+    "holland": "Netherlands",
+    "burma": "Myanmar",
+    "uk": "United Kingdom",
+    "são": "São Tomé and Príncipe",
+    "st lucia": "Saint Lucia",
+    "new zeland": "New Zealand",
+    "phillipines": "Philippines",
+    "niger": "Niger",
+    "oman": "Oman",
+    "DE": "Germany",
+}
+
+
+def test_the_type_ahead_finds_what_people_type(in_browser, tmp_path):
+    quiz = made_quiz(tmp_path)
+
+    async def play(browser):
+        async with visitor(browser, address) as page:
+            await join(page, "Ann")
+            found = {}
+            for text in PROPOSALS:
+                await page.fill(FIELD, text)
+                found[text] = await page.locator("[role=option]").first.inner_text()
+            return found
+
+    with served(quiz) as address:
+        assert in_browser(play) == PROPOSALS
+
+
+def test_names_of_others_do_nothing_in_the_page(in_browser, tmp_path):
+    quiz = made_quiz(tmp_path, rounds=2)
+    hostile = "<img src=x onerror=alert(1)>${alert(2)}"
+
+    async def play(browser):
+        async with visitor(browser, address) as page:
+            await join(page, hostile)
+            await answer(page, "france")
+        async with visitor(browser, address) as page:
+            await page.get_by_text("Leaderboard").click()
+            await page.get_by_text(hostile).wait_for()
+            await page.wait_for_timeout(200)
+            assert await page.locator(".leaders img").count() == 0
+
+    with served(quiz) as address:
+        in_browser(play)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_page_fits_a_phone_and_can_be_read_in_the_dark(in_browser, tmp_path, scheme):
+    quiz = made_quiz(tmp_path, rounds=2)
+    contrast = """() => {
+      const light = (text) => {
+        const parts = text.match(/[\\d.]+/g).slice(0, 3).map((one) => one / 255)
+          .map((one) => (one <= 0.04045 ? one / 12.92 : ((one + 0.055) / 1.055) ** 2.4));
+        return 0.2126 * parts[0] + 0.7152 * parts[1] + 0.0722 * parts[2];
+      };
+      const behind = (node) => {
+        for (; node; node = node.parentElement) {
+          const colour = getComputedStyle(node).backgroundColor;
+          if (!/rgba\\(.*, 0(\\.\\d+)?\\)|transparent/.test(colour)) return colour;
+        }
+        return "rgb(255, 255, 255)";
+      };
+      const worst = { ratio: 99 };
+      const texts = "p, h1, h2, h3, li, td, th, label, small, span, caption, button";
+      for (const node of document.querySelectorAll(`.quiz :is(${texts})`)) {
+        if (!node.offsetParent || !node.textContent.trim() || node.closest(".visually-hidden")) continue;
+        const [a, b] = [light(getComputedStyle(node).color), light(behind(node))].sort((x, y) => y - x);
+        const ratio = (a + 0.05) / (b + 0.05);
+        if (ratio < worst.ratio) Object.assign(worst, { ratio, text: node.textContent.slice(0, 40) });
+      }
+      return worst;
+    }"""
+
+    async def play(browser):
+        async with visitor(browser, address, viewport=PHONE, color_scheme=scheme) as page:
+            found = []
+            await page.wait_for_selector("#player-name")
+            found.append(await look(page))
+            await join(page, f"Ann {scheme}")
+            await page.keyboard.type("united")
+            found.append(await look(page))
+            await page.fill(FIELD, "")
+            await answer(page, "france", "japan")
+            found.append(await look(page))
+            return found
+
+    async def look(page):
+        width = await page.evaluate("document.scrollingElement.scrollWidth")
+        return width, await page.evaluate(contrast)
+
+    with served(quiz) as address:
+        looks = in_browser(play)
+    assert [width for width, _ in looks] == [PHONE["width"]] * 3
+    for _, worst in looks:
+        assert worst["ratio"] >= 4.5, worst  # WCAG AA for text
+
+
+def test_everything_has_a_name_for_screen_readers(on_page):
+    async def play(page):
+        await page.get_by_role("textbox", name="Your name").wait_for()
+        assert await page.get_by_role("radio", name=re.compile("Amateur|Advanced")).count() == 2
+        await join(page, "Ann")
+        field = page.get_by_role("combobox", name="Which country? Up to five, the likeliest first.")
+        await field.press_sequentially("fran")
+        assert await field.get_attribute("aria-expanded") == "true"
+        active = await field.get_attribute("aria-activedescendant")
+        assert await page.locator(f"#{active}").inner_text() == "France"
+        await press(page, "Enter")
+        assert await page.locator("[role=status].picker-message").inner_text() == (
+            "France is guess 1. 4 more possible."
+        )
+        await page.get_by_role("button", name="Take back France").wait_for()
+        await page.get_by_role("img", name="Street picture 1 of 2, to be located").wait_for()
+        await press(page, "Enter")
+        await page.get_by_role("img", name=re.compile(r"^Map\. .* is the answer")).wait_for()
+        verdict = await page.locator("#verdict").inner_text()
+        await page.wait_for_function("document.activeElement.getAttribute('aria-describedby') === 'verdict'")
+        assert verdict.startswith(("It was", "Right"))
+
+    on_page(play, rounds=2)

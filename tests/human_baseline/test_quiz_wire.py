@@ -1,0 +1,92 @@
+"""What the quiz's server tells, to whom and when."""
+
+import json
+import re
+import urllib.request
+
+import httpx
+import pytest
+from made_quiz import made_quiz
+from quiz_page import served, start
+
+from lost_and_found.errors import InvalidConfig
+
+# Gradio lags behind its own libraries.
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
+
+
+def call(address, event, *data):
+    """What the server answers to an event, as the page gets it."""
+    done = httpx.post(f"{address}gradio_api/run/{event}", json={"data": list(data)}, timeout=60)
+    done.raise_for_status()
+    return done.json()["data"]
+
+
+def test_before_the_guess_the_answer_is_nowhere_in_the_traffic(tmp_path):
+    quiz = made_quiz(tmp_path, rounds=3)
+    with served(quiz) as address:
+        told = {}
+        for number in range(1, 7):
+            token, *rest = call(address, "join", "", f"player {number}", "amateur")
+            item = quiz.deck.items[next(quiz.deck.order(number))]
+            text = json.dumps(rest)
+            assert item.id not in text
+            told[item.country_code] = re.sub(r"base64,[A-Za-z0-9+/=]+", "base64,", text)
+            assert token not in told[item.country_code]
+            again = json.dumps([call(address, event, token) for event in ("load", "go_on")])
+            assert item.id not in again
+        # The answers differ, and what was sent differs in pixels alone.
+        assert len(told) > 1
+        assert len(set(told.values())) == 1
+        sent = [httpx.get(address).text, httpx.get(f"{address}config").text]
+    for item in quiz.deck.items:
+        assert all(item not in page for page in sent)
+
+
+@pytest.mark.parametrize(
+    "name", ["data-lists/made.test.txt", "5-human-baseline/01-play-quiz/made/made.test.sqlite"]
+)
+def test_files_of_the_project_can_not_be_fetched(tmp_path, name):
+    quiz = made_quiz(tmp_path)
+    with served(quiz) as address:
+        assert (tmp_path / name).is_file()
+        for route in ("gradio_api/file=", "file="):
+            assert httpx.get(f"{address}{route}{tmp_path / name}").status_code in (403, 404)
+
+
+def test_strangers_tokens_and_forged_rounds_change_nothing(tmp_path):
+    quiz = made_quiz(tmp_path, rounds=3)
+    with served(quiz) as address:
+        call(address, "join", "", "Ann", "amateur")
+        for token, picked in (("forged", {"round": 1, "guesses": ["FR"]}), ("", {}), ("' OR 1=1", None)):
+            done = httpx.post(f"{address}gradio_api/run/answer", json={"data": [token, picked]}, timeout=60)
+            assert done.status_code == 500
+    assert quiz.answers.table().empty
+
+
+def test_the_page_listens_to_this_machine_alone(tmp_path):
+    quiz = made_quiz(tmp_path)
+    with served(quiz) as address:
+        assert address.startswith("http://127.0.0.1:")
+        assert urllib.request.urlopen(address, timeout=30).status == 200
+
+
+@pytest.mark.parametrize("options", [{"share": True}, {"host": "0.0.0.0"}])
+def test_others_than_this_machine_are_never_let_in_without_a_password(tmp_path, options):
+    with pytest.raises(InvalidConfig, match="needs a password"):
+        start(made_quiz(tmp_path), **options)
+
+
+def test_nothing_can_be_uploaded(tmp_path):
+    with served(made_quiz(tmp_path)) as address:
+        done = httpx.post(f"{address}gradio_api/upload", files={"files": ("x.bin", b"x" * 5000)}, timeout=60)
+        assert done.status_code >= 400
+
+
+def test_with_a_password_nothing_is_shown_before_it(tmp_path):
+    quiz = made_quiz(tmp_path)
+    with served(quiz, password="s3same") as address, httpx.Client(base_url=address, timeout=60) as client:
+        assert client.post("gradio_api/run/join", json={"data": ["", "Ann", "amateur"]}).status_code == 401
+        assert client.post("login", data={"username": "player", "password": "wrong"}).status_code == 400
+        client.post("login", data={"username": "player", "password": "s3same"}).raise_for_status()
+        assert client.post("gradio_api/run/join", json={"data": ["", "Ann", "amateur"]}).status_code == 200
