@@ -246,11 +246,12 @@ def test_the_learning_rate_falls_in_steps(eight_pictures, tmp_path):
 
 
 @pytest.mark.parametrize(("used", "backbone"), [("file", 1e-4), ("none", 1e-3)])
-def test_a_pretrained_backbone_learns_at_a_tenth(eight_pictures, used, backbone):
-    target = build_target(CONFIG, eight_pictures.table)
+def test_a_pretrained_backbone_can_learn_at_a_tenth(eight_pictures, used, backbone):
+    config = dataclasses.replace(CONFIG, backbone_factor=0.1)
+    target = build_target(config, eight_pictures.table)
     state = (
-        Training(CONFIG, target, InitialWeights("none", "")).model.state_dict() if used == "file" else None
+        Training(config, target, InitialWeights("none", "")).model.state_dict() if used == "file" else None
     )
-    training = Training(CONFIG, target, InitialWeights(used, "", state=state))
+    training = Training(config, target, InitialWeights(used, "", state=state))
     rates = {group["name"]: group["lr"] for group in training.optimizer.param_groups}
     assert rates == pytest.approx({"head": 1e-3, "backbone": backbone})
