@@ -3,26 +3,38 @@
     python benchmarks/recipe.py --root FOLDER --dataset NAME [--architecture mobilenet_v2] [--weights FILE]
     python benchmarks/recipe.py --root FOLDER --dataset NAME --regions
 
-FOLDER is a workspace in which the stages have run up to 3-training/01-train-model. Each row of the table adds
-a change to the row above and is trained with the same seeds, for as many epochs. Scores are of the
-validation split, on which the changes were chosen, and of the test split for the first row and the last.
-`--regions` compares normalised with published region labels instead. Runs that are there already are not
-trained again.
+FOLDER is a workspace in which stages 1 and 2 have run. Each row of the table adds a change to the row above
+and is trained with the same seeds, for as many epochs. Scores of the table are of the validation split, on
+which the changes were chosen.
+
+The last row is then held against the first on pictures that had no part in a choice: those of the train
+and the test split are dealt into folds, and each is tested with networks that were trained on the others.
+The validation split still says which epoch is kept. `--regions` compares normalised with published region
+labels in the same way. Runs that are there already are not trained again.
 """
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping, Sequence
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import torch
+from sklearn.model_selection import StratifiedGroupKFold
 
+from lost_and_found.digests import digest
+from lost_and_found.geo.distances import haversine_km
+from lost_and_found.preparation.splitting import group_samples
+from lost_and_found.processes import map_in_processes
 from lost_and_found.training.config import STUDY, TrainingConfig
 from lost_and_found.training.pixel_cache import PixelCache, cache_split
-from lost_and_found.training.runs import Run, measure, predict
+from lost_and_found.training.runs import Run, load_run, predict
+from lost_and_found.training.targets.base import index_of, ranks
 from lost_and_found.training.trainer import train_run
 from lost_and_found.workspace import TRAIN, Workspace
 
@@ -39,67 +51,95 @@ CHANGES: dict[str, tuple[str, ...]] = {
     "label smoothing": ("label_smoothing",),
     "logit adjustment": ("logit_adjustment",),
 }
+SHOWN = ("top1", "top5", "balanced_accuracy", "country_top1", "country_top5", "median_km", "geoscore")
 
 
 @dataclass(frozen=True)
-class Splits:
-    """The three splits of a dataset."""
+class Fold:
+    """What a network learns from, and pictures that it may be tested with, if any."""
 
     train: PixelCache
     val: PixelCache
-    test: PixelCache
+    test: PixelCache | None = None
+
+
+@dataclass(frozen=True)
+class Guesses:
+    """What networks of each seed guessed, each picture tested by those that hadn't seen it.
+
+    Attributes:
+        ranks: of the true country, 0 for the first, (seeds, N).
+        km: to the true point, (seeds, N); (0, N) for a country target.
+        classes: the true country's number, (N,).
+        groups: pictures of one game or place have one number, (N,).
+    """
+
+    ranks: np.ndarray
+    km: np.ndarray
+    classes: np.ndarray
+    groups: np.ndarray
 
 
 def main() -> None:
-    """Train what isn't there, and print the table."""
+    """Train what isn't there, and print the tables."""
+    arguments = _parser().parse_args()
+    fixed: Settings = {
+        name: getattr(arguments, name)
+        for name in ("dataset", "architecture", "weights", "normalisation", "epochs")
+    }
+    table = region_rows(fixed) if arguments.regions else recipe_rows(fixed)
+    names = [list(table)[row] for row in arguments.rows or range(len(table))]
+    workspace = Workspace(arguments.root, arguments.dataset)
+    train, val, test = read_splits(workspace)
+    ends = [name for name in (next(iter(table)), list(table)[-1]) if name in names] if arguments.folds else []
+    folds = cross(train, val, test, count=arguments.folds) if len(ends) > 1 else []
+    seeds = range(arguments.seeds)
+    work = [
+        *((configured(table[name], seed), Fold(train, val)) for name in names for seed in seeds),
+        *((configured(table[name], seed), fold) for name in ends for seed in seeds for fold in folds),
+    ]
+    job = partial(train_one, folder=workspace.output(TRAIN) / "runs", threads=arguments.threads)
+    trained = list(map_in_processes(job, work, description="runs", workers=arguments.processes, chunk_size=1))
+    for number, name in enumerate(names):
+        of_row = trained[number * len(seeds) : (number + 1) * len(seeds)]
+        print(row_text(name, [load_run(folder) for folder in of_row]), flush=True)
+    if folds:
+        tested = trained[len(names) * len(seeds) :]
+        half = len(seeds) * len(folds)
+        first, last = (guesses_of(runs, folds) for runs in (tested[:half], tested[half:]))
+        print(f"\n{first.ranks.shape[1]} pictures in {len(folds)} folds, {len(seeds)} seeds: ", end="")
+        print(" | ".join((*ends, "difference with 95 % interval")))
+        print(comparison_text(first, last))
+
+
+def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--root", type=Path, required=True)
-    parser.add_argument("--dataset", required=True)
-    parser.add_argument("--architecture", default="mobilenet_v2")
-    parser.add_argument("--weights", default="none")
-    parser.add_argument("--normalisation", default="half", help="that of the weights, for all rows")
-    parser.add_argument("--epochs", type=int, default=12)
-    parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--regions", action="store_true")
-    parser.add_argument("--rows", type=int, nargs="*", help="only these, counted from 0")
-    parser.add_argument("--threads", type=int)
-    arguments = parser.parse_args()
-    if arguments.threads:
-        torch.set_num_threads(arguments.threads)
-    workspace = Workspace(arguments.root, arguments.dataset)
-    fixed: Settings = {
-        "dataset": arguments.dataset,
-        "architecture": arguments.architecture,
-        "weights": arguments.weights,
-        "normalisation": arguments.normalisation,
-        "epochs": arguments.epochs,
-    }
-    table = region_rows(fixed) if arguments.regions else recipe_rows(fixed)
-    rows = dict(list(table.items())[row] for row in arguments.rows or range(len(table)))
-    splits = read_splits(workspace)
-    folder = workspace.output(TRAIN) / "runs"
-    trained: dict[str, list[Run]] = {}
-    for name, settings in rows.items():
-        configs = [TrainingConfig(**settings, seed=seed) for seed in range(arguments.seeds)]  # type: ignore[arg-type]
-        trained[name] = [
-            train_run(config, train=splits.train, val=splits.val, folder=folder, tracking="off")
-            for config in configs
-        ]
-        print(row_text(name, trained[name]), flush=True)
-    first, *_, last = table
-    if not {first, last} <= set(trained):  # changes are chosen on the validation split alone
-        return
-    print(f"\ntest split, {len(splits.test)} pictures: {first} | {last} | difference with 95 % interval")
-    print(comparison_text(trained[first], trained[last], splits.test))
+    add = parser.add_argument
+    add("--root", type=Path, required=True)
+    add("--dataset", required=True)
+    add("--architecture", default="mobilenet_v2")
+    add("--weights", default="none")
+    add("--normalisation", default="half", help="that of the weights, for all rows")
+    add("--epochs", type=int, default=12)
+    add("--seeds", type=int, default=3)
+    add("--folds", type=int, default=5, help="0 to compare nothing beyond the validation split")
+    add("--regions", action="store_true")
+    add("--rows", type=int, nargs="*", help="only these, counted from 0")
+    add("--processes", type=int, default=1, help="runs that are trained at the same time")
+    add("--threads", type=int, help="of each")
+    return parser
 
 
-def read_splits(workspace: Workspace) -> Splits:
-    """The pixel caches, made if need be."""
+def read_splits(workspace: Workspace) -> tuple[PixelCache, PixelCache, PixelCache]:
+    """The pixel caches of train, val and test, made if need be."""
     folder = workspace.output(TRAIN) / "pixels"
-    where = {"folder": folder, "width": DEFAULTS.width, "height": DEFAULTS.height}
-    return Splits(*(cache_split(workspace, split, **where) for split in (".train", ".val", ".test")))
+    train, val, test = (
+        cache_split(workspace, split, folder=folder, width=DEFAULTS.width, height=DEFAULTS.height)
+        for split in (".train", ".val", ".test")
+    )
+    return train, val, test
 
 
 def recipe_rows(fixed: Settings) -> dict[str, Settings]:
@@ -120,73 +160,108 @@ def region_rows(fixed: Settings) -> dict[str, Settings]:
     }
 
 
+def configured(settings: Settings, seed: int) -> TrainingConfig:
+    """The settings of one run."""
+    return TrainingConfig(**settings, seed=seed)  # type: ignore[arg-type]
+
+
+def cross(train: PixelCache, val: PixelCache, test: PixelCache, *, count: int) -> list[Fold]:
+    """The pictures of train and test dealt into folds, games and places whole, countries evenly."""
+    pixels = np.concatenate([train.pixels, test.pixels])
+    table = pd.concat([train.table, test.table], ignore_index=True)
+    dealt = StratifiedGroupKFold(count, shuffle=True, random_state=0).split(
+        pixels, table["country_code"], group_samples(table)
+    )
+    parts = [(f"train{number}", f"test{number}", *rows) for number, rows in enumerate(dealt)]
+
+    def part(name: str, rows: np.ndarray) -> PixelCache:
+        rows = np.sort(rows)
+        own = table.iloc[rows].reset_index(drop=True)
+        spec = dataclasses.replace(
+            train.spec, list_name=f"crossed.{name}", list_digest=digest("\n".join(own["id"]).encode())
+        )
+        return PixelCache(spec, pixels[rows], own, train.folder)
+
+    return [Fold(part(one, learned), val, part(two, tested)) for one, two, learned, tested in parts]
+
+
+def train_one(work: tuple[TrainingConfig, Fold], *, folder: Path, threads: int | None) -> Path:
+    """Folder of a run, trained now unless it is there."""
+    if threads:
+        torch.set_num_threads(threads)
+    config, fold = work
+    return train_run(config, train=fold.train, val=fold.val, folder=folder, tracking="off").folder
+
+
 def row_text(name: str, runs: Sequence[Run]) -> str:
     """Mean and spread over seeds of what was measured on the validation split."""
-    shown = [
-        key
-        for key in ("top1", "top5", "balanced_accuracy", "country_top1", "median_km", "mean_km", "geoscore")
-        if f"val/{key}" in runs[0].summary
-    ]
     parts = []
-    for key in shown:
+    for key in [key for key in SHOWN if f"val/{key}" in runs[0].summary]:
         values = np.array([run.summary[f"val/{key}"] for run in runs])
-        scale = 1 if key.endswith("km") or key == "geoscore" else 100
+        scale = 1 if key in ("median_km", "geoscore") else 100
         parts.append(f"{key} {scale * values.mean():.1f} ± {scale * values.std(ddof=len(values) > 1):.1f}")
     epochs = [run.summary["best_epoch"] for run in runs]
     seconds = np.mean([run.summary["seconds"] for run in runs])
     return f"{name:38} {', '.join(parts)}; best epochs {epochs}, {seconds:.0f} s"
 
 
-def comparison_text(reference: Sequence[Run], candidate: Sequence[Run], test: PixelCache) -> str:
-    """Scores of both on the test split, mean over seeds, and their paired difference."""
-    if not reference[0].target.higher_is_better or reference[0].target.name == "region":
-        return "\n".join(
-            f"{key:14} {np.mean([measure(run, test)[key] for run in reference]):9.3f} | "
-            f"{np.mean([measure(run, test)[key] for run in candidate]):9.3f}"
-            for key in ("top1", "top5", "median_km", "mean_km", "geoscore", "country_top1")
-        )
-    hits = [np.stack([hits_of(run, test) for run in runs]).mean(axis=0) for runs in (reference, candidate)]
-    classes = reference[0].target.encode(test.table)["country"].numpy()
-    games = np.unique(test.table["game"].to_numpy(dtype=str), return_inverse=True)[1]
+def guesses_of(folders: Sequence[Path], folds: Sequence[Fold]) -> Guesses:
+    """What the runs, seed by seed and in each fold by fold, guess of the pictures they haven't seen."""
+    table = pd.concat([fold.test.table for fold in folds if fold.test], ignore_index=True)
+    places, km = [], []
+    for folder, fold in zip(folders, [*folds] * (len(folders) // len(folds)), strict=True):
+        run, test = load_run(folder), fold.test
+        assert test is not None
+        decoded = predict(run, test.pixels)
+        probabilities = torch.from_numpy(run.target.country_probabilities(decoded))
+        truth = torch.from_numpy(index_of(test.table["country_code"], run.target.country_codes))
+        places.append(ranks(probabilities, truth).numpy())
+        if (points := run.target.points(decoded)) is not None:
+            km.append(haversine_km(points, test.table[["lat", "lon"]].to_numpy(dtype=float)))
+    shape = (-1, len(table))
+    return Guesses(
+        ranks=np.concatenate(places).reshape(shape),
+        km=np.concatenate(km).reshape(shape) if km else np.empty((0, len(table))),
+        classes=np.unique(table["country_code"].to_numpy(dtype=str), return_inverse=True)[1],
+        groups=group_samples(table),
+    )
+
+
+def comparison_text(reference: Guesses, candidate: Guesses) -> str:
+    """Scores of both, mean over seeds, and the paired difference with its interval."""
+    scores: dict[str, Callable[[Guesses, np.ndarray], float]] = {
+        "country top-1 %": lambda one, rows: 100 * (one.ranks[:, rows] < 1).mean(),
+        "country top-5 %": lambda one, rows: 100 * (one.ranks[:, rows] < 5).mean(),
+        "country balanced accuracy %": lambda one, rows: 100 * mean_recall(one, rows),
+    }
+    if reference.km.size:
+        scores["median km"] = lambda one, rows: float(np.median(one.km[:, rows], axis=1).mean())
+        scores["mean km"] = lambda one, rows: float(one.km[:, rows].mean())
+    rng = np.random.default_rng(0)
+    members = [np.flatnonzero(reference.groups == group) for group in np.unique(reference.groups)]
+    draws = [
+        np.concatenate([members[group] for group in rng.integers(len(members), size=len(members))])
+        for _ in range(RESAMPLES)
+    ]
+    everything = np.arange(len(reference.classes))
     lines = []
-    for number, key in enumerate(("top1", "top5", "balanced_accuracy")):
-        column = 0 if key == "balanced_accuracy" else number
-        balanced = classes if key == "balanced_accuracy" else None
-        ours, theirs = (score(one[:, column], balanced) for one in hits[::-1])
-        low, high = interval(hits[1][:, column] - hits[0][:, column], balanced, games)
+    for name, score in scores.items():
+        theirs, ours = (score(one, everything) for one in (reference, candidate))
+        low, high = np.quantile(
+            [score(candidate, rows) - score(reference, rows) for rows in draws], [0.025, 0.975]
+        )
         lines.append(
-            f"{key:18} {100 * theirs:5.1f} % | {100 * ours:5.1f} % | "
-            f"{100 * (ours - theirs):+5.1f} [{100 * low:+.1f}, {100 * high:+.1f}]"
+            f"{name:28} {theirs:8.1f} | {ours:8.1f} | {ours - theirs:+8.1f} [{low:+.1f}, {high:+.1f}]"
         )
     return "\n".join(lines)
 
 
-def hits_of(run: Run, test: PixelCache) -> np.ndarray:
-    """Whether the truth is the first guess, and whether it is among five, (N, 2)."""
-    probabilities = run.target.country_probabilities(predict(run, test.pixels))
-    truth = run.target.encode(test.table)["country"].numpy()
-    ranks = (probabilities > probabilities[np.arange(len(truth)), truth][:, None]).sum(axis=1)
-    return np.stack([ranks < 1, ranks < 5], axis=1).astype(float)
-
-
-def score(values: np.ndarray, classes: np.ndarray | None) -> float:
-    """The mean, or the mean over classes of the mean of each."""
-    if classes is None:
-        return float(values.mean())
+def mean_recall(guesses: Guesses, rows: np.ndarray) -> float:
+    """Mean over the countries of these pictures of how many of each are right, over seeds too."""
+    classes = guesses.classes[rows]
     counts = np.bincount(classes)
-    return float((np.bincount(classes, values)[counts > 0] / counts[counts > 0]).mean())
-
-
-def interval(values: np.ndarray, classes: np.ndarray | None, games: np.ndarray) -> tuple[float, float]:
-    """95 % interval of the score, from a bootstrap over games."""
-    rng = np.random.default_rng(0)
-    rows = [np.flatnonzero(games == game) for game in range(games.max() + 1)]
-    draws = []
-    for _ in range(RESAMPLES):
-        drawn = np.concatenate([rows[game] for game in rng.integers(len(rows), size=len(rows))])
-        draws.append(score(values[drawn], None if classes is None else classes[drawn]))
-    low, high = np.quantile(draws, [0.025, 0.975])
-    return float(low), float(high)
+    hits = np.bincount(classes, (guesses.ranks[:, rows] < 1).mean(axis=0))
+    return float((hits[counts > 0] / counts[counts > 0]).mean())
 
 
 if __name__ == "__main__":

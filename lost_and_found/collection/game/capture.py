@@ -85,11 +85,12 @@ class Camera:
             # Asked for at once, these two are of the same frame or the second is of a later one.
             image, behind = await asyncio.gather(_frame(visit, box, EXACT), _frame(visit, box, SKETCH))
             trouble = self._trouble_with(before) or ("" if before == behind else "the viewer kept moving")
-            if not trouble and activity == pictures.activity:
-                self._last = before
-                return image
-            if time.monotonic() > since + visit.site.blank_s:
-                raise BlankPicture(trouble)
+            if activity == pictures.activity:  # else more of it has come meanwhile
+                if not trouble:
+                    self._last = before
+                    return image
+                if time.monotonic() > since + visit.site.blank_s:
+                    raise BlankPicture(trouble)
             await pictures.complete()
             await visit.page.evaluate(NEXT_FRAME)
 

@@ -57,7 +57,7 @@ def on_page(player, tmp_path):
             await visit.goto(visit.site.url)
             return await act(visit, camera)
 
-        return player.on_page(html, with_camera, tmp_path, patience_s=20, blank_s=0.3)
+        return player.on_page(html, with_camera, tmp_path, patience_s=20, blank_s=2)
 
     return run
 
