@@ -7,6 +7,7 @@ batch, batch normalisation sees the whole batch, and every validation picture is
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from lost_and_found.training.models import pick_device
 
+LETTING_GO_S = 1.0
 
 @dataclass(frozen=True)
 class World:
@@ -107,6 +109,9 @@ def joined(device: str) -> Iterator[World]:
         yield World(place, dist.get_rank(), size)
     finally:
         if began:
+            # Gloo's threads let go of their last tensors under a lock of theirs, for which they need Python's.
+            # Who ends the group meanwhile holds Python's and waits for theirs, for ever.
+            time.sleep(LETTING_GO_S)
             dist.destroy_process_group()
 
 

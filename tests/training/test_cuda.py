@@ -1,0 +1,167 @@
+"""Training on a GPU; skipped where there is none."""
+
+import dataclasses
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from made_splits import cache_of, write_samples
+from test_training_state import interrupted_training, same_numbers
+
+from lost_and_found.errors import OutOfMemory
+from lost_and_found.training import splits
+from lost_and_found.training.augmentation import SETS, crop_and_rotate, jitter_colours
+from lost_and_found.training.backends import autocast_for, compiled, explained_memory, tuned_backends
+from lost_and_found.training.config import TrainingConfig
+from lost_and_found.training.degradation import degrade
+from lost_and_found.training.models import InitialWeights
+from lost_and_found.training.splits import Split
+from lost_and_found.training.targets import build_target
+from lost_and_found.training.trainer import Training, train_run
+
+pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
+
+GPU, CPU = torch.device("cuda"), torch.device("cpu")
+CONFIG = TrainingConfig(
+    dataset="made",
+    architecture="mobilenet_v3_small",
+    width=64,
+    height=40,
+    batch_size=8,
+    epochs=2,
+    device="cuda",
+)
+NO_WEIGHTS = InitialWeights("none", "asked for")
+
+
+@pytest.fixture(scope="module")
+def split(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("forty")
+    return cache_of(write_samples(folder / "pictures", count=40), folder=folder / "pixels")
+
+
+def train(config, split, folder):
+    return train_run(config, train=split, val=split, folder=folder, tracking="off")
+
+
+def ready(config, split):
+    return Training(config, build_target(config, split.table), NO_WEIGHTS)
+
+
+def losses(config, split, *, steps=3):
+    """Of as many steps on the same eight pictures."""
+    with tuned_backends(config):
+        training = ready(config, split)
+        training.stepping = compiled(training.stepping, config, training.device, images=len(split))
+        training.stepping.train()
+        ((pixels, labels),) = Split(split, training.target, training.device).batches([torch.arange(8)])
+        found = []
+        for _ in range(steps):
+            training.loss_sum.zero_()
+            training.take_step(pixels, labels, count=8, progress=1.0)
+            training.steps += 1
+            found.append(training.loss_sum.item() / 8)
+    return found
+
+
+def test_the_first_losses_are_those_of_a_cpu(split):
+    plain = dataclasses.replace(
+        CONFIG, architecture="resnet18", augmentation="none", precision="float32", ema_decay=0.0
+    )
+    on_cpu = dataclasses.replace(plain, device="cpu")
+    assert losses(plain, split) == pytest.approx(losses(on_cpu, split), rel=2e-3)
+    assert losses(dataclasses.replace(plain, precision="bfloat16"), split, steps=1) == pytest.approx(
+        losses(on_cpu, split, steps=1), rel=2e-2
+    )
+
+
+def test_compiled_networks_learn_the_same(split):
+    plain = dataclasses.replace(CONFIG, architecture="resnet18", precision="float32", compile="off")
+    on = dataclasses.replace(plain, compile="on")
+    assert losses(on, split) == pytest.approx(losses(plain, split), rel=2e-3)
+
+
+def test_auto_precision_is_bfloat16_where_the_gpu_has_it():
+    with autocast_for(CONFIG, GPU):
+        product = torch.ones(2, 2, device=GPU) @ torch.ones(2, 2, device=GPU)
+    wanted = torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else torch.float32
+    assert product.dtype == wanted
+
+
+@pytest.mark.parametrize("name", ["light", "study", "strong"])
+def test_pictures_are_changed_as_on_a_cpu(split, name):
+    pixels = torch.from_numpy(split.pixels[:20])
+    drawn = torch.rand(20, 12, generator=torch.Generator().manual_seed(1))
+
+    def changed(device):
+        ranges, numbers = SETS[name], drawn.to(device)
+        images = crop_and_rotate(pixels.to(device).float(), numbers[:, :5], ranges)
+        images = jitter_colours(images, numbers[:, 5:9], ranges)
+        return images.cpu(), degrade(images, numbers[:, 9:]).cpu()
+
+    plain, damaged = changed(GPU)
+    wanted, wanted_damaged = changed(CPU)
+    torch.testing.assert_close(plain, wanted, atol=0.05, rtol=0)
+    # A coefficient that lies at a half may be rounded the other way, which changes its block.
+    assert (damaged - wanted_damaged).abs().mean() < 0.05
+
+
+def test_labels_smoothed_by_distance_are_those_of_a_cpu(split):
+    from lost_and_found.geo.regions import regions
+
+    known = regions().iloc[: len(split)].reset_index(drop=True)
+    table = split.table.assign(**{name: known[name] for name in ("region", "country_code", "lat", "lon")})
+    config = dataclasses.replace(CONFIG, target="region")
+    target = build_target(config, table)
+    xyz = target.encode(table)["xyz"]
+    wanted = target.smoothed(xyz)
+    torch.testing.assert_close(target.to(GPU).smoothed(xyz.to(GPU)).cpu(), wanted, atol=1e-5, rtol=1e-3)
+
+
+def test_pixels_that_stay_on_the_device_and_those_that_are_sent_are_the_same(split, monkeypatch):
+    target = build_target(CONFIG, split.table)
+    parts = torch.randperm(len(split), generator=torch.Generator().manual_seed(0)).split(7)
+    resident = Split(split, target, GPU)
+    monkeypatch.setattr(splits, "RESIDENT_SHARE", 0.0)
+    sent = Split(split, target, GPU)
+    assert (resident.resident, sent.resident) == (True, False)
+    for (pixels, labels), (others, same) in zip(resident.batches(parts), sent.batches(parts), strict=True):
+        assert pixels.device.type == others.device.type == "cuda"
+        assert torch.equal(pixels, others)
+        assert torch.equal(labels["country"], same["country"])
+
+
+@pytest.mark.parametrize("architecture", ["mobilenet_v3_small", "resnet18", "efficientnet_b1"])
+def test_a_deterministic_training_stopped_within_an_epoch_goes_on_exactly(
+    split, tmp_path, monkeypatch, architecture
+):
+    config = dataclasses.replace(CONFIG, architecture=architecture, deterministic=True, augmentation="strong")
+    whole = train(config, split, tmp_path / "whole")
+    interrupted_training(config, split, tmp_path / "parts", monkeypatch, steps=7)
+    same_numbers(train(config, split, tmp_path / "parts"), whole)
+
+
+@pytest.mark.parametrize("target", ["country", "region", "coordinates"])
+def test_every_target_learns_on_a_gpu(split, tmp_path, target):
+    from lost_and_found.geo.regions import regions
+
+    known = regions().iloc[[10, 900, 2000, 4000] * 10].reset_index(drop=True)
+    table = split.table.assign(**{name: known[name] for name in ("region", "country_code", "lat", "lon")})
+    # Four pictures ten times over: what is learned is to know them again.
+    repeated = dataclasses.replace(split, pixels=np.tile(split.pixels[:4], (10, 1, 1, 1)), table=table)
+    config = dataclasses.replace(CONFIG, target=target, augmentation="none", epochs=12)
+    run = train(config, repeated, tmp_path)
+    metrics = pd.read_csv(run.folder / "metrics.csv")
+    assert metrics["train/loss"].iloc[-1] < metrics["train/loss"].iloc[0]
+    assert run.summary["val/top1" if target != "coordinates" else "val/within_750_km"] == 1
+
+
+def test_a_gpu_out_of_memory_suggests_half_the_batch():
+    config = dataclasses.replace(CONFIG, batch_size=512)
+    free, _ = torch.cuda.mem_get_info()
+    with (
+        pytest.raises(OutOfMemory, match=r"batches of 512 .*try batch_size 256"),
+        explained_memory(config, GPU),
+    ):
+        torch.empty(2 * free, dtype=torch.uint8, device=GPU)
