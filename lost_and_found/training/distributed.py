@@ -22,6 +22,7 @@ from lost_and_found.training.models import pick_device
 
 LETTING_GO_S = 1.0
 
+
 @dataclass(frozen=True)
 class World:
     """The processes of a training.
@@ -109,8 +110,8 @@ def joined(device: str) -> Iterator[World]:
         yield World(place, dist.get_rank(), size)
     finally:
         if began:
-            # Gloo's threads let go of their last tensors under a lock of theirs, for which they need Python's.
-            # Who ends the group meanwhile holds Python's and waits for theirs, for ever.
+            # Gloo's threads let go of their last tensors under a lock of theirs, for which they need
+            # Python's too. Who ends the group meanwhile holds Python's and waits for theirs, for ever.
             time.sleep(LETTING_GO_S)
             dist.destroy_process_group()
 
