@@ -34,7 +34,7 @@ from torch.profiler import ProfilerActivity, profile
 from torch.utils.flop_counter import FlopCounterMode
 from tqdm.auto import tqdm
 
-from lost_and_found.training.backends import autocast_for, compiled, tuned_backends
+from lost_and_found.training.backends import tuned_backends
 from lost_and_found.training.config import ARCHITECTURES, TrainingConfig
 from lost_and_found.training.decoding import CHANNELS, allocate
 from lost_and_found.training.models import InitialWeights, build_model, pick_device
@@ -63,7 +63,7 @@ def main() -> None:
         width=arguments.width,
         height=arguments.height,
         batch_size=arguments.batch_size or (512 if device.type == "cuda" else 32),
-        epochs=1000,
+        epochs=HEADLINE_EPOCHS,
         compile=arguments.compile,
         device=str(device),
     )
@@ -129,7 +129,8 @@ def synthetic_cache(folder: Path, images: int, config: TrainingConfig, *, name: 
 def training_of(config: TrainingConfig, cache: PixelCache, *, images: int) -> Training:
     """A training that is ready to take steps."""
     training = Training(config, build_target(config, cache.table), InitialWeights("none", "benchmark"))
-    training.stepping = compiled(training.stepping, config, training.device, images=images)
+    training.speed_up(images=images)
+    training.stepping.train()
     return training
 
 
@@ -172,7 +173,6 @@ def our_steps(config: TrainingConfig, cache: PixelCache) -> Callable[[], int]:
     """A step of our training with the next batch; returns its number of pictures."""
     training = training_of(config, cache, images=len(cache))
     split = Split(cache, training.target, training.device)
-    training.stepping.train()
     stream = _endless(split, config.batch_size)
 
     def step() -> int:
@@ -191,27 +191,18 @@ def _endless(split: Split, batch_size: int) -> Iterator[tuple[torch.Tensor, dict
 
 
 def ceiling_steps(config: TrainingConfig, cache: PixelCache) -> Callable[[], int]:
-    """The network's own step: nothing is read, moved or augmented."""
-    training = training_of(config, cache, images=len(cache))
-    split = Split(
-        dataclasses.replace(
-            cache, pixels=cache.pixels[: config.batch_size], table=cache.table[: config.batch_size]
-        ),
-        training.target,
-        training.device,
+    """The network's own step: nothing is read, moved, augmented, clipped or averaged."""
+    bare = dataclasses.replace(config, augmentation="none", clip_norm=0.0, ema_decay=0.0)
+    training = training_of(bare, cache, images=len(cache))
+    few = dataclasses.replace(
+        cache, pixels=cache.pixels[: config.batch_size], table=cache.table[: config.batch_size]
     )
+    split = Split(few, training.target, training.device)
     ((pixels, labels),) = split.batches([torch.arange(config.batch_size)])
-    images = training.normalisation(pixels)
-    training.stepping.train()
 
     def step() -> int:
-        with autocast_for(config, training.device):
-            outputs = training.stepping(images)
-        loss = training.target.loss(outputs, labels)
-        training.optimizer.zero_grad()
-        loss.backward()
-        training.optimizer.step()
-        return len(images)
+        training.take_step(pixels, labels, count=len(pixels), progress=1.0)
+        return len(pixels)
 
     return step
 
@@ -281,7 +272,7 @@ def headline(config: TrainingConfig, scratch: Path, device: torch.device) -> Non
     """Train on as many pictures as were published and validate after every epoch."""
     train = synthetic_cache(scratch, round(TRAIN_SHARE * PUBLISHED_IMAGES), config, name="headline.train")
     val = synthetic_cache(scratch, round(VAL_SHARE * PUBLISHED_IMAGES), config, name="headline.val")
-    config = dataclasses.replace(config, epochs=HEADLINE_EPOCHS, patience=HEADLINE_EPOCHS)
+    config = dataclasses.replace(config, patience=HEADLINE_EPOCHS)
     folder = scratch / "run"
     folder.mkdir()
     with peak_anonymous_memory() as peak:

@@ -10,14 +10,19 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
 
+from lost_and_found.training.constants import on_device
 from lost_and_found.training.degradation import degrade
 
 # Of red, green and blue in grey: ITU-R BT.601.
 LUMA = (0.299, 0.587, 0.114)
+TO_YIQ = (LUMA, (0.596, -0.274, -0.322), (0.211, -0.523, 0.312))
+FROM_YIQ = tuple(tuple(row) for row in np.linalg.inv(TO_YIQ).tolist())
+NUMBERS = 12  # drawn for each picture
 
 
 @dataclass(frozen=True)
@@ -98,11 +103,18 @@ class Augmentation:
         Returns:
             Float32, 0 to 255; the very pixels with the set "none".
         """
+        return self.change(pixels, self.draw(batch_size or len(pixels))[share])
+
+    def draw(self, count: int) -> Tensor:
+        """Random numbers (count, 12) from 0 to 1 for `change`, none for the set "none"."""
+        numbers = NUMBERS if self._set else 0
+        return torch.rand(count, numbers, generator=self.generator, device=self.generator.device)
+
+    def change(self, pixels: Tensor, drawn: Tensor) -> Tensor:
+        """The pictures changed by these numbers, as `__call__` gives them."""
         images = pixels.float()
         if self._set is None:
             return images
-        count = batch_size or len(pixels)
-        drawn = torch.rand(count, 12, generator=self.generator, device=pixels.device)[share]
         images = crop_and_rotate(images, drawn[:, :5], self._set)
         images = jitter_colours(images, drawn[:, 5:9], self._set)
         return degrade(images, drawn[:, 9:]) if self._set.degrades else images
@@ -175,7 +187,7 @@ def jitter_colours(images: Tensor, drawn: Tensor, ranges: AugmentationSet) -> Te
     colours = colours * brightness[:, None, None]  # (B, 3, 3)
     # Contrast moves every pixel away from the mean grey of the picture as it is by then.
     means = images.mean(dim=(2, 3), keepdim=True).flatten(1)  # (B, 3)
-    luma = torch.tensor(LUMA, device=images.device)
+    luma = on_device(LUMA, images.device)
     grey = torch.einsum("bij,bj,i->b", colours, means, luma)
     shift = ((1 - contrast) * grey)[:, None, None]
     pixels = (colours * contrast[:, None, None]) @ images.flatten(2) + shift
@@ -184,16 +196,14 @@ def jitter_colours(images: Tensor, drawn: Tensor, ranges: AugmentationSet) -> Te
 
 def _saturation_matrices(factors: Tensor) -> Tensor:
     """(B, 3, 3): between the grey picture at 0 and the picture itself at 1."""
-    grey = torch.tensor([LUMA] * 3, device=factors.device)
-    own = torch.eye(3, device=factors.device)
+    grey = on_device((LUMA,) * 3, factors.device)
+    own = on_device(((1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0)), factors.device)
     return grey + factors[:, None, None] * (own - grey)
 
 
 def _hue_matrices(angles: Tensor) -> Tensor:
     """(B, 3, 3): colours turned about the grey axis, in YIQ, whose luma stays as it is."""
-    to_yiq = torch.tensor(
-        [LUMA, (0.596, -0.274, -0.322), (0.211, -0.523, 0.312)], device=angles.device, dtype=angles.dtype
-    )
+    to_yiq, from_yiq = (on_device(values, angles.device).to(angles.dtype) for values in (TO_YIQ, FROM_YIQ))
     cosine, sine, zero, one = angles.cos(), angles.sin(), torch.zeros_like(angles), torch.ones_like(angles)
     turns = torch.stack([one, zero, zero, zero, cosine, -sine, zero, sine, cosine], dim=1).view(-1, 3, 3)
-    return torch.linalg.inv(to_yiq) @ turns @ to_yiq
+    return from_yiq @ turns @ to_yiq

@@ -20,7 +20,7 @@ class MovingAverage:
         self._decay = decay
         self._averages: list[Tensor] = []
         self._values: list[Tensor] = []
-        self._counts: list[tuple[Tensor, Tensor]] = []
+        self._counts: tuple[list[Tensor], list[Tensor]] = ([], [])
 
     @torch.no_grad()
     def update(self, model: nn.Module, *, steps: int) -> None:
@@ -33,8 +33,7 @@ class MovingAverage:
         decay = min(self._decay, (1 + steps) / (10 + steps))
         # One kernel for all parameters, where a loop would start hundreds.
         torch._foreach_lerp_(self._averages, self._values, 1 - decay)
-        for own, count in self._counts:
-            own.copy_(count)
+        torch._foreach_copy_(*self._counts)
 
     def _pair_with(self, model: nn.Module) -> None:
         averages, values = (one.state_dict(keep_vars=False) for one in (self.model, model))
@@ -43,4 +42,5 @@ class MovingAverage:
                 self._averages.append(averages[name])
                 self._values.append(value)
             else:
-                self._counts.append((averages[name], value))
+                self._counts[0].append(averages[name])
+                self._counts[1].append(value)

@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
+
+from lost_and_found.training.constants import on_device
 
 SHARE = 0.3
 MOST_SHRINKING = 3.0
@@ -37,6 +40,15 @@ CHROMA_STEPS = (
 )
 # JFIF's colour space, around a chroma of zero.
 TO_YCBCR = ((0.299, 0.587, 0.114), (-0.168736, -0.331264, 0.5), (0.5, -0.418688, -0.081312))
+FROM_YCBCR = tuple(tuple(row) for row in np.linalg.inv(TO_YCBCR).tolist())
+# The orthonormal cosine transform of a line of a block.
+COSINES = tuple(
+    tuple(
+        math.sqrt((2 if wave else 1) / BLOCK) * math.cos(math.pi / BLOCK * (place + 0.5) * wave)
+        for place in range(BLOCK)
+    )
+    for wave in range(BLOCK)
+)
 
 
 def degrade(images: Tensor, drawn: Tensor) -> Tensor:
@@ -91,19 +103,18 @@ def press(images: Tensor, qualities: Tensor) -> Tensor:
         qualities: (B,) from 1 to 100, as in libjpeg.
     """
     height, width = images.shape[2:]
-    to_ycbcr = torch.tensor(TO_YCBCR, device=images.device)
+    to_ycbcr, from_ycbcr = on_device(TO_YCBCR, images.device), on_device(FROM_YCBCR, images.device)
+    middle = on_device((128.0, 0.0, 0.0), images.device).view(3, 1, 1)
     padding = (0, -width % BLOCK, 0, -height % BLOCK)
     padded = functional.pad(images, padding, mode="replicate")
-    colours = torch.einsum("ij,bjhw->bihw", to_ycbcr, padded)
-    colours = colours - torch.tensor([128.0, 0, 0], device=images.device).view(3, 1, 1)
+    colours = torch.einsum("ij,bjhw->bihw", to_ycbcr, padded) - middle
     batch, _, high, wide = colours.shape
     blocks = colours.view(batch, 3, high // BLOCK, BLOCK, wide // BLOCK, BLOCK).transpose(3, 4)
-    cosines = _cosines(images.device)
+    cosines = on_device(COSINES, images.device)
     steps = _steps(qualities)[:, :, None, None]  # (B, 3, 1, 1, 8, 8)
     rounded = ((cosines @ blocks @ cosines.T) / steps).round() * steps
     colours = (cosines.T @ rounded @ cosines).transpose(3, 4).reshape(batch, 3, high, wide)
-    colours = colours + torch.tensor([128.0, 0, 0], device=images.device).view(3, 1, 1)
-    rgb = torch.einsum("ij,bjhw->bihw", torch.linalg.inv(to_ycbcr), colours)
+    rgb = torch.einsum("ij,bjhw->bihw", from_ycbcr, colours + middle)
     return rgb[:, :, :height, :width].clamp(0, 255)
 
 
@@ -132,16 +143,8 @@ def _shrinking_weights(size: int, factors: Tensor) -> Tensor:
     return near.mT @ (covered / filled.clamp(min=1e-6)[:, :, None])
 
 
-def _cosines(device: torch.device) -> Tensor:
-    """(8, 8) the orthonormal cosine transform."""
-    places = torch.arange(BLOCK, device=device)
-    waves = (math.pi / BLOCK * (places + 0.5) * places[:, None]).cos() * math.sqrt(2 / BLOCK)
-    waves[0] = math.sqrt(1 / BLOCK)
-    return waves
-
-
 def _steps(qualities: Tensor) -> Tensor:
     """(B, 3, 8, 8) rounding steps, scaled for the quality as libjpeg does."""
-    tables = torch.tensor([LUMA_STEPS, CHROMA_STEPS, CHROMA_STEPS], device=qualities.device)
+    tables = on_device((LUMA_STEPS, CHROMA_STEPS, CHROMA_STEPS), qualities.device)
     scale = torch.where(qualities < 50, 5000 / qualities, 200 - 2 * qualities)[:, None, None, None]
     return ((tables * scale + 50) / 100).floor().clamp(1, 255)

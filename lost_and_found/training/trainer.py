@@ -30,6 +30,7 @@ from lost_and_found.training.models import (
     pick_device,
 )
 from lost_and_found.training.pixel_cache import PixelCache
+from lost_and_found.training.recording import Compute, RecordedStep
 from lost_and_found.training.schedules import learning_rate_factor
 from lost_and_found.training.splits import Split, batches, epoch_order
 from lost_and_found.training.targets import Labels, Target, build_target
@@ -138,6 +139,7 @@ class Training:
         self.average = MovingAverage(model, config.ema_decay) if config.ema_decay else None
         self.model = share_batch_norm(model, self.world)
         self.stepping = self.world.wrap(self.model)
+        self.computing: Compute = self.compute
         self.normalisation = Normalisation(*NORMALISATIONS[config.normalisation]).to(self.device)
         self.augmentation = Augmentation(config.augmentation, device=self.device, seed=config.seed)
         self._build_optimizer()
@@ -158,7 +160,10 @@ class Training:
             backbone_learning_rate=config.learning_rate * factor,
         )
         self.learning_rates = {group["name"]: group["lr"] for group in groups}
-        self.optimizer = AdamW(groups, weight_decay=config.weight_decay, fused=self.device.type == "cuda")
+        on_gpu = self.device.type == "cuda"
+        # A recorded step reads its learning rates from the device.
+        self.rates = {name: torch.zeros((), device=self.device) for name in self.learning_rates if on_gpu}
+        self.optimizer = AdamW(groups, weight_decay=config.weight_decay, fused=on_gpu, capturable=on_gpu)
 
     # -- the run --
 
@@ -182,7 +187,7 @@ class Training:
             )
         self.resume(folder)
         train_split, val_split = (Split(cache, self.target, self.device) for cache in (train, val))
-        self.stepping = compiled(self.stepping, self.config, self.device, images=len(train))
+        self.speed_up(images=len(train))
         with caught_signals() as came, self.progress(len(train)) as bar:
             while self.epoch < self.config.epochs and self.epoch - self.best_epoch < self.config.patience:
                 if not self.learn(train_split, bar=bar, came=came):
@@ -197,6 +202,12 @@ class Training:
             runs.write_json(folder / "summary.json", summary)
             tracker.summarise(summary)
 
+    def speed_up(self, *, images: int) -> None:
+        """Compile and record the steps to come, if the config and so many images an epoch say so."""
+        self.stepping = compiled(self.stepping, self.config, self.device, images=images)
+        if self.config.compile != "off" and self.device.type == "cuda" and self.world.size == 1:
+            self.computing = RecordedStep(self.compute, self.device)
+
     def finish_epoch(self, val: Split, *, folder: Path | None, tracker: Tracker) -> None:
         """Validate after an epoch, and write what came of it."""
         self.epoch, self.step = self.epoch + 1, 0
@@ -207,7 +218,7 @@ class Training:
             "epoch": self.epoch,
             "train/loss": self.train_loss,
             **{f"val/{name}": value for name, value in validation.items()},
-            "lr": self.optimizer.param_groups[-1]["lr"],
+            "lr": float(self.optimizer.param_groups[-1]["lr"]),
             "images/s": round(self.rate, 1),
         }
         self.check_finite(metrics["val/loss"], where="validation")
@@ -265,22 +276,31 @@ class Training:
             count: pictures of the whole batch.
             progress: epochs of the training that are done in the middle of this step.
         """
-        factor = learning_rate_factor(self.config, progress)
-        for group in self.optimizer.param_groups:
-            group["lr"] = self.learning_rates[group["name"]] * factor
-        images = self.augmentation(pixels, share=self.world.share, batch_size=count)
+        self.set_learning_rates(learning_rate_factor(self.config, progress))
+        drawn = self.augmentation.draw(count)[self.world.share]
+        self.computing(pixels, drawn, labels, count)
+        if self.average:
+            self.average.update(self.model, steps=self.steps)
+
+    def compute(self, pixels: Tensor, drawn: Tensor, labels: Labels, count: int) -> None:
+        """All of a step that can be recorded: what changes from step to step comes in tensors."""
+        self.optimizer.zero_grad()
+        images = self.augmentation.change(pixels, drawn)
         with autocast_for(self.config, self.device):
             outputs = self.stepping(self.normalisation(images))
         loss = self.target.loss(outputs, labels) * self.world.weight(count)
-        self.optimizer.zero_grad()
         loss.backward()
         if self.config.clip_norm:
             torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.config.clip_norm)
         self.optimizer.step()
-        if self.average:
-            self.average.update(self.model, steps=self.steps)
         # Stays on the device: reading it would wait for every batch.
         self.loss_sum += loss.detach() * (count / self.world.size)
+
+    def set_learning_rates(self, factor: float) -> None:
+        """To this part of their heights."""
+        for group in self.optimizer.param_groups:
+            rate = self.learning_rates[group["name"]] * factor
+            group["lr"] = self.rates[group["name"]].fill_(rate) if self.rates else rate
 
     @torch.inference_mode()
     def validate(self, split: Split) -> dict[str, float]:

@@ -10,9 +10,10 @@ from made_splits import cache_of, write_samples
 from test_training_state import interrupted_training, same_numbers
 
 from lost_and_found.errors import OutOfMemory
+from lost_and_found.geo.regions import regions
 from lost_and_found.training import splits
 from lost_and_found.training.augmentation import SETS, crop_and_rotate, jitter_colours
-from lost_and_found.training.backends import autocast_for, compiled, explained_memory, tuned_backends
+from lost_and_found.training.backends import autocast_for, explained_memory, tuned_backends
 from lost_and_found.training.config import TrainingConfig
 from lost_and_found.training.degradation import degrade
 from lost_and_found.training.models import InitialWeights
@@ -45,6 +46,12 @@ def train(config, split, folder):
     return train_run(config, train=split, val=split, folder=folder, tracking="off")
 
 
+def located(table, rows):
+    """The records in these regions of the map."""
+    known = regions().iloc[list(rows)].reset_index(drop=True)
+    return table.assign(**{name: known[name] for name in ("region", "country_code", "lat", "lon")})
+
+
 def ready(config, split):
     return Training(config, build_target(config, split.table), NO_WEIGHTS)
 
@@ -53,7 +60,7 @@ def losses(config, split, *, steps=3):
     """Of as many steps on the same eight pictures."""
     with tuned_backends(config):
         training = ready(config, split)
-        training.stepping = compiled(training.stepping, config, training.device, images=len(split))
+        training.speed_up(images=len(split))
         training.stepping.train()
         ((pixels, labels),) = Split(split, training.target, training.device).batches([torch.arange(8)])
         found = []
@@ -69,17 +76,44 @@ def test_the_first_losses_are_those_of_a_cpu(split):
     plain = dataclasses.replace(
         CONFIG, architecture="resnet18", augmentation="none", precision="float32", ema_decay=0.0
     )
-    on_cpu = dataclasses.replace(plain, device="cpu")
-    assert losses(plain, split) == pytest.approx(losses(on_cpu, split), rel=2e-3)
-    assert losses(dataclasses.replace(plain, precision="bfloat16"), split, steps=1) == pytest.approx(
-        losses(on_cpu, split, steps=1), rel=2e-2
-    )
+    wanted = losses(dataclasses.replace(plain, device="cpu"), split)
+    found = losses(plain, split)
+    assert found[0] == pytest.approx(wanted[0], rel=1e-4)
+    assert found == pytest.approx(
+        wanted, rel=0.02
+    )  # AdamW divides by tiny gradients, which enlarges rounding
+    (rounded,) = losses(dataclasses.replace(plain, precision="bfloat16"), split, steps=1)
+    assert rounded == pytest.approx(wanted[0], rel=0.02)
 
 
 def test_compiled_networks_learn_the_same(split):
     plain = dataclasses.replace(CONFIG, architecture="resnet18", precision="float32", compile="off")
     on = dataclasses.replace(plain, compile="on")
-    assert losses(on, split) == pytest.approx(losses(plain, split), rel=2e-3)
+    assert losses(on, split, steps=6) == pytest.approx(losses(plain, split, steps=6), rel=0.02)
+
+
+@pytest.mark.parametrize("augmentation", ["none", "strong"])
+def test_recorded_steps_learn_the_same_to_the_last_bit(split, tmp_path, augmentation):
+    recorded = dataclasses.replace(CONFIG, deterministic=True, augmentation=augmentation)
+    one = train(recorded, split, tmp_path / "recorded")
+    two = train(dataclasses.replace(recorded, compile="off"), split, tmp_path / "plain")
+    same_numbers(one, two)
+
+
+@pytest.mark.parametrize("target", ["country", "region", "coordinates"])
+def test_no_step_waits_for_the_gpu(split, target):
+    config = dataclasses.replace(CONFIG, target=target, augmentation="strong", compile="off")
+    split = dataclasses.replace(split, table=located(split.table, range(len(split))))
+    with tuned_backends(config):
+        training = ready(config, split)
+        training.stepping.train()
+        ((pixels, labels),) = Split(split, training.target, training.device).batches([torch.arange(8)])
+        for waits in ("default", "error"):  # tables are copied and algorithms chosen by the first step
+            torch.cuda.set_sync_debug_mode(waits)
+            try:
+                training.take_step(pixels, labels, count=8, progress=1.0)
+            finally:
+                torch.cuda.set_sync_debug_mode("default")
 
 
 def test_auto_precision_is_bfloat16_where_the_gpu_has_it():
@@ -108,10 +142,7 @@ def test_pictures_are_changed_as_on_a_cpu(split, name):
 
 
 def test_labels_smoothed_by_distance_are_those_of_a_cpu(split):
-    from lost_and_found.geo.regions import regions
-
-    known = regions().iloc[: len(split)].reset_index(drop=True)
-    table = split.table.assign(**{name: known[name] for name in ("region", "country_code", "lat", "lon")})
+    table = located(split.table, range(len(split)))
     config = dataclasses.replace(CONFIG, target="region")
     target = build_target(config, table)
     xyz = target.encode(table)["xyz"]
@@ -144,10 +175,7 @@ def test_a_deterministic_training_stopped_within_an_epoch_goes_on_exactly(
 
 @pytest.mark.parametrize("target", ["country", "region", "coordinates"])
 def test_every_target_learns_on_a_gpu(split, tmp_path, target):
-    from lost_and_found.geo.regions import regions
-
-    known = regions().iloc[[10, 900, 2000, 4000] * 10].reset_index(drop=True)
-    table = split.table.assign(**{name: known[name] for name in ("region", "country_code", "lat", "lon")})
+    table = located(split.table, [10, 900, 2000, 4000] * 10)
     # Four pictures ten times over: what is learned is to know them again.
     repeated = dataclasses.replace(split, pixels=np.tile(split.pixels[:4], (10, 1, 1, 1)), table=table)
     config = dataclasses.replace(CONFIG, target=target, augmentation="none", epochs=12)

@@ -1,0 +1,20 @@
+"""Small tables on the device."""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+import torch
+from torch import Tensor
+
+
+@functools.cache
+def on_device(values: tuple[Any, ...], device: torch.device) -> Tensor:
+    """These numbers as a tensor, copied once: to copy them for each batch would make a GPU wait every time.
+
+    Args:
+        values: numbers, or tuples of them.
+        device: where.
+    """
+    return torch.tensor(values, device=device)
