@@ -12,8 +12,8 @@ from torch import nn
 from lost_and_found.errors import InvalidConfig, OutOfMemory
 from lost_and_found.training.config import TrainingConfig
 
-# Compiling takes a minute or two, which shorter trainings don't win back.
-COMPILING_PAYS_FROM_IMAGES = 3_000_000
+# Compiling takes more than a minute (EfficientNet-B1, H200), which shorter trainings don't win back.
+COMPILING_PAYS_FROM_IMAGES = 10_000_000
 # What the CPU's allocators say when there is no memory; torch has a type for GPUs alone.
 NO_MEMORY = ("not enough memory", "can't allocate memory", "Cannot allocate memory", "bad_alloc")
 
@@ -40,14 +40,15 @@ def compiled(model: nn.Module, config: TrainingConfig, device: torch.device, *, 
 def tuned_backends(config: TrainingConfig) -> Iterator[None]:
     """Torch's process-wide settings for the block, put back afterwards.
 
-    Without `deterministic`, matrix products on a GPU round to TensorFloat-32 unless the precision is
-    "float32", and cuDNN picks the fastest of its algorithms.
+    Matrix products and convolutions on a GPU round to TensorFloat-32 unless the precision is "float32".
+    Without `deterministic`, cuDNN picks the fastest of its algorithms.
     """
     precision = torch.get_float32_matmul_precision()
-    benchmark = torch.backends.cudnn.benchmark
+    benchmark, rounds = torch.backends.cudnn.benchmark, torch.backends.cudnn.allow_tf32
     deterministic = torch.are_deterministic_algorithms_enabled()
     if config.precision != "float32":
         torch.set_float32_matmul_precision("high")
+    torch.backends.cudnn.allow_tf32 = config.precision != "float32"
     torch.backends.cudnn.benchmark = not config.deterministic
     if config.deterministic:
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS refuses without it
@@ -56,7 +57,7 @@ def tuned_backends(config: TrainingConfig) -> Iterator[None]:
         yield
     finally:
         torch.set_float32_matmul_precision(precision)
-        torch.backends.cudnn.benchmark = benchmark
+        torch.backends.cudnn.benchmark, torch.backends.cudnn.allow_tf32 = benchmark, rounds
         torch.use_deterministic_algorithms(deterministic)
 
 

@@ -91,19 +91,6 @@ def head(model: nn.Module) -> nn.Linear:
     return [module for module in model.modules() if isinstance(module, nn.Linear)][-1]
 
 
-def parameter_groups(
-    model: nn.Module, *, learning_rate: float, backbone_learning_rate: float
-) -> list[dict[str, Any]]:
-    """Two groups for an optimizer, named "backbone" and "head"."""
-    of_head = list(head(model).parameters())
-    known = {id(parameter) for parameter in of_head}
-    of_backbone = [parameter for parameter in model.parameters() if id(parameter) not in known]
-    return [
-        {"name": "backbone", "params": of_backbone, "lr": backbone_learning_rate},
-        {"name": "head", "params": of_head, "lr": learning_rate},
-    ]
-
-
 class Normalisation(nn.Module):
     """From uint8 pixels (B, 3, H, W) to what the network was made for: (pixel / 255 - mean) / std."""
 

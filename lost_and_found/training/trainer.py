@@ -10,7 +10,6 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.optim import AdamW
 from tqdm.auto import tqdm
 
 from lost_and_found.errors import InvalidConfig, NotFinite
@@ -26,8 +25,13 @@ from lost_and_found.training.models import (
     Normalisation,
     build_model,
     initial_weights,
-    parameter_groups,
     pick_device,
+)
+from lost_and_found.training.optimizer import (
+    build_optimizer,
+    highest_rates,
+    restore_optimizer,
+    set_learning_rates,
 )
 from lost_and_found.training.pixel_cache import PixelCache
 from lost_and_found.training.recording import Compute, RecordedStep
@@ -142,28 +146,14 @@ class Training:
         self.computing: Compute = self.compute
         self.normalisation = Normalisation(*NORMALISATIONS[config.normalisation]).to(self.device)
         self.augmentation = Augmentation(config.augmentation, device=self.device, seed=config.seed)
-        self._build_optimizer()
+        pretrained = weights.state is not None
+        self.optimizer = build_optimizer(self.model, config, pretrained=pretrained, device=self.device)
         torch.manual_seed(config.seed + self.world.rank)  # dropout's
         self.epoch = self.step = self.steps = self.best_epoch = 0
         self.resumed = False
         self.history: list[dict[str, float]] = []
         self.loss_sum = torch.zeros((), device=self.device)
         self.seconds = self.rate = self.total_loss = self.train_loss = 0.0
-
-    def _build_optimizer(self) -> None:
-        config = self.config
-        # Random features have nothing to lose, so they learn at the full rate.
-        factor = config.backbone_factor if self.weights.state is not None else 1.0
-        groups = parameter_groups(
-            self.model,
-            learning_rate=config.learning_rate,
-            backbone_learning_rate=config.learning_rate * factor,
-        )
-        self.learning_rates = {group["name"]: group["lr"] for group in groups}
-        on_gpu = self.device.type == "cuda"
-        # A recorded step reads its learning rates from the device.
-        self.rates = {name: torch.zeros((), device=self.device) for name in self.learning_rates if on_gpu}
-        self.optimizer = AdamW(groups, weight_decay=config.weight_decay, fused=on_gpu, capturable=on_gpu)
 
     # -- the run --
 
@@ -276,7 +266,7 @@ class Training:
             count: pictures of the whole batch.
             progress: epochs of the training that are done in the middle of this step.
         """
-        self.set_learning_rates(learning_rate_factor(self.config, progress))
+        set_learning_rates(self.optimizer, learning_rate_factor(self.config, progress))
         drawn = self.augmentation.draw(count)[self.world.share]
         self.computing(pixels, drawn, labels, count)
         if self.average:
@@ -295,12 +285,6 @@ class Training:
         self.optimizer.step()
         # Stays on the device: reading it would wait for every batch.
         self.loss_sum += loss.detach() * (count / self.world.size)
-
-    def set_learning_rates(self, factor: float) -> None:
-        """To this part of their heights."""
-        for group in self.optimizer.param_groups:
-            rate = self.learning_rates[group["name"]] * factor
-            group["lr"] = self.rates[group["name"]].fill_(rate) if self.rates else rate
 
     @torch.inference_mode()
     def validate(self, split: Split) -> dict[str, float]:
@@ -396,7 +380,7 @@ class Training:
         self.model.load_state_dict(state["model"])
         if self.average:
             self.average.model.load_state_dict(state["average"])
-        self.optimizer.load_state_dict(state["optimizer"])
+        restore_optimizer(self.optimizer, state["optimizer"])
         self.epoch, self.step, self.best_epoch = state["epoch"], state["step"], state["best_epoch"]
         self.history, self.seconds = state["history"], state["seconds"]
         self.steps = state["steps"]
@@ -420,7 +404,7 @@ class Training:
             "weights_used": self.weights.used,
             "weights_reason": self.weights.reason,
             "weights_digest": self.weights.digest,
-            "learning_rates": self.learning_rates,
+            "learning_rates": highest_rates(self.optimizer),
             "parameters": sum(parameter.numel() for parameter in self.model.parameters()),
             "processes": self.world.size,
             "seconds": round(self.seconds, 1),

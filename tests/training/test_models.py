@@ -10,9 +10,9 @@ from lost_and_found.training.models import (
     build_model,
     head,
     initial_weights,
-    parameter_groups,
     pick_device,
 )
+from lost_and_found.training.optimizer import build_optimizer
 
 SMALL = "mobilenet_v3_small"
 
@@ -29,10 +29,10 @@ def test_every_architecture_gives_one_row_a_picture(architecture):
         assert model(torch.rand(2, 3, 32, 32)).shape == (2, 3)
     norms = [module for module in model.modules() if isinstance(module, torch.nn.BatchNorm2d)]
     assert {norm.momentum for norm in norms} == {0.1}  # so that short trainings can be validated
-    groups = {
-        group["name"]: group["params"]
-        for group in parameter_groups(model, learning_rate=1, backbone_learning_rate=2)
-    }
+    optimizer = build_optimizer(
+        model, config("none", architecture), pretrained=True, device=torch.device("cpu")
+    )
+    groups = {group["name"]: group["params"] for group in optimizer.param_groups}
     assert [tuple(parameter.shape) for parameter in groups["head"]] == [(3, head(model).in_features), (3,)]
     assert len(groups["backbone"]) + 2 == len(list(model.parameters()))
 

@@ -1,0 +1,67 @@
+"""AdamW with a learning rate for the backbone and one for the head, both of which follow a schedule."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.optim import AdamW
+
+from lost_and_found.training.config import TrainingConfig
+from lost_and_found.training.models import head
+
+
+def build_optimizer(
+    model: nn.Module, config: TrainingConfig, *, pretrained: bool, device: torch.device
+) -> AdamW:
+    """The optimizer of a model.
+
+    Its two groups are named "backbone" and "head"; "highest_lr" is what the schedule's factor multiplies.
+
+    Args:
+        model: on the device.
+        config: says the rates.
+        pretrained: whether the backbone has features to lose; random ones learn at the full rate.
+        device: where the learning rates are if it is a GPU, on which a recorded step reads them.
+    """
+    of_head = list(head(model).parameters())
+    known = {id(parameter) for parameter in of_head}
+    of_backbone = [parameter for parameter in model.parameters() if id(parameter) not in known]
+    rates = {"backbone": config.learning_rate * (config.backbone_factor if pretrained else 1.0)}
+    rates["head"] = config.learning_rate
+    on_gpu = device.type == "cuda"
+    groups = [
+        {
+            "name": name,
+            "params": parameters,
+            "highest_lr": rates[name],
+            "lr": torch.tensor(rates[name], device=device) if on_gpu else rates[name],
+        }
+        for name, parameters in (("backbone", of_backbone), ("head", of_head))
+    ]
+    return AdamW(groups, weight_decay=config.weight_decay, fused=on_gpu, capturable=on_gpu)
+
+
+def highest_rates(optimizer: AdamW) -> dict[str, float]:
+    """The learning rate of each group at its height."""
+    return {group["name"]: group["highest_lr"] for group in optimizer.param_groups}
+
+
+def set_learning_rates(optimizer: AdamW, factor: float) -> None:
+    """To this part of their heights."""
+    for group in optimizer.param_groups:
+        rate = group["highest_lr"] * factor
+        if isinstance(group["lr"], Tensor):
+            group["lr"].fill_(rate)
+        else:
+            group["lr"] = rate
+
+
+def restore_optimizer(optimizer: AdamW, state: dict[str, Any]) -> None:
+    """Its state of a checkpoint, but for the learning rates, which the next step sets where they are."""
+    groups = [
+        {**saved, "lr": group["lr"]}
+        for saved, group in zip(state["param_groups"], optimizer.param_groups, strict=True)
+    ]
+    optimizer.load_state_dict({**state, "param_groups": groups})
