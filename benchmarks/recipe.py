@@ -28,6 +28,7 @@ import torch
 from sklearn.model_selection import StratifiedGroupKFold
 
 from lost_and_found.digests import digest
+from lost_and_found.errors import UnsplittableClass
 from lost_and_found.geo.distances import haversine_km
 from lost_and_found.preparation.splitting import group_samples
 from lost_and_found.processes import map_in_processes
@@ -48,7 +49,6 @@ CHANGES: dict[str, tuple[str, ...]] = {
     "augmentation, anew each epoch": ("augmentation",),
     "cosine schedule, warm-up": ("schedule", "warmup_epochs"),
     "moving average, clipping": ("ema_decay", "clip_norm"),
-    "label smoothing": ("label_smoothing",),
     "logit adjustment": ("logit_adjustment",),
 }
 SHOWN = ("top1", "top5", "balanced_accuracy", "country_top1", "country_top5", "median_km", "geoscore")
@@ -56,10 +56,18 @@ SHOWN = ("top1", "top5", "balanced_accuracy", "country_top1", "country_top5", "m
 
 @dataclass(frozen=True)
 class Fold:
-    """What a network learns from, and pictures that it may be tested with, if any."""
+    """What a network learns from, and pictures that it may be tested with, if any.
+
+    Attributes:
+        train: to learn from.
+        val: says which epoch is kept.
+        place: folder of the runs; those that learn from the test split aren't among all others.
+        test: unseen by then.
+    """
 
     train: PixelCache
     val: PixelCache
+    place: str
     test: PixelCache | None = None
 
 
@@ -95,10 +103,10 @@ def main() -> None:
     folds = cross(train, val, test, count=arguments.folds) if len(ends) > 1 else []
     seeds = range(arguments.seeds)
     work = [
-        *((configured(table[name], seed), Fold(train, val)) for name in names for seed in seeds),
+        *((configured(table[name], seed), Fold(train, val, "runs")) for name in names for seed in seeds),
         *((configured(table[name], seed), fold) for name in ends for seed in seeds for fold in folds),
     ]
-    job = partial(train_one, folder=workspace.output(TRAIN) / "runs", threads=arguments.threads)
+    job = partial(train_one, output=workspace.output(TRAIN), threads=arguments.threads)
     trained = list(map_in_processes(job, work, description="runs", workers=arguments.processes, chunk_size=1))
     for number, name in enumerate(names):
         of_row = trained[number * len(seeds) : (number + 1) * len(seeds)]
@@ -108,7 +116,7 @@ def main() -> None:
         half = len(seeds) * len(folds)
         first, last = (guesses_of(runs, folds) for runs in (tested[:half], tested[half:]))
         print(f"\n{first.ranks.shape[1]} pictures in {len(folds)} folds, {len(seeds)} seeds: ", end="")
-        print(" | ".join((*ends, "difference with 95 % interval")))
+        print(" | ".join((*ends, "difference with 95 % interval over pictures, not over trainings")))
         print(comparison_text(first, last))
 
 
@@ -166,7 +174,13 @@ def configured(settings: Settings, seed: int) -> TrainingConfig:
 
 
 def cross(train: PixelCache, val: PixelCache, test: PixelCache, *, count: int) -> list[Fold]:
-    """The pictures of train and test dealt into folds, games and places whole, countries evenly."""
+    """The pictures of train and test dealt into folds, games and places whole, countries evenly.
+
+    All of them are held in memory, once for each fold.
+
+    Raises:
+        UnsplittableClass: a country to be validated would have no picture in one of the trainings.
+    """
     pixels = np.concatenate([train.pixels, test.pixels])
     table = pd.concat([train.table, test.table], ignore_index=True)
     dealt = StratifiedGroupKFold(count, shuffle=True, random_state=0).split(
@@ -182,14 +196,24 @@ def cross(train: PixelCache, val: PixelCache, test: PixelCache, *, count: int) -
         )
         return PixelCache(spec, pixels[rows], own, train.folder)
 
-    return [Fold(part(one, learned), val, part(two, tested)) for one, two, learned, tested in parts]
+    folds = [
+        Fold(part(one, learned), val, "crossed", part(two, tested)) for one, two, learned, tested in parts
+    ]
+    for fold in folds:
+        if lacking := sorted({*val.table["country_code"]} - {*fold.train.table["country_code"]}):
+            raise UnsplittableClass(
+                f"{fold.train.spec.list_name} lacks {', '.join(lacking)}; raise minimum_count in "
+                "2-data-preparation/03-map-to-distribution, or take fewer --folds"
+            )
+    return folds
 
 
-def train_one(work: tuple[TrainingConfig, Fold], *, folder: Path, threads: int | None) -> Path:
+def train_one(work: tuple[TrainingConfig, Fold], *, output: Path, threads: int | None) -> Path:
     """Folder of a run, trained now unless it is there."""
     if threads:
         torch.set_num_threads(threads)
     config, fold = work
+    folder = output / fold.place
     return train_run(config, train=fold.train, val=fold.val, folder=folder, tracking="off").folder
 
 

@@ -14,8 +14,14 @@ from lost_and_found.training.config import TrainingConfig
 
 # Compiling takes more than a minute (EfficientNet-B1, H200), which shorter trainings don't win back.
 COMPILING_PAYS_FROM_IMAGES = 10_000_000
-# What the CPU's allocators say when there is no memory; torch has a type for GPUs alone.
-NO_MEMORY = ("not enough memory", "can't allocate memory", "Cannot allocate memory", "bad_alloc")
+# What the CPU's allocators say when there is no memory, and CUDA while it records; the rest has a type.
+NO_MEMORY = (
+    "not enough memory",
+    "can't allocate memory",
+    "Cannot allocate memory",
+    "bad_alloc",
+    "CUDA error: out of memory",
+)
 
 
 def autocast_for(config: TrainingConfig, device: torch.device) -> torch.autocast:
@@ -46,8 +52,7 @@ def tuned_backends(config: TrainingConfig) -> Iterator[None]:
     precision = torch.get_float32_matmul_precision()
     benchmark, rounds = torch.backends.cudnn.benchmark, torch.backends.cudnn.allow_tf32
     deterministic = torch.are_deterministic_algorithms_enabled()
-    if config.precision != "float32":
-        torch.set_float32_matmul_precision("high")
+    torch.set_float32_matmul_precision("highest" if config.precision == "float32" else "high")
     torch.backends.cudnn.allow_tf32 = config.precision != "float32"
     torch.backends.cudnn.benchmark = not config.deterministic
     if config.deterministic:

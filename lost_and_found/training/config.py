@@ -171,7 +171,7 @@ class TrainingConfig:
     warmup_epochs: float = 0.5
     step_size: int = 10
     gamma: float = 0.1
-    label_smoothing: float = 0.1
+    label_smoothing: float = 0.0
     logit_adjustment: float = 0.25
     sampling: str = "natural"
     ema_decay: float = 0.99

@@ -17,4 +17,5 @@ def on_device(values: tuple[Any, ...], device: torch.device) -> Tensor:
         values: numbers, or tuples of them.
         device: where.
     """
-    return torch.tensor(values, device=device)
+    with torch.inference_mode(mode=False):  # whoever asks first, it is for trainings too
+        return torch.tensor(values, device=device)

@@ -58,10 +58,20 @@ def set_learning_rates(optimizer: AdamW, factor: float) -> None:
             group["lr"] = rate
 
 
+def learning_rate_of(optimizer: AdamW) -> float:
+    """The head's at the last step, without the digits that float32 makes up."""
+    return float(f"{float(optimizer.param_groups[-1]['lr']):.7g}")
+
+
 def restore_optimizer(optimizer: AdamW, state: dict[str, Any]) -> None:
-    """Its state of a checkpoint, but for the learning rates, which the next step sets where they are."""
+    """Its state of a checkpoint; what isn't state is of this config and this device."""
+    for group, saved in zip(optimizer.param_groups, state["param_groups"], strict=True):
+        if isinstance(group["lr"], Tensor):
+            group["lr"].fill_(float(saved["lr"]))
+        else:
+            group["lr"] = float(saved["lr"])
     groups = [
-        {**saved, "lr": group["lr"]}
-        for saved, group in zip(state["param_groups"], optimizer.param_groups, strict=True)
+        {**group, "params": saved["params"]}
+        for group, saved in zip(optimizer.param_groups, state["param_groups"], strict=True)
     ]
     optimizer.load_state_dict({**state, "param_groups": groups})

@@ -7,6 +7,7 @@ reads and writes has to stay where it was, and nothing in it may depend on what 
 
 from __future__ import annotations
 
+import gc
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ from torch import Tensor
 
 from lost_and_found.training.targets import Labels
 
-# Steps that are taken as they are, until cuDNN has chosen its algorithms and compilers are done.
+# Steps of each size that are taken as they are, until cuDNN has chosen its algorithms and compilers are done.
 STEPS_BEFORE = 3
 
 # From pixels, drawn numbers, labels, and the number of pictures of the whole batch.
@@ -26,52 +27,74 @@ Compute = Callable[[Tensor, Tensor, Labels, int], None]
 @dataclass(frozen=True)
 class _Recording:
     graph: torch.cuda.CUDAGraph
-    inputs: dict[str, Tensor]
+    pixels: Tensor
+    drawn: Tensor
+    labels: Labels
 
 
-class RecordedStep:
-    """A step, recorded for each size of batch."""
+class RecordedSteps:
+    """One kind of step, recorded for each size of batch.
 
-    def __init__(self, compute: Compute, device: torch.device) -> None:
-        """Nothing is recorded yet.
+    The device's memory for a step is kept as long as this object lives; all sizes share it, as nothing in it
+    is needed after the step.
+    """
+
+    def __init__(self, device: torch.device) -> None:
+        self._stream = torch.cuda.Stream(device)
+        self._pool = torch.cuda.graph_pool_handle()
+        self._taken: Counter[int] = Counter()
+        self._recordings: dict[int, _Recording] = {}
+
+    def take(self, compute: Compute, pixels: Tensor, drawn: Tensor, labels: Labels) -> None:
+        """Take a step.
 
         Args:
-            compute: leaves all that it finds in tensors that stay; it never waits for the device.
-            device: a GPU.
+            compute: the same in every call. It leaves all that it finds in tensors that stay, and never waits
+                for the device. It isn't kept, or its owner would hold itself by way of this object.
+            pixels: the whole batch.
+            drawn: as many rows.
+            labels: as many rows each.
         """
-        self._compute = compute
-        self._stream = torch.cuda.Stream(device)
-        self._taken: Counter[tuple[int, int]] = Counter()
-        self._recordings: dict[tuple[int, int], _Recording] = {}
-
-    def __call__(self, pixels: Tensor, drawn: Tensor, labels: Labels, count: int) -> None:
-        """Take the step with these."""
-        inputs = {"pixels": pixels, "drawn": drawn, **labels}
-        size = (len(pixels), count)
+        size = len(pixels)
         if size not in self._recordings:
             if self._taken[size] < STEPS_BEFORE:
                 self._taken[size] += 1
-                self._take_aside(pixels, drawn, labels, count)
+                self._take_aside(compute, pixels, drawn, labels)
                 return
-            self._recordings[size] = self._record(inputs, count)
+            self._recordings[size] = self._record(compute, pixels, drawn, labels)
         recording = self._recordings[size]
-        for name, value in inputs.items():
-            recording.inputs[name].copy_(value, non_blocking=True)
+        recording.pixels.copy_(pixels, non_blocking=True)
+        recording.drawn.copy_(drawn, non_blocking=True)
+        for name, label in labels.items():
+            recording.labels[name].copy_(label, non_blocking=True)
         recording.graph.replay()
 
-    def _take_aside(self, pixels: Tensor, drawn: Tensor, labels: Labels, count: int) -> None:
-        """On the stream on which it is going to be recorded, to which gradients get tied."""
+    def _take_aside(self, compute: Compute, pixels: Tensor, drawn: Tensor, labels: Labels) -> None:
+        """Compute on the stream of the recordings: autograd goes on where a gradient was first computed."""
         current = torch.cuda.current_stream(pixels.device)
         self._stream.wait_stream(current)
         with torch.cuda.stream(self._stream):
-            self._compute(pixels, drawn, labels, count)
+            compute(pixels, drawn, labels, len(pixels))
         current.wait_stream(self._stream)
 
-    def _record(self, inputs: dict[str, Tensor], count: int) -> _Recording:
-        kept = {name: value.clone() for name, value in inputs.items()}
-        labels = {name: value for name, value in kept.items() if name not in ("pixels", "drawn")}
-        graph = torch.cuda.CUDAGraph()
-        # Only this thread is kept from what can't be recorded: another one reads the next pictures.
-        with torch.cuda.graph(graph, stream=self._stream, capture_error_mode="thread_local"):
-            self._compute(kept["pixels"], kept["drawn"], labels, count)
-        return _Recording(graph, kept)
+    def _record(self, compute: Compute, pixels: Tensor, drawn: Tensor, labels: Labels) -> _Recording:
+        kept = _Recording(
+            torch.cuda.CUDAGraph(),
+            pixels.clone(),
+            drawn.clone(),
+            {name: label.clone() for name, label in labels.items()},
+        )
+        # Graphs of a former training must go now: to free one in the middle of a recording would break it.
+        gc.collect()
+        collects = gc.isenabled()
+        gc.disable()
+        try:
+            # Only this thread is kept from what can't be recorded: another one reads the next pictures.
+            with torch.cuda.graph(
+                kept.graph, pool=self._pool, stream=self._stream, capture_error_mode="thread_local"
+            ):
+                compute(kept.pixels, kept.drawn, kept.labels, len(pixels))
+        finally:
+            if collects:
+                gc.enable()
+        return kept

@@ -30,11 +30,12 @@ from lost_and_found.training.models import (
 from lost_and_found.training.optimizer import (
     build_optimizer,
     highest_rates,
+    learning_rate_of,
     restore_optimizer,
     set_learning_rates,
 )
 from lost_and_found.training.pixel_cache import PixelCache
-from lost_and_found.training.recording import Compute, RecordedStep
+from lost_and_found.training.recording import RecordedSteps
 from lost_and_found.training.schedules import learning_rate_factor
 from lost_and_found.training.splits import Split, batches, epoch_order
 from lost_and_found.training.targets import Labels, Target, build_target
@@ -143,7 +144,7 @@ class Training:
         self.average = MovingAverage(model, config.ema_decay) if config.ema_decay else None
         self.model = share_batch_norm(model, self.world)
         self.stepping = self.world.wrap(self.model)
-        self.computing: Compute = self.compute
+        self.recorded: RecordedSteps | None = None
         self.normalisation = Normalisation(*NORMALISATIONS[config.normalisation]).to(self.device)
         self.augmentation = Augmentation(config.augmentation, device=self.device, seed=config.seed)
         pretrained = weights.state is not None
@@ -193,10 +194,14 @@ class Training:
             tracker.summarise(summary)
 
     def speed_up(self, *, images: int) -> None:
-        """Compile and record the steps to come, if the config and so many images an epoch say so."""
+        """Compile and record the steps to come, if the config and so many images an epoch say so.
+
+        Not before `resume`: what a recorded step reads and writes must stay where it is.
+        """
         self.stepping = compiled(self.stepping, self.config, self.device, images=images)
+        # Processes wait for each other within a step, which isn't for a recording.
         if self.config.compile != "off" and self.device.type == "cuda" and self.world.size == 1:
-            self.computing = RecordedStep(self.compute, self.device)
+            self.recorded = RecordedSteps(self.device)
 
     def finish_epoch(self, val: Split, *, folder: Path | None, tracker: Tracker) -> None:
         """Validate after an epoch, and write what came of it."""
@@ -208,7 +213,7 @@ class Training:
             "epoch": self.epoch,
             "train/loss": self.train_loss,
             **{f"val/{name}": value for name, value in validation.items()},
-            "lr": float(self.optimizer.param_groups[-1]["lr"]),
+            "lr": learning_rate_of(self.optimizer),
             "images/s": round(self.rate, 1),
         }
         self.check_finite(metrics["val/loss"], where="validation")
@@ -268,7 +273,10 @@ class Training:
         """
         set_learning_rates(self.optimizer, learning_rate_factor(self.config, progress))
         drawn = self.augmentation.draw(count)[self.world.share]
-        self.computing(pixels, drawn, labels, count)
+        if self.recorded:
+            self.recorded.take(self.compute, pixels, drawn, labels)
+        else:
+            self.compute(pixels, drawn, labels, count)
         if self.average:
             self.average.update(self.model, steps=self.steps)
 
