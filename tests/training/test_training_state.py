@@ -99,6 +99,18 @@ def test_stopping_twice_goes_on_exactly(uninterrupted, split, tmp_path, monkeypa
     same_numbers(train(CONFIG, split, tmp_path), uninterrupted)
 
 
+def test_a_checkpoint_without_the_settings_of_the_optimizer_goes_on_exactly(
+    uninterrupted, split, tmp_path, monkeypatch
+):
+    interrupted_training(CONFIG, split, tmp_path, monkeypatch, steps=4)
+    (checkpoint,) = tmp_path.glob(f".*.partial/{runs.CHECKPOINT}")
+    state = runs.load_checkpoint(checkpoint)
+    kept = ("lr", "params", "name")  # as an earlier version wrote it
+    groups = [{name: group[name] for name in kept} for group in state["optimizer"]["param_groups"]]
+    runs.save_checkpoint(checkpoint, state | {"optimizer": state["optimizer"] | {"param_groups": groups}})
+    same_numbers(train(CONFIG, split, tmp_path), uninterrupted)
+
+
 def test_a_process_that_is_killed_loses_no_finished_epoch(uninterrupted, split, tmp_path):
     code = (
         "import os, signal, sys\n"
