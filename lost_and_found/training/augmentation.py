@@ -103,21 +103,24 @@ class Augmentation:
         Returns:
             Float32, 0 to 255; the very pixels with the set "none".
         """
-        return self.change(pixels, self.draw(batch_size or len(pixels))[share])
+        count = batch_size or len(pixels)
+        return self.change(pixels, self.draw(count)[share], share=share, batch_size=count)
 
     def draw(self, count: int) -> Tensor:
         """Random numbers (count, 12) from 0 to 1 for `change`, none for the set "none"."""
         numbers = NUMBERS if self._set else 0
         return torch.rand(count, numbers, generator=self.generator, device=self.generator.device)
 
-    def change(self, pixels: Tensor, drawn: Tensor) -> Tensor:
+    def change(self, pixels: Tensor, drawn: Tensor, *, share: slice, batch_size: int) -> Tensor:
         """The pictures changed by these numbers, as `__call__` gives them."""
         images = pixels.float()
         if self._set is None:
             return images
         images = crop_and_rotate(images, drawn[:, :5], self._set)
         images = jitter_colours(images, drawn[:, 5:9], self._set)
-        return degrade(images, drawn[:, 9:]) if self._set.degrades else images
+        if not self._set.degrades:
+            return images
+        return degrade(images, drawn[:, 9:], share=share, batch_size=batch_size)
 
 
 def crop_and_rotate(images: Tensor, drawn: Tensor, ranges: AugmentationSet) -> Tensor:

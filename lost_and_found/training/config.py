@@ -132,8 +132,8 @@ class TrainingConfig:
         gamma: see `schedule`.
         label_smoothing: part of a country's label that is shared among all countries.
         logit_adjustment: how far the frequencies of the classes are taken out of what is learned: 0 not at
-            all, 1 wholly, so that rare classes are found as often as frequent ones; 0 with balanced sampling,
-            which has taken them out already.
+            all, 1 wholly, so that rare classes are found as often as frequent ones; balanced sampling has
+            taken them out already.
         sampling: "natural", each picture once an epoch; or "balanced", classes equally often, drawn with
             replacement.
         ema_decay: of the moving average of the weights, which is what is validated and kept; 0 for none.
@@ -204,6 +204,11 @@ class TrainingConfig:
             self._check_bounds(name, lowest, UPPER_BOUNDS.get(name, math.inf), included=included)
         if self.sampling == "balanced" and self.target == "coordinates":
             raise InvalidConfig("sampling is 'balanced', but coordinates have no classes to balance")
+        if self.sampling == "balanced" and self.logit_adjustment:
+            raise InvalidConfig(
+                "sampling is 'balanced', which takes the frequencies of the classes out already; set "
+                f"logit_adjustment to 0 instead of {self.logit_adjustment:g}"
+            )
 
     def _check_type(self, name: str, kind: str) -> None:
         value = getattr(self, name)

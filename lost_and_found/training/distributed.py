@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from torch import distributed as dist
 from torch.nn.parallel import DistributedDataParallel
 
+from lost_and_found.errors import InvalidConfig
 from lost_and_found.training.models import pick_device
 
 LETTING_GO_S = 1.0
@@ -54,6 +55,17 @@ class World:
         the gradient of the whole batch's mean.
         """
         return len(range(*self.share.indices(count))) * self.size / count
+
+    def check_enough(self, rows: int) -> None:
+        """Each process needs a row of every batch, and of the validation split.
+
+        Raises:
+            InvalidConfig: there are fewer.
+        """
+        if rows < self.size:
+            raise InvalidConfig(
+                f"{self.size} processes can't share {rows} pictures; start fewer, or raise batch_size"
+            )
 
     def from_main(self, value: Any) -> Any:  # noqa: ANN401 - whatever the main process has
         """What the main process gave here."""

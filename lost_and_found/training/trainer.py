@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import signal
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,6 +19,7 @@ from lost_and_found.training import runs
 from lost_and_found.training.augmentation import Augmentation
 from lost_and_found.training.averaging import MovingAverage
 from lost_and_found.training.backends import autocast_for, compiled, explained_memory, tuned_backends
+from lost_and_found.training.checkpoints import restore, state_of
 from lost_and_found.training.config import NORMALISATIONS, TrainingConfig
 from lost_and_found.training.distributed import World, joined, share_batch_norm
 from lost_and_found.training.models import (
@@ -31,7 +33,6 @@ from lost_and_found.training.optimizer import (
     build_optimizer,
     highest_rates,
     learning_rate_of,
-    restore_optimizer,
     set_learning_rates,
 )
 from lost_and_found.training.pixel_cache import PixelCache
@@ -44,6 +45,8 @@ from lost_and_found.training.tracking import Tracker, Untracked, tracked
 VALIDATION_BATCH_FACTOR = 4
 # Looking at the loss makes a GPU wait, so it is looked at only so often.
 CHECK_EVERY = 50
+# Processes ask each other whether a signal came, which makes a GPU wait as well.
+LISTEN_EVERY = 10
 SEED_STEP = 1_000_003
 
 
@@ -171,6 +174,9 @@ class Training:
             folder: the run's; None in processes that don't write it.
             tracker: told of every epoch.
         """
+        self.world.check_enough(
+            min(len(val), *map(len, batches(torch.arange(len(train)), self.config.batch_size)))
+        )
         digests = runs.list_digests({"train": train, "val": val})
         if folder:
             runs.write_settings(
@@ -179,15 +185,18 @@ class Training:
         self.resume(folder)
         train_split, val_split = (Split(cache, self.target, self.device) for cache in (train, val))
         self.speed_up(images=len(train))
+        stopped = False
         with caught_signals() as came, self.progress(len(train)) as bar:
-            while self.epoch < self.config.epochs and self.epoch - self.best_epoch < self.config.patience:
-                if not self.learn(train_split, bar=bar, came=came):
+            while not (stopped or self.is_done):
+                if self.learn(train_split, bar=bar, came=came):
+                    self.finish_epoch(val_split, folder=folder, tracker=tracker)
+                    bar.set_postfix({name: f"{self.history[-1][name]:.3g}" for name in self.shown_metrics})
+                    stopped = self.is_stopped(came)
+                else:
                     self.save(folder)
-                    break
-                self.finish_epoch(val_split, folder=folder, tracker=tracker)
-                bar.set_postfix({name: f"{self.history[-1][name]:.3g}" for name in self.shown_metrics})
-                if self.is_stopped(came):
-                    break
+                    stopped = True
+        if stopped:  # the process to which the signal came has ended by now
+            raise SystemExit(128 + signal.SIGTERM)
         if folder:
             summary = {**self.summary(), "train_count": len(train), "val_count": len(val)}
             runs.write_json(folder / "summary.json", summary)
@@ -253,7 +262,7 @@ class Training:
             bar.update(len(rows))
             if self.step % CHECK_EVERY == 0:
                 self.check_finite(self.loss_sum.item(), where="training")
-            if self.is_stopped(came):
+            if (self.world.size == 1 or self.step % LISTEN_EVERY == 0) and self.is_stopped(came):
                 break
         self.total_loss = self.world.sum(self.loss_sum.clone()).item()
         self.train_loss = self.total_loss / len(order)
@@ -283,7 +292,7 @@ class Training:
     def compute(self, pixels: Tensor, drawn: Tensor, labels: Labels, count: int) -> None:
         """All of a step that can be recorded: what changes from step to step comes in tensors."""
         self.optimizer.zero_grad()
-        images = self.augmentation.change(pixels, drawn)
+        images = self.augmentation.change(pixels, drawn, share=self.world.share, batch_size=count)
         with autocast_for(self.config, self.device):
             outputs = self.stepping(self.normalisation(images))
         loss = self.target.loss(outputs, labels) * self.world.weight(count)
@@ -310,6 +319,11 @@ class Training:
         return self.target.summarise({name: torch.cat([one[name] for one in shares]).numpy() for name in own})
 
     # -- what the loops above ask --
+
+    @property
+    def is_done(self) -> bool:
+        """Whether all epochs are finished, or patience is lost."""
+        return self.epoch >= self.config.epochs or self.epoch - self.best_epoch >= self.config.patience
 
     @property
     def validated_model(self) -> torch.nn.Module:
@@ -360,44 +374,16 @@ class Training:
 
     def save(self, folder: Path | None) -> None:
         """Write a checkpoint from which `resume` goes on exactly."""
-        if not folder:
-            return
-        state = {
-            "model": self.model.state_dict(),
-            "average": self.average.model.state_dict() if self.average else {},
-            "optimizer": self.optimizer.state_dict(),
-            "epoch": self.epoch,
-            "step": self.step,
-            "best_epoch": self.best_epoch,
-            "history": self.history,
-            "steps": self.steps,
-            "total_loss": self.total_loss,
-            "seconds": self.seconds,
-            "random": torch.get_rng_state(),
-            "augmentation": self.augmentation.generator.get_state(),
-        }
-        if self.device.type == "cuda":
-            state["cuda_random"] = torch.cuda.get_rng_state(self.device)
-        runs.save_checkpoint(folder / runs.CHECKPOINT, state)
+        state = state_of(self)
+        if folder:
+            runs.save_checkpoint(folder / runs.CHECKPOINT, state)
 
     def resume(self, folder: Path | None) -> None:
         """Go on where the checkpoint in the folder was written, if there is one."""
         state = self.world.from_main(runs.load_checkpoint(folder / runs.CHECKPOINT) if folder else None)
-        if state is None:
-            return
-        self.model.load_state_dict(state["model"])
-        if self.average:
-            self.average.model.load_state_dict(state["average"])
-        restore_optimizer(self.optimizer, state["optimizer"])
-        self.epoch, self.step, self.best_epoch = state["epoch"], state["step"], state["best_epoch"]
-        self.history, self.seconds = state["history"], state["seconds"]
-        self.steps = state["steps"]
-        self.loss_sum.fill_(state["total_loss"] if self.world.is_main else 0.0)
-        torch.set_rng_state(state["random"])
-        self.augmentation.generator.set_state(state["augmentation"])
-        if "cuda_random" in state and self.device.type == "cuda":
-            torch.cuda.set_rng_state(state["cuda_random"], self.device)
-        self.resumed = True
+        if state is not None:
+            restore(self, state)
+            self.resumed = True
 
     def summary(self) -> dict[str, Any]:
         """What came out."""

@@ -75,15 +75,16 @@ def train(values: Mapping[str, Any]) -> Run:
 
     workspace = Workspace(values.get("root", REPOSITORY), config.dataset)
     output = workspace.output(TRAIN)
-    train_split, val_split = (
+    train_split, val_split, test_split = (
         cache_split(workspace, split, folder=output / "pixels", width=config.width, height=config.height)
-        for split in (".train", ".val")
+        for split in (".train", ".val", ".test")
     )
     return train_run(
         config,
         train=train_split,
         val=val_split,
         folder=output / "runs",
+        test=test_split,
         tracking=values.get("tracking", "auto"),
     )
 

@@ -67,12 +67,13 @@ def test_every_batch_is_changed_anew_and_a_seed_repeats_it(name):
     assert not torch.equal(first, one(pixels))
 
 
-def test_processes_that_share_a_batch_change_their_parts_as_one_process_would():
+@pytest.mark.parametrize("name", ["study", "strong"])
+def test_processes_that_share_a_batch_change_their_parts_as_one_process_would(name):
     pixels = noise(7)
-    whole = Augmentation("study", device=CPU, seed=5)(pixels)
+    whole = Augmentation(name, device=CPU, seed=5)(pixels)
     for rank in range(2):
         share = slice(rank, None, 2)
-        part = Augmentation("study", device=CPU, seed=5)(pixels[share], share=share, batch_size=7)
+        part = Augmentation(name, device=CPU, seed=5)(pixels[share], share=share, batch_size=7)
         torch.testing.assert_close(part, whole[share])
 
 

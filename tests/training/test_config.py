@@ -31,6 +31,7 @@ from lost_and_found.training.config import TrainingConfig
         ("gamma", 2.0, "at most 1"),
         ("patience", 0, "at least 1"),
         ("seed", -1, "at least 0"),
+        ("sampling", "balanced", "set logit_adjustment to 0"),
         ("device", "gpu", "auto, cpu"),
         ("device", "cuda:x", "auto, cpu"),
     ],

@@ -6,10 +6,12 @@ import subprocess
 import sys
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from made_splits import cache_of, write_samples
 
+from lost_and_found.errors import InvalidConfig
 from lost_and_found.training.config import TrainingConfig
 from lost_and_found.training.distributed import World
 from lost_and_found.training.trainer import train_run
@@ -38,6 +40,18 @@ config = TrainingConfig.from_json({config!r})
 run = trainer.train_run(config, train=train, val=val, folder=Path(sys.argv[3]), tracking="off")
 print(run.id)
 """
+# A signal to one of the processes after its second step.
+STOPPED = """
+import os, signal
+from lost_and_found.training.trainer import Training
+take_step, taken = Training.take_step, []
+def counted(self, *arguments, **more):
+    take_step(self, *arguments, **more)
+    taken.append(1)
+    if len(taken) == 2 and os.environ["RANK"] == "1":
+        os.kill(os.getpid(), signal.SIGTERM)
+Training.take_step = counted
+"""
 
 
 @pytest.fixture(scope="module")
@@ -49,9 +63,10 @@ def splits(tmp_path_factory):
     ]
 
 
-def train_in_two(config, splits, folder):
+def train_in_two(config, splits, folder, *, before=""):
+    folder.mkdir(exist_ok=True)
     script = folder / "script.py"
-    script.write_text(PROGRAM.format(config=config.to_json()))
+    script.write_text(before + PROGRAM.format(config=config.to_json()))
     launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
     command = [*launcher, script, *(split.folder for split in splits), folder / "runs"]
     return subprocess.run(command, capture_output=True, text=True, timeout=300)
@@ -72,6 +87,35 @@ def test_two_processes_train_the_run_that_one_trains(splits, tmp_path):
     ours, theirs = together.model.state_dict(), alone.model.state_dict()
     for name, value in ours.items():
         torch.testing.assert_close(value, theirs[name], rtol=0.02, atol=2e-3)
+
+
+def test_a_signal_to_one_process_stops_all_and_they_go_on_exactly(splits, tmp_path):
+    train, val = splits
+    # With dropout, whose masks differ between the processes.
+    config = dataclasses.replace(CONFIG, architecture="mobilenet_v3_small", augmentation="strong")
+    whole = train_in_two(config, splits, tmp_path / "whole")
+    assert whole.returncode == 0, whole.stderr
+    stopped = train_in_two(config, splits, tmp_path / "parts", before=STOPPED)
+    assert stopped.returncode != 0
+    (partial,) = (tmp_path / "parts" / "runs").glob(".*.partial")
+    assert len(pd.read_csv(partial / "metrics.csv")) == 1
+    assert not [path for path in partial.parent.iterdir() if not path.name.startswith(".")]
+    resumed = train_in_two(config, splits, tmp_path / "parts")
+    assert resumed.returncode == 0, resumed.stderr
+    one, two = (
+        train_run(config, train=train, val=val, folder=tmp_path / name / "runs", tracking="off")
+        for name in ("whole", "parts")
+    )
+    assert (one.summary["resumed"], two.summary["resumed"]) == (False, True)
+    rates = ["images/s"]
+    pd.testing.assert_frame_equal(
+        one.metrics.drop(columns=rates), two.metrics.drop(columns=rates), check_exact=True
+    )
+
+
+def test_more_processes_than_pictures_are_refused():
+    with pytest.raises(InvalidConfig, match="4 processes can't share 3 pictures; start fewer"):
+        World(torch.device("cpu"), 0, 4).check_enough(3)
 
 
 def test_an_error_in_a_distributed_training_ends_all_processes_with_its_reason(splits, tmp_path):

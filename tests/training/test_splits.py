@@ -3,7 +3,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lost_and_found.training.splits import batches
+from lost_and_found.training.splits import batches, epoch_order
 
 
 @pytest.mark.parametrize(("count", "size", "lengths"), [(9, 4, [3, 3, 3]), (8, 4, [4, 4]), (3, 64, [3])])
@@ -21,3 +21,16 @@ def test_no_batch_is_of_one_picture(count, size):
     assert min(lengths) >= 2
     assert max(lengths) - min(lengths) <= 1
     assert max(lengths) <= (3 if size == 2 else size)
+
+
+def test_balanced_sampling_draws_classes_equally_often_and_natural_order_takes_each_row_once():
+    class Rows:
+        def __len__(self):
+            return 6000
+
+    classes = torch.tensor([0] * 5400 + [1] * 540 + [2] * 60)
+    drawn = epoch_order(Rows(), classes, sampling="balanced", generator=torch.Generator().manual_seed(0))
+    shares = classes[drawn].bincount() / len(drawn)
+    torch.testing.assert_close(shares, torch.full((3,), 1 / 3), atol=0.02, rtol=0)
+    natural = epoch_order(Rows(), classes, sampling="natural", generator=torch.Generator().manual_seed(0))
+    assert sorted(natural.tolist()) == list(range(6000))

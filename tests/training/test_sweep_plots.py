@@ -68,4 +68,4 @@ def test_a_sweep_in_which_all_failed_is_drawn_too():
 def test_the_table_says_what_is_searched():
     table = space_table(read_sweep(REPOSITORY / "3-training" / "sweeps" / "bayes.yaml"))
     assert table.loc["learning_rate", "values"] == "0.0001 to 0.1"
-    assert table.loc["augmentation"].tolist() == ["categorical", "none, study, strong"]
+    assert table.loc["augmentation"].tolist() == ["categorical", "none, light, study, strong"]

@@ -57,8 +57,8 @@ def heeded_interrupts():
     signal.signal(signal.SIGINT, before)
 
 
-def interrupted_training(config, split, folder, monkeypatch, *, steps):
-    """Have SIGINT come after so many steps."""
+def interrupted_training(config, split, folder, monkeypatch, *, steps, number=signal.SIGINT):
+    """Have a signal come after so many steps."""
     taken = []
     take_step = Training.take_step
 
@@ -66,9 +66,9 @@ def interrupted_training(config, split, folder, monkeypatch, *, steps):
         take_step(self, *arguments, **more)
         taken.append(1)
         if len(taken) == steps:
-            os.kill(os.getpid(), signal.SIGINT)
+            os.kill(os.getpid(), number)
 
-    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+    with monkeypatch.context() as patch, pytest.raises((KeyboardInterrupt, SystemExit)):
         patch.setattr(Training, "take_step", counted)
         train(config, split, folder)
     assert len(taken) == steps
@@ -91,6 +91,15 @@ def test_a_training_stopped_anywhere_goes_on_exactly(uninterrupted, split, tmp_p
     same_numbers(run, uninterrupted)
     assert (run.summary["resumed"], uninterrupted.summary["resumed"]) == (True, False)
     assert not list(run.folder.glob(f"*{runs.CHECKPOINT}*"))
+
+
+def test_a_termination_is_a_stop_too(uninterrupted, split, tmp_path, monkeypatch):
+    before = signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
+    try:
+        interrupted_training(CONFIG, split, tmp_path, monkeypatch, steps=4, number=signal.SIGTERM)
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    same_numbers(train(CONFIG, split, tmp_path), uninterrupted)
 
 
 def test_stopping_twice_goes_on_exactly(uninterrupted, split, tmp_path, monkeypatch):

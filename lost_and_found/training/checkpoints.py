@@ -1,0 +1,50 @@
+"""What a training needs to go on exactly where it was stopped."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from lost_and_found.training.optimizer import restore_optimizer
+
+if TYPE_CHECKING:
+    from lost_and_found.training.trainer import Training
+
+
+def state_of(training: Training) -> dict[str, Any]:
+    """All that changes while it trains; to be asked for by all processes at once."""
+    random = [torch.get_rng_state()]
+    if training.device.type == "cuda":
+        random.append(torch.cuda.get_rng_state(training.device))
+    return {
+        "model": training.model.state_dict(),
+        "average": training.average.model.state_dict() if training.average else {},
+        "optimizer": training.optimizer.state_dict(),
+        "epoch": training.epoch,
+        "step": training.step,
+        "best_epoch": training.best_epoch,
+        "history": training.history,
+        "steps": training.steps,
+        "total_loss": training.total_loss,
+        "seconds": training.seconds,
+        "random": training.world.from_all(random),  # of each process: their dropout differs
+        "augmentation": training.augmentation.generator.get_state(),
+    }
+
+
+def restore(training: Training, state: dict[str, Any]) -> None:
+    """Bring a training into that state."""
+    training.model.load_state_dict(state["model"])
+    if training.average:
+        training.average.model.load_state_dict(state["average"])
+    restore_optimizer(training.optimizer, state["optimizer"])
+    for name in ("epoch", "step", "best_epoch", "history", "steps", "seconds"):
+        setattr(training, name, state[name])
+    training.loss_sum.fill_(state["total_loss"] if training.world.is_main else 0.0)
+    training.augmentation.generator.set_state(state["augmentation"])
+    if len(state["random"]) == training.world.size:  # else other processes go on, with other masks
+        own, *of_gpu = state["random"][training.world.rank]
+        torch.set_rng_state(own)
+        if of_gpu and training.device.type == "cuda":
+            torch.cuda.set_rng_state(of_gpu[0], training.device)
