@@ -1,13 +1,14 @@
 """Training speed: ours, its ceiling, and the published way to feed the same network; one run, one machine.
 
     python benchmarks/training.py                 images/s of the three, with ratios
-    python benchmarks/training.py --profile       also where the time of our step goes
+    python benchmarks/training.py --profile       also where the time of our step goes, and its floor
     python benchmarks/training.py --headline      also a whole training on 332,786 pictures, 20 epochs
+    python benchmarks/training.py --no-compare --headline --width 320 --height 180     that alone
 
 (a) ours: batches from the pixel cache with augmentation `study`, as `train_run` takes them;
 (b) the ceiling: the same network, optimizer and precision on one batch that stays on the device;
-(c) the published approach: float32 pictures in a list, a DataLoader without workers, `.item()` for every
-batch, float32, no augmentation.
+(c) the published approach: float32 pictures in a list, a DataLoader without workers, batches of 200 on a
+GPU, `.item()` for every batch, float32, no augmentation.
 
 Pictures are noise, drawn once into a file of the pixel cache's form. Rounds of the three are interleaved, so
 that a slow minute of the machine hits all; the medians are compared.
@@ -34,12 +35,12 @@ from torch.profiler import ProfilerActivity, profile
 from torch.utils.flop_counter import FlopCounterMode
 from tqdm.auto import tqdm
 
-from lost_and_found.training.backends import tuned_backends
+from lost_and_found.training.backends import autocast_for, tuned_backends
 from lost_and_found.training.config import ARCHITECTURES, TrainingConfig
 from lost_and_found.training.decoding import CHANNELS, allocate
 from lost_and_found.training.models import InitialWeights, build_model, pick_device
 from lost_and_found.training.pixel_cache import CacheSpec, PixelCache
-from lost_and_found.training.splits import Split
+from lost_and_found.training.splits import Split, read_splits
 from lost_and_found.training.targets import build_target
 from lost_and_found.training.tracking import Untracked
 from lost_and_found.training.trainer import Training
@@ -48,6 +49,10 @@ PUBLISHED_IMAGES = 332_786
 TRAIN_SHARE, VAL_SHARE = 0.7, 0.2
 COUNTRIES = 138
 HEADLINE_EPOCHS = 20
+PUBLISHED_BATCH = 200
+# What is written and read of a layer's outputs at least: by the layer and the next one, the same of their
+# gradients, and once more to compute the gradients of the next one's parameters.
+TOUCHES = 5
 ROUNDS = 5
 GB = 1e9
 
@@ -64,17 +69,20 @@ def main() -> None:
         height=arguments.height,
         batch_size=arguments.batch_size or (512 if device.type == "cuda" else 32),
         epochs=HEADLINE_EPOCHS,
+        augmentation="study",
         compile=arguments.compile,
         device=str(device),
     )
     print(f"{describe(device)}, torch {torch.__version__}")
     print(f"{config.architecture}, {config.width}x{config.height}, batches of {config.batch_size}")
     with tempfile.TemporaryDirectory(dir=arguments.scratch) as scratch, tuned_backends(config):
-        images = arguments.images or (100_000 if device.type == "cuda" else 512)
+        images = arguments.images or (20_480 if device.type == "cuda" else 512)
         cache = synthetic_cache(Path(scratch), images, config, name="train")
-        compare(config, cache, device, seconds=arguments.seconds)
+        if arguments.compare:
+            compare(config, cache, device, seconds=arguments.seconds)
         if arguments.profile:
             print(profiled(config, cache, device))
+            print(floor_text(config, cache, device))
         if arguments.headline:
             headline(config, Path(scratch), device)
 
@@ -91,7 +99,10 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--images", type=int, help="in the pixel cache")
     parser.add_argument("--seconds", type=float, default=8.0, help="of each round")
     parser.add_argument("--compile", choices=("auto", "on", "off"), default="auto")
-    parser.add_argument("--scratch", type=Path, help="folder for the pictures; needs 11 GB for --headline")
+    parser.add_argument(
+        "--scratch", type=Path, help="folder for the pictures; for --headline 10 GB, 52 GB at 320x180"
+    )
+    parser.add_argument("--compare", action=argparse.BooleanOptionalAction, default=True)
     parser.add_argument("--profile", action="store_true")
     parser.add_argument("--headline", action="store_true")
     return parser
@@ -172,7 +183,7 @@ def images_per_second(step: Callable[[], int], device: torch.device, *, seconds:
 def our_steps(config: TrainingConfig, cache: PixelCache) -> Callable[[], int]:
     """A step of our training with the next batch; returns its number of pictures."""
     training = training_of(config, cache, images=len(cache))
-    split = Split(cache, training.target, training.device)
+    (split,) = read_splits([cache], training.target, training.device)
     stream = _endless(split, config.batch_size)
 
     def step() -> int:
@@ -197,7 +208,7 @@ def ceiling_steps(config: TrainingConfig, cache: PixelCache) -> Callable[[], int
     few = dataclasses.replace(
         cache, pixels=cache.pixels[: config.batch_size], table=cache.table[: config.batch_size]
     )
-    split = Split(few, training.target, training.device)
+    (split,) = read_splits([few], training.target, training.device)
     ((pixels, labels),) = split.batches([torch.arange(config.batch_size)])
 
     def step() -> int:
@@ -212,12 +223,13 @@ def published_steps(config: TrainingConfig, cache: PixelCache) -> Callable[[], i
     device = pick_device(config.device)
     model = build_model(config.architecture, COUNTRIES).to(device).train()
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3)
-    few = min(len(cache), 20 * config.batch_size)
+    few = min(len(cache), 20 * PUBLISHED_BATCH)
     pictures = [
         ((torch.from_numpy(cache.pixels[row].copy()).float() / 255 - 0.5) / 0.5, row % COUNTRIES)
         for row in range(few)
     ]
-    loader = torch.utils.data.DataLoader(pictures, batch_size=config.batch_size, shuffle=True)
+    batch = PUBLISHED_BATCH if device.type == "cuda" else config.batch_size
+    loader = torch.utils.data.DataLoader(pictures, batch_size=batch, shuffle=True)  # type: ignore
     loss_of, stream = nn.CrossEntropyLoss(), iter(loader)
     total = 0.0
 
@@ -257,12 +269,62 @@ def profiled(config: TrainingConfig, cache: PixelCache, device: torch.device) ->
             step()
         _wait(device)
     key = "self_cuda_time_total" if device.type == "cuda" else "self_cpu_time_total"
-    table = times.key_averages().table(sort_by=key, row_limit=15, max_name_column_width=60)
-    model = build_model(config.architecture, COUNTRIES)
+    return times.key_averages().table(sort_by=key, row_limit=15, max_name_column_width=60)
+
+
+def floor_text(config: TrainingConfig, cache: PixelCache, device: torch.device) -> str:
+    """The least time that this device needs for a picture, by arithmetic and by memory, beside ours."""
+    step = our_steps(config, cache)
+    for _ in range(10):
+        step()
+    taken = 1 / images_per_second(step, device, seconds=3)
+    flops, values = needs_of(config)
+    with autocast_for(config, device):
+        rounded = torch.is_autocast_enabled(device.type)
+    dtype = torch.bfloat16 if rounded else torch.float32
+    peak, bandwidth = measured_peaks(device, dtype)
+    bytes_of_outputs = TOUCHES * values * dtype.itemsize
+    arithmetic, memory = flops / peak, bytes_of_outputs / bandwidth
+    return (
+        f"a picture needs {flops / 1e9:.2f} GFLOP, {1e6 * arithmetic:.1f} us at {peak / 1e12:.1f} TFLOP/s, "
+        f"and {bytes_of_outputs / 1e6:.0f} MB of layers' outputs, {1e6 * memory:.1f} us at "
+        f"{bandwidth / 1e9:,.0f} GB/s; ours takes {1e6 * taken:.1f} us, "
+        f"{taken / max(arithmetic, memory):.1f} times the longer"
+    )
+
+
+def needs_of(config: TrainingConfig) -> tuple[float, int]:
+    """Floating-point operations of a picture, forward and backward, and outputs of all layers."""
+    model, outputs = build_model(config.architecture, COUNTRIES), [0]
+
+    def count(_: nn.Module, __: object, output: torch.Tensor) -> None:
+        outputs[0] += output.numel()
+
+    for layer in model.modules():
+        if not list(layer.children()):
+            layer.register_forward_hook(count)
     with FlopCounterMode(display=False) as counter:
-        model(torch.rand(2, 3, config.height, config.width)).sum().backward()
-    per_image = counter.get_total_flops() / 2
-    return f"{table}\nforward and backward: {per_image / 1e9:.2f} GFLOP an image"
+        model(torch.rand(2, CHANNELS, config.height, config.width)).sum().backward()
+    return counter.get_total_flops() / 2, outputs[0] // 2
+
+
+def measured_peaks(device: torch.device, dtype: torch.dtype) -> tuple[float, float]:
+    """FLOP/s of a large matrix product, and bytes/s, read and written, of a large copy."""
+    size = 8192 if device.type == "cuda" else 1024
+    one, other = (torch.randn(size, size, device=device).to(dtype) for _ in range(2))
+    source = torch.ones(size * size * 4, device=device)
+    target = torch.empty_like(source)
+    best = []
+    for work in (lambda: one @ other, lambda: target.copy_(source)):
+        times = []
+        for _ in range(10):
+            _wait(device)
+            started = time.perf_counter()
+            work()
+            _wait(device)
+            times.append(time.perf_counter() - started)
+        best.append(min(times))
+    return 2 * size**3 / best[0], 2 * source.nbytes / best[1]
 
 
 # -- a whole training --

@@ -13,8 +13,8 @@ from torch import Tensor
 from lost_and_found.training.pixel_cache import PixelCache
 from lost_and_found.training.targets import Labels, Target
 
-# Part of a GPU's free memory that a split may fill; the rest is for the network.
-RESIDENT_SHARE = 0.75
+# Part of a GPU's free memory that the splits of a training may fill; the rest is for the network.
+RESIDENT_SHARE = 0.5
 BATCHES_AHEAD = 2
 
 
@@ -28,15 +28,13 @@ class Split:
         resident: whether all pixels are on the device.
     """
 
-    def __init__(self, cache: PixelCache, target: Target, device: torch.device) -> None:
-        self.device = device
+    def __init__(
+        self, cache: PixelCache, target: Target, device: torch.device, *, resident: bool = False
+    ) -> None:
+        self.device, self.resident = device, resident
         self.pixels = torch.from_numpy(cache.pixels)  # uint8 (N, 3, H, W), still in the file
         self.labels = {name: label.to(device) for name, label in target.encode(cache.table).items()}
-        self.resident = (
-            device.type == "cuda"
-            and cache.pixels.nbytes < RESIDENT_SHARE * torch.cuda.mem_get_info(device)[0]
-        )
-        if self.resident:
+        if resident:
             self.pixels = self.pixels.to(device)
 
     def __len__(self) -> int:
@@ -74,6 +72,20 @@ class Split:
 
     def _sent(self, read: Future[Tensor]) -> Tensor:
         return read.result().to(self.device, non_blocking=True)
+
+
+def read_splits(caches: Sequence[PixelCache], target: Target, device: torch.device) -> list[Split]:
+    """The splits of a training, in the order in which a GPU keeps their pixels as long as they fit."""
+    room = 0.0
+    if device.type == "cuda":
+        torch.cuda.empty_cache()  # what torch keeps of a former training counts as free
+        room = RESIDENT_SHARE * torch.cuda.mem_get_info(device)[0]
+    splits = []
+    for cache in caches:
+        fits = cache.pixels.nbytes <= room
+        room -= cache.pixels.nbytes * fits
+        splits.append(Split(cache, target, device, resident=fits))
+    return splits
 
 
 def batches(order: Tensor, batch_size: int) -> tuple[Tensor, ...]:

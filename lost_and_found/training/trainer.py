@@ -38,7 +38,7 @@ from lost_and_found.training.optimizer import (
 from lost_and_found.training.pixel_cache import PixelCache
 from lost_and_found.training.recording import RecordedSteps
 from lost_and_found.training.schedules import learning_rate_factor
-from lost_and_found.training.splits import Split, batches, epoch_order
+from lost_and_found.training.splits import Split, batches, epoch_order, read_splits
 from lost_and_found.training.targets import Labels, Target, build_target
 from lost_and_found.training.tracking import Tracker, Untracked, tracked
 
@@ -183,7 +183,7 @@ class Training:
                 folder, config=self.config, target=self.target, digests=digests, device=self.device
             )
         self.resume(folder)
-        train_split, val_split = (Split(cache, self.target, self.device) for cache in (train, val))
+        train_split, val_split = read_splits((train, val), self.target, self.device)
         self.speed_up(images=len(train))
         stopped = False
         with caught_signals() as came, self.progress(len(train)) as bar:

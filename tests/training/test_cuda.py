@@ -17,7 +17,7 @@ from lost_and_found.training.backends import autocast_for, explained_memory, tun
 from lost_and_found.training.config import TrainingConfig
 from lost_and_found.training.degradation import degrade
 from lost_and_found.training.models import InitialWeights
-from lost_and_found.training.splits import Split
+from lost_and_found.training.splits import Split, read_splits
 from lost_and_found.training.targets import build_target
 from lost_and_found.training.trainer import Training, train_run
 
@@ -155,9 +155,9 @@ def test_labels_smoothed_by_distance_are_those_of_a_cpu(split):
 def test_pixels_that_stay_on_the_device_and_those_that_are_sent_are_the_same(split, monkeypatch):
     target = build_target(CONFIG, split.table)
     parts = torch.randperm(len(split), generator=torch.Generator().manual_seed(0)).split(7)
-    resident = Split(split, target, GPU)
+    (resident,) = read_splits([split], target, GPU)
     monkeypatch.setattr(splits, "RESIDENT_SHARE", 0.0)
-    sent = Split(split, target, GPU)
+    (sent,) = read_splits([split], target, GPU)
     assert (resident.resident, sent.resident) == (True, False)
     for (pixels, labels), (others, same) in zip(resident.batches(parts), sent.batches(parts), strict=True):
         assert pixels.device.type == others.device.type == "cuda"
