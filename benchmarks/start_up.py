@@ -2,8 +2,8 @@
 
 Run `python benchmarks/start_up.py [--pairs 332786] [--folder FOLDER]`. The process that is timed is a new
 one, imports included: it checks the pinned lists against the files on disk, opens the caches, begins a run,
-builds the network and takes a step, as `train_run` does. The baseline is the same without what makes a cache warm: it reads every record
-again. Pixels are a sparse file, since neither reads them but for one batch.
+builds the network and takes a step, as `train_run` does. The baseline is the same without what makes a cache
+warm: it reads every record again. Pixels are a sparse file, since neither reads them but for one batch.
 """
 
 from __future__ import annotations

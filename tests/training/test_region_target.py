@@ -47,16 +47,20 @@ def test_normalised_labels_are_the_published_ones_over_their_sum():
     torch.testing.assert_close(normalised, published / published.sum(dim=1, keepdim=True))
 
 
-def test_the_loss_is_the_cross_entropy_worked_out_in_float64():
-    target = RegionTarget(ON_THE_EQUATOR, tau_km=75)
+@pytest.mark.parametrize("form", ["normalised", "published"])
+@pytest.mark.parametrize("adjustment", [0.0, 0.5])
+def test_the_loss_and_its_gradient_are_those_worked_out_in_float64(form, adjustment):
+    counts = [6, 3, 1]
+    target = RegionTarget(ON_THE_EQUATOR, counts=counts, tau_km=75, labels=form, logit_adjustment=adjustment)
     outputs = torch.tensor([[1.0, 2.0, -1.0]], requires_grad=True)
     loss = target.loss(outputs, labels((0, 0.25)))
     loss.backward()
     weights = np.exp(-np.array([0.25, 0.75, 9.75]) * DEGREE_KM / 75)
-    weights /= weights.sum()
-    probabilities = np.exp([1.0, 2.0, -1.0]) / np.exp([1.0, 2.0, -1.0]).sum()
+    weights /= weights.sum() if form == "normalised" else weights.max()
+    adjusted = np.exp([1.0, 2.0, -1.0]) * (np.array(counts) / 10) ** adjustment
+    probabilities = adjusted / adjusted.sum()
     assert loss.item() == pytest.approx(-(weights * np.log(probabilities)).sum(), rel=1e-5)
-    np.testing.assert_allclose(outputs.grad[0], probabilities - weights, atol=1e-5)
+    np.testing.assert_allclose(outputs.grad[0], weights.sum() * probabilities - weights, atol=1e-5)
 
 
 def test_published_labels_weigh_samples_by_how_dense_regions_are_and_normalised_ones_do_not():

@@ -35,9 +35,10 @@ class RegionTarget:
     """One class for each region, in the order of `region_names`, each of which lies in one country.
 
     The label of a sample at x is spread over the regions i by the distance of their centroids g_i:
-    y_i = exp(-(Hav(g_i, x) - Hav(g_n, x)) / tau). As published, g_n is the nearest centroid and the sum is
-    what it happens to be: 85 among dense regions, 1 among sparse ones, a weight that no sample should have.
-    Normalised, the labels sum to one, and g_n cancels.
+    y_i = exp(-(Hav(g_i, x) - Hav(g_n, x)) / tau). As published, the sum is what it happens to be: 85 among
+    dense regions, 1 among sparse ones, a weight that no sample should have; g_n is the nearest centroid, so
+    that no label is above 1, also where the true region's is farther away. Normalised, the labels sum to
+    one, and g_n cancels.
 
     Source:
         Haas et al., PIGEON: Predicting Image Geolocations (2024), section 3.2.
