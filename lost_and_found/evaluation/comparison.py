@@ -17,8 +17,8 @@ from lost_and_found.training import tracking
 from lost_and_found.training.runs import is_complete, read_json
 from lost_and_found.workspace import TRAIN, Workspace
 
-# Everything else of a config is recipe, and shown where runs differ in it.
-NO_RECIPE = ("dataset", "target", "architecture", "width", "height", "epochs")
+# Everything else of a config is recipe, and shown where runs differ in it; the last two are of W&B alone.
+NO_RECIPE = ("dataset", "target", "architecture", "width", "height", "epochs", "test_split", "test_split_run")
 LOWER_IS_BETTER = ("loss", "mean_km", "median_km")
 DISK, WANDB = "this disk", "W&B"
 
