@@ -45,7 +45,7 @@ DEFAULTS = TrainingConfig(dataset="any")
 # In the order in which they are added to the study's recipe.
 CHANGES: dict[str, tuple[str, ...]] = {
     "batches of 32": ("batch_size",),
-    "pretrained layers at the full rate": ("backbone_factor",),
+    "pretrained layers at half the rate, not a tenth": ("backbone_factor",),
     "augmentation, anew each epoch": ("augmentation",),
     "cosine schedule, warm-up": ("schedule", "warmup_epochs"),
     "moving average, clipping": ("ema_decay", "clip_norm"),
@@ -226,7 +226,7 @@ def row_text(name: str, runs: Sequence[Run]) -> str:
         parts.append(f"{key} {scale * values.mean():.1f} ± {scale * values.std(ddof=len(values) > 1):.1f}")
     epochs = [run.summary["best_epoch"] for run in runs]
     seconds = np.mean([run.summary["seconds"] for run in runs])
-    return f"{name:38} {', '.join(parts)}; best epochs {epochs}, {seconds:.0f} s"
+    return f"{name:48} {', '.join(parts)}; best epochs {epochs}, {seconds:.0f} s"
 
 
 def guesses_of(folders: Sequence[Path], folds: Sequence[Fold]) -> Guesses:

@@ -165,7 +165,7 @@ class TrainingConfig:
     batch_size: int = 32
     epochs: int = 6
     learning_rate: float = 1e-3
-    backbone_factor: float = 1.0
+    backbone_factor: float = 0.5
     weight_decay: float = 1e-2
     schedule: str = "cosine"
     warmup_epochs: float = 0.5
