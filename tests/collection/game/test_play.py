@@ -97,7 +97,7 @@ def test_a_round_without_picture_or_answer_is_skipped_and_the_others_are_kept(
     player, tmp_path, fault, reason
 ):
     with playing(fault) as game:
-        rounds, error = player.play(game, tmp_path, blank_s=0.5, popup_s=0.3)
+        rounds, error = player.play(game, tmp_path, blank_s=2, popup_s=2)
     assert error is None
     assert numbers(rounds) == [0, 1, 2, 3, 4]
     (skipped,) = [round_ for round_ in rounds if isinstance(round_, SkippedRound)]
@@ -229,7 +229,7 @@ def test_a_round_that_was_answered_before_an_interruption_is_skipped(player, tmp
 
 def test_a_renamed_button_is_reported_with_its_text_and_a_screenshot(player, tmp_path):
     with playing("renamed-button") as game:
-        rounds, error = player.play(game, tmp_path, patience_s=3)
+        rounds, error = player.play(game, tmp_path, patience_s=6)
     assert (rounds, type(error)) == ([], SiteChanged)
     assert "Guess" in str(error)
     assert error.screenshot.parent == tmp_path / "screenshots"
