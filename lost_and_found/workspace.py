@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -41,7 +42,10 @@ class Workspace:
     def has_output(self, notebook: str) -> bool:
         """Whether a notebook has filled its folder, or begun to."""
         folder = self.root / notebook / self.dataset
-        return folder.is_dir() and any(folder.iterdir())
+        if not folder.is_dir():
+            return False
+        with os.scandir(folder) as entries:  # iterdir would list hundreds of thousands to see the first
+            return next(entries, None) is not None
 
     def input(self, notebook: str) -> Path:
         """Folder that an earlier notebook filled.
