@@ -25,7 +25,6 @@ def quiz_process(root, *options, environment=()):
         stderr=subprocess.PIPE,
         text=True,
         env={**os.environ, **dict(environment)},
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     )
     try:
         yield process, process.stdout.readline()

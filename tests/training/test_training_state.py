@@ -49,14 +49,6 @@ def uninterrupted(split, tmp_path_factory):
     return train(CONFIG, split, tmp_path_factory.mktemp("uninterrupted"))
 
 
-@pytest.fixture(autouse=True)
-def heeded_interrupts():
-    """A background job of a script ignores SIGINT, and so would these tests."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
-
-
 def interrupted_training(config, split, folder, monkeypatch, *, steps, number=signal.SIGINT):
     """Have a signal come after so many steps."""
     taken = []

@@ -49,10 +49,8 @@ def test_a_trial_leaves_the_run_that_the_notebook_would_and_reports_it(workspace
     assert trial.main([*QUICK, f"--root={workspace.root}", "--learning_rate=1e-3", "--predicts=country"]) == 0
     said = json.loads(result.read_text())
     output = workspace.root / "3-training" / "01-train-model" / DATASET
-    assert {path.name.split("-")[0] for path in (output / "pixels").glob("[!.]*")} == {
-        "made.train",
-        "made.val",
-    }
+    cached = {path.name.split("-")[0] for path in (output / "pixels").glob("[!.]*")}
+    assert cached == {"made.train", "made.val", "made.test"}
     run = load_run(output / "runs" / said["run"], device="cpu")
     assert (run.config.learning_rate, run.config.target, run.config.epochs) == (1e-3, "country", 1)
     assert (said["status"], said["reason"]) == ("finished", "")

@@ -53,8 +53,6 @@ def collect(root, game, *more, **own):
 def collecting(root, game, *more, **own):
     """A collection in a process of its own, which is killed at the end if it still runs."""
     command = [sys.executable, "-m", "lost_and_found.collection.game", *options(root, game, *more, **own)]
-    # A background job of a script ignores SIGINT, and so would what it starts.
-    signal.signal(signal.SIGINT, signal.default_int_handler)
     with (Path(root) / "said").open("w") as said:
         process = subprocess.Popen(command, stderr=said, start_new_session=True)
     try:
