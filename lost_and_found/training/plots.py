@@ -32,7 +32,7 @@ def plot_curves(run: Run) -> Figure:
         "learning rate at the end of the epoch": ["lr"],
     }
     shown = {title: names for title, names in groups.items() if names}
-    figure, panels = pyplot.subplots(1, len(shown), figsize=(4.2 * len(shown), 3.4), layout="constrained")
+    figure, panels = pyplot.subplots(1, len(shown), figsize=(4.2 * len(shown), 3.8), layout="constrained")
     for axes, (title, names) in zip(panels, shown.items(), strict=True):
         for number, name in enumerate(names):
             colour = (BLUE, ORANGE, GREY)[number % 3]
@@ -43,8 +43,8 @@ def plot_curves(run: Run) -> Figure:
         axes.set_xlabel("epoch")
         axes.xaxis.get_major_locator().set_params(integer=True)
         axes.grid(axis="y", color="#dddddd", linewidth=0.8)
-        if len(names) > 1:
-            axes.legend(frameon=False, fontsize=8)
+        if len(names) > 1:  # below, where no line can run through it
+            axes.legend(frameon=False, fontsize=8, ncols=2, loc="upper center", bbox_to_anchor=(0.5, -0.18))
     figure.suptitle(run.id, fontsize=9, color=GREY)
     return figure
 
