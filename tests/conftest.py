@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import shutil
 import signal
 from pathlib import Path
 
@@ -10,6 +11,11 @@ import pytest
 # One thread for the arithmetic of each process, those that tests start among them: threads that wait for each
 # other on busy cores cost a hundred times more than they bring. Read when torch or numpy are first imported.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+# Without a GPU, its kernels run in Triton's interpreter, which must be known before anything imports Triton.
+GPU_SIGNS = ("/dev/nvidiactl", "/dev/dxg")
+if not (shutil.which("nvidia-smi") or any(map(os.path.exists, GPU_SIGNS))):
+    os.environ.setdefault("TRITON_INTERPRET", "1")
 
 # A shell's background job ignores SIGINT, and so would all that tests start and stop.
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:

@@ -147,31 +147,20 @@ def crop_and_rotate(images: Tensor, drawn: Tensor, ranges: AugmentationSet) -> T
     slack_x = 1 - fit * box_width / (width / 2)
     slack_y = 1 - fit * box_height / (height / 2)
     scale_x, scale_y = fit * half_width, fit * half_height
-    # Rows of the map from the new picture's -1..1 to the old one's, in which a pixel isn't square.
-    matrices = torch.stack(
-        [
-            torch.stack(
-                [
-                    cosine * scale_x / (width / 2),
-                    -sine * scale_y / (width / 2),
-                    slack_x * (2 * drawn[:, 3] - 1),
-                ],
-                dim=1,
-            ),
-            torch.stack(
-                [
-                    sine * scale_x / (height / 2),
-                    cosine * scale_y / (height / 2),
-                    slack_y * (2 * drawn[:, 4] - 1),
-                ],
-                dim=1,
-            ),
-        ],
-        dim=1,
-    )
-    grid = functional.affine_grid(matrices, list(images.shape), align_corners=False)
+    # Where each new pixel comes from, in the old picture's -1..1, in which a pixel isn't square.
+    column, row = _centres(width, images.device), _centres(height, images.device)[:, None]
+    scale_x, scale_y, cosine, sine = (one[:, None, None] for one in (scale_x, scale_y, cosine, sine))
+    from_x, from_y = ((2 * one - 1)[:, None, None] for one in (drawn[:, 3], drawn[:, 4]))
+    x = (cosine * scale_x * column - sine * scale_y * row) / (width / 2) + slack_x[:, None, None] * from_x
+    y = (sine * scale_x * column + cosine * scale_y * row) / (height / 2) + slack_y[:, None, None] * from_y
+    grid = torch.stack([x, y], dim=3)
     # Rounding may put a corner a hair outside, where the border is as good as the pixel next to it.
     return functional.grid_sample(images, grid, padding_mode="border", align_corners=False)
+
+
+def _centres(count: int, device: torch.device) -> Tensor:
+    """Of so many pixels, in -1..1."""
+    return (2 * torch.arange(count, device=device) + 1) / count - 1
 
 
 def jitter_colours(images: Tensor, drawn: Tensor, ranges: AugmentationSet) -> Tensor:

@@ -7,13 +7,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import torch
-from torch import nn
 
 from lost_and_found.errors import InvalidConfig, OutOfMemory
 from lost_and_found.training.config import TrainingConfig
 
 # Compiling takes more than a minute (EfficientNet-B1, H200), which shorter trainings don't win back.
 COMPILING_PAYS_FROM_IMAGES = 10_000_000
+# cuDNN's algorithms for a convolution, best guesses first; to try one takes longer than many steps.
+ALGORITHMS_TRIED = 3
 # What the CPU's allocators say when there is no memory, and CUDA while it records; the rest has a type.
 NO_MEMORY = (
     "not enough memory",
@@ -34,12 +35,10 @@ def autocast_for(config: TrainingConfig, device: torch.device) -> torch.autocast
     return torch.autocast(device.type, torch.bfloat16, enabled=wanted)
 
 
-def compiled(model: nn.Module, config: TrainingConfig, device: torch.device, *, images: int) -> nn.Module:
-    """The model, compiled if the config says so or if so many images an epoch make it pay."""
+def is_compiled(config: TrainingConfig, device: torch.device, *, images: int) -> bool:
+    """Whether the network is to be compiled: the config says so, or so many images an epoch make it pay."""
     pays = device.type == "cuda" and images * config.epochs >= COMPILING_PAYS_FROM_IMAGES
-    if config.compile == "on" or (config.compile == "auto" and pays):
-        model.compile(dynamic=False)  # in place; batches have two sizes at most
-    return model
+    return config.compile == "on" or (config.compile == "auto" and pays)
 
 
 @contextmanager
@@ -47,14 +46,16 @@ def tuned_backends(config: TrainingConfig) -> Iterator[None]:
     """Torch's process-wide settings for the block, put back afterwards.
 
     Matrix products and convolutions on a GPU round to TensorFloat-32 unless the precision is "float32".
-    Without `deterministic`, cuDNN picks the fastest of its algorithms.
+    Without `deterministic`, cuDNN picks the fastest of a few of its algorithms.
     """
     precision = torch.get_float32_matmul_precision()
     benchmark, rounds = torch.backends.cudnn.benchmark, torch.backends.cudnn.allow_tf32
+    tried = torch.backends.cudnn.benchmark_limit
     deterministic = torch.are_deterministic_algorithms_enabled()
     torch.set_float32_matmul_precision("highest" if config.precision == "float32" else "high")
     torch.backends.cudnn.allow_tf32 = config.precision != "float32"
     torch.backends.cudnn.benchmark = not config.deterministic
+    torch.backends.cudnn.benchmark_limit = ALGORITHMS_TRIED
     if config.deterministic:
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS refuses without it
     torch.use_deterministic_algorithms(config.deterministic)
@@ -63,6 +64,7 @@ def tuned_backends(config: TrainingConfig) -> Iterator[None]:
     finally:
         torch.set_float32_matmul_precision(precision)
         torch.backends.cudnn.benchmark, torch.backends.cudnn.allow_tf32 = benchmark, rounds
+        torch.backends.cudnn.benchmark_limit = tried
         torch.use_deterministic_algorithms(deterministic)
 
 

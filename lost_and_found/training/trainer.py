@@ -18,10 +18,11 @@ from lost_and_found.signals import caught_signals
 from lost_and_found.training import runs
 from lost_and_found.training.augmentation import Augmentation
 from lost_and_found.training.averaging import MovingAverage
-from lost_and_found.training.backends import autocast_for, compiled, explained_memory, tuned_backends
+from lost_and_found.training.backends import autocast_for, explained_memory, is_compiled, tuned_backends
 from lost_and_found.training.checkpoints import restore, state_of
 from lost_and_found.training.config import NORMALISATIONS, TrainingConfig
 from lost_and_found.training.distributed import World, joined, share_batch_norm
+from lost_and_found.training.fused import fuse
 from lost_and_found.training.models import (
     InitialWeights,
     Normalisation,
@@ -203,13 +204,18 @@ class Training:
             tracker.summarise(summary)
 
     def speed_up(self, *, images: int) -> None:
-        """Compile and record the steps to come, if the config and so many images an epoch say so.
+        """Compile or fuse the network and record the steps to come, as the config and so many images ask.
 
         Not before `resume`: what a recorded step reads and writes must stay where it is.
         """
-        self.stepping = compiled(self.stepping, self.config, self.device, images=images)
-        # Processes wait for each other within a step, which isn't for a recording.
-        if self.config.compile != "off" and self.device.type == "cuda" and self.world.size == 1:
+        # Processes wait for each other within a step, which isn't for a recording or a fused layer.
+        alone_on_gpu = self.device.type == "cuda" and self.world.size == 1 and self.config.compile != "off"
+        if is_compiled(self.config, self.device, images=images):
+            self.stepping.compile(dynamic=False)  # batches have two sizes at most
+        elif alone_on_gpu:
+            for model in {self.model, self.validated_model}:
+                fuse(model)
+        if alone_on_gpu:
             self.recorded = RecordedSteps(self.device)
 
     def finish_epoch(self, val: Split, *, folder: Path | None, tracker: Tracker) -> None:

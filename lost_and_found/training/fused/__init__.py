@@ -1,0 +1,41 @@
+"""Layers that a GPU computes together, in kernels of this project's own."""
+
+from __future__ import annotations
+
+import importlib.util
+import itertools
+from typing import cast
+
+from torch import nn
+from torchvision.ops import SqueezeExcitation
+
+ACTIVATION_NAMES = {nn.ReLU: "relu", nn.ReLU6: "relu6", nn.SiLU: "silu", nn.Hardswish: "hardswish"}
+
+
+def fuse(model: nn.Module) -> nn.Module:
+    """The same model, changed in place: its parameters and buffers, their names, and what it computes.
+
+    Batch normalisation takes in the activation that follows it, and squeeze-and-excitation goes over its
+    input fewer times. Without Triton, which torch brings along on Linux, nothing is changed.
+    """
+    if not importlib.util.find_spec("triton"):
+        return model
+    from lost_and_found.training.fused.batch_norm import FusedBatchNorm2d
+    from lost_and_found.training.fused.excitation import FusedSqueezeExcitation
+
+    for module in list(model.modules()):
+        if type(module) is nn.BatchNorm2d and _is_aligned(module.num_features):
+            module.__class__ = FusedBatchNorm2d
+        elif type(module) is SqueezeExcitation and _is_aligned(cast(nn.Conv2d, module.fc2).out_channels):
+            module.__class__ = FusedSqueezeExcitation
+    for sequence in [module for module in model.modules() if isinstance(module, nn.Sequential)]:
+        for place, (layer, following) in enumerate(itertools.pairwise(sequence), start=1):
+            if isinstance(layer, FusedBatchNorm2d) and type(following) in ACTIVATION_NAMES:
+                layer.activation = ACTIVATION_NAMES[type(following)]
+                sequence[place] = nn.Identity()
+    return model
+
+
+def _is_aligned(channels: int) -> bool:
+    """Whether the kernels can read them: they read eight at once."""
+    return channels % 8 == 0

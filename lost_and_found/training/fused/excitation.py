@@ -1,0 +1,153 @@
+"""Squeeze and excitation with fewer passes over a layer's output, on a GPU.
+
+The output is averaged over each picture's pixels, which gives a factor for each channel of each picture,
+by which it is multiplied. Its gradient has two parts, by way of the product and by way of the average;
+apart they'd be written, read and added, here one program writes their sum.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+import triton
+import triton.language as tl
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+from torchvision.ops import SqueezeExcitation
+
+from lost_and_found.training.fused.tiles import COLUMNS, STAGES
+
+TILE = {"PIXELS": 16, "CHANNELS": COLUMNS}
+
+
+@triton.jit(do_not_specialize=["pixels", "channels"])
+def _sum(
+    x, other, sums, divisor, pixels, channels,
+    PRODUCT: tl.constexpr, PIXELS: tl.constexpr, CHANNELS: tl.constexpr
+):  # fmt: skip
+    """Over a picture's pixels, of x or of x times other."""
+    channels = channels // 8 * 8  # known to be aligned: eight are read at once
+    picture = tl.program_id(0).to(tl.int64)
+    pixel, channel = tl.arange(0, PIXELS), tl.program_id(1) * CHANNELS + tl.arange(0, CHANNELS)
+    known = channel < channels
+    total = tl.zeros((PIXELS, CHANNELS), tl.float32)
+    at = picture * pixels * channels + pixel[:, None] * channels + channel[None, :]
+    for _ in tl.range(0, pixels, PIXELS, num_stages=STAGES):
+        inside = (pixel < pixels)[:, None] & known[None, :]
+        values = tl.load(x + at, inside, other=0).to(tl.float32)
+        if PRODUCT:
+            values *= tl.load(other + at, inside, other=0).to(tl.float32)
+        total += values
+        pixel += PIXELS
+        at += PIXELS * channels
+    sums_of = tl.sum(total, 0) / divisor
+    tl.store(sums + picture * channels + channel, sums_of.to(sums.dtype.element_ty), known)
+
+
+@triton.jit(do_not_specialize=["pixels", "channels"])
+def _scale(
+    x, factor, summand, y, pixels, channels, SUM: tl.constexpr, PIXELS: tl.constexpr, CHANNELS: tl.constexpr
+):
+    """Every pixel of a picture times the picture's factor, and with SUM its summand over the pixels added."""
+    channels = channels // 8 * 8  # known to be aligned: eight are read at once
+    picture = tl.program_id(0).to(tl.int64)
+    pixel, channel = tl.arange(0, PIXELS), tl.program_id(1) * CHANNELS + tl.arange(0, CHANNELS)
+    known = channel < channels
+    of_picture = picture * channels + channel
+    scale = tl.load(factor + of_picture, known, other=0).to(tl.float32)
+    shift = tl.zeros((CHANNELS,), tl.float32)
+    if SUM:
+        shift = tl.load(summand + of_picture, known, other=0).to(tl.float32) / pixels
+    at = picture * pixels * channels + pixel[:, None] * channels + channel[None, :]
+    for _ in tl.range(0, pixels, PIXELS, num_stages=STAGES):
+        inside = (pixel < pixels)[:, None] & known[None, :]
+        values = tl.load(x + at, inside, other=0).to(tl.float32) * scale[None, :] + shift[None, :]
+        tl.store(y + at, values.to(y.dtype.element_ty), inside)
+        pixel += PIXELS
+        at += PIXELS * channels
+
+
+def _grid(x: Tensor) -> tuple[tuple[int, int], tuple[int, int]]:
+    """A program for each picture and some channels, and what it must know: pixels and channels."""
+    pictures, channels, height, width = x.shape
+    return (pictures, triton.cdiv(channels, TILE["CHANNELS"])), (height * width, channels)
+
+
+def mean_over_pixels(x: Tensor) -> Tensor:
+    """(B, C, 1, 1) of (B, C, H, W), channels last."""
+    grid, sizes = _grid(x)
+    means = x.new_empty((*x.shape[:2], 1, 1))
+    _sum[grid](x, x, means, sizes[0], *sizes, PRODUCT=False, **TILE)
+    return means
+
+
+def scaled(x: Tensor, factor: Tensor) -> Tensor:
+    """(B, C, H, W), channels last, times (B, C, 1, 1)."""
+    grid, sizes = _grid(x)
+    y = torch.empty_like(x)
+    _scale[grid](x, factor, factor, y, *sizes, SUM=False, **TILE)
+    return y
+
+
+class _Exchange:
+    """Carries the factor from the backward pass of the product to that of the average, which adds both up."""
+
+    factor: Tensor | None = None
+
+
+class _Average(torch.autograd.Function):
+    """The average over pixels, and the output itself for `_Product`, which is to take it and nothing else."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, exchange: _Exchange) -> tuple[Tensor, Tensor]:
+        ctx.exchange = exchange
+        return mean_over_pixels(x), x.view_as(x)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, of_mean: Tensor, dy: Tensor) -> tuple[Tensor, None]:
+        factor, ctx.exchange.factor = ctx.exchange.factor, None
+        dx = torch.empty_like(dy)
+        grid, sizes = _grid(dy)
+        _scale[grid](dy, factor, of_mean.contiguous(), dx, *sizes, SUM=True, **TILE)
+        return dx, None
+
+
+class _Product(torch.autograd.Function):
+    """The output times a factor; passes on the gradient as it came, for `_Average` to multiply."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, factor: Tensor, exchange: _Exchange) -> Tensor:
+        ctx.save_for_backward(x, factor)
+        ctx.exchange = exchange
+        return scaled(x, factor)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, dy: Tensor) -> tuple[Tensor, Tensor, None]:
+        x, factor = ctx.saved_tensors
+        dy = dy.contiguous(memory_format=torch.channels_last)
+        ctx.exchange.factor = factor
+        of_factor = torch.empty_like(factor)
+        grid, sizes = _grid(x)
+        _sum[grid](dy, x, of_factor, 1, *sizes, PRODUCT=True, **TILE)
+        return dy, of_factor, None
+
+
+class FusedSqueezeExcitation(SqueezeExcitation):
+    """Squeeze and excitation for pictures that lie channels last; the factor is computed as ever."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        """What `SqueezeExcitation` would give."""
+        x = input.contiguous(memory_format=torch.channels_last)
+        if not (torch.is_grad_enabled() and x.requires_grad):
+            return scaled(x, self._factor(mean_over_pixels(x)))
+        exchange = _Exchange()
+        means, same = _Average.apply(x, exchange)
+        y: Tensor = _Product.apply(same, self._factor(means), exchange)
+        return y
+
+    def _factor(self, means: Tensor) -> Tensor:
+        factor: Tensor = self.scale_activation(self.fc2(self.activation(self.fc1(means))))
+        return factor.contiguous()

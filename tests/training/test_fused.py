@@ -1,0 +1,118 @@
+"""Kernels of this project's own, on a GPU or else in Triton's interpreter (see `conftest.py` above)."""
+
+import copy
+
+import pytest
+import torch
+from torch import nn
+from torchvision.ops import SqueezeExcitation
+
+from lost_and_found.training.fused import fuse
+from lost_and_found.training.models import build_model
+
+DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+ACTIVATIONS = [nn.Identity, nn.ReLU, nn.ReLU6, nn.Hardswish, nn.SiLU]
+# Pictures, channels, height, width: widths that are a tile or not, rows that hold one pixel or several.
+SHAPES = [(3, 40, 5, 7), (5, 96, 3, 4), (2, 16, 1, 1), (2, 64, 9, 9), (8, 24, 4, 4)]
+
+pytest.importorskip("triton")
+# Tiles reach over the edge, where numpy warns of what a GPU computes silently and nobody keeps.
+pytestmark = pytest.mark.filterwarnings("ignore:overflow encountered in exp:RuntimeWarning")
+
+
+@pytest.fixture(autouse=True)
+def exact(monkeypatch):
+    """TensorFloat-32 would hide what the kernels round."""
+    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", False)
+
+
+def some_of_both(kinds, shapes):
+    return [*((kind, shapes[0]) for kind in kinds), *((kinds[-1], shape) for shape in shapes[1:])]
+
+
+def drawn(*shape, mean=0.0, dtype=torch.float32):
+    images = torch.randn(shape, generator=torch.Generator().manual_seed(0)) * 3 + mean
+    return images.to(DEVICE, dtype).contiguous(memory_format=torch.channels_last)
+
+
+def results(module, images):
+    """Output, gradients and buffers after one step forward and back."""
+    images = images.clone(memory_format=torch.preserve_format).requires_grad_()
+    output = module(images)
+    weights = torch.randn(output.shape, generator=torch.Generator().manual_seed(1)).to(output)
+    output.backward(weights)
+    gradients = [parameter.grad for parameter in module.parameters()]
+    return [output, images.grad, *gradients, *(value.float() for value in module.buffers())]
+
+
+def same(found, wanted, *, rtol=1e-3, atol=1e-3):
+    for one, other in zip(found, wanted, strict=True):
+        torch.testing.assert_close(one, other, rtol=rtol, atol=atol)
+
+
+def normalised_by(activation, channels):
+    torch.manual_seed(0)
+    layer = nn.BatchNorm2d(channels)
+    nn.init.normal_(layer.weight)
+    nn.init.normal_(layer.bias)
+    return nn.Sequential(layer, activation()).to(DEVICE)
+
+
+@pytest.mark.parametrize(("activation", "shape"), some_of_both(ACTIVATIONS, SHAPES))
+def test_batch_normalisation_and_activation_are_those_of_torch(activation, shape):
+    plain = normalised_by(activation, shape[1])
+    fused = fuse(copy.deepcopy(plain))
+    assert isinstance(fused[1], nn.Identity)
+    images = drawn(*shape, mean=50)  # far from 0, where sums of squares would lose the variance
+    same(results(fused, images), results(plain, images))
+    for module in (plain, fused):
+        module.eval()
+    with torch.no_grad():
+        torch.testing.assert_close(fused(images), plain(images), rtol=1e-3, atol=1e-3)
+    same(results(fused, images)[:1], results(plain, images)[:1])  # with gradients, by way of torch itself
+
+
+@pytest.mark.parametrize(("gate", "shape"), some_of_both([nn.Sigmoid, nn.Hardsigmoid], SHAPES))
+def test_squeeze_and_excitation_is_that_of_torchvision(gate, shape):
+    torch.manual_seed(0)
+    plain = nn.Sequential(SqueezeExcitation(shape[1], 8, scale_activation=gate)).to(DEVICE)
+    fused = fuse(copy.deepcopy(plain))
+    images = drawn(*shape)
+    same(results(fused, images), results(plain, images))
+    with torch.no_grad():
+        torch.testing.assert_close(fused(images), plain(images), rtol=1e-3, atol=1e-3)
+
+
+def test_rounded_pictures_give_rounded_outputs():
+    plain = nn.Sequential(*normalised_by(nn.SiLU, 40), SqueezeExcitation(40, 8).to(DEVICE))
+    fused = fuse(copy.deepcopy(plain))
+    images = drawn(4, 40, 6, 6, dtype=torch.bfloat16)
+    with torch.autocast(DEVICE.type, torch.bfloat16):
+        ours, theirs = results(fused, images), results(plain, images)
+    assert ours[0].dtype == ours[1].dtype == torch.bfloat16
+    same(ours, theirs, rtol=0.05, atol=0.05)
+
+
+def test_one_value_a_channel_is_refused_as_by_torch():
+    fused = fuse(normalised_by(nn.SiLU, 16))
+    with pytest.raises(ValueError, match="more than 1 value per channel"):
+        fused(drawn(1, 16, 1, 1))
+
+
+def test_channels_that_kernels_cannot_read_stay_as_they_are():
+    plain = nn.Sequential(nn.BatchNorm2d(12), nn.ReLU(), SqueezeExcitation(12, 4))
+    kinds = [type(module) for module in plain.modules()]
+    assert [type(module) for module in fuse(plain).modules()] == kinds
+
+
+@pytest.mark.parametrize(
+    "architecture", ["mobilenet_v2", "mobilenet_v3_large", "efficientnet_b0", "resnet18"]
+)
+def test_a_fused_network_keeps_the_names_of_its_parameters(architecture):
+    model = build_model(architecture, 5)
+    names = {name: value.shape for name, value in model.state_dict().items()}
+    fuse(model)
+    assert {name: value.shape for name, value in model.state_dict().items()} == names
+    left = [type(module) for module in model.modules()]
+    assert nn.BatchNorm2d not in left
+    assert SqueezeExcitation not in left
