@@ -32,7 +32,6 @@ import psutil
 import torch
 from torch import nn
 from torch.profiler import ProfilerActivity, profile
-from torch.utils.flop_counter import FlopCounterMode
 from tqdm.auto import tqdm
 
 from lost_and_found.training.backends import autocast_for, tuned_backends
@@ -296,17 +295,21 @@ def floor_text(config: TrainingConfig, cache: PixelCache, device: torch.device) 
 
 def needs_of(config: TrainingConfig) -> tuple[float, int]:
     """Floating-point operations of a picture, forward and backward, and outputs of all layers."""
-    model, outputs = build_model(config.architecture, COUNTRIES), [0]
+    model = build_model(config.architecture, COUNTRIES).eval()
+    outputs, products = [0], [0]
 
-    def count(_: nn.Module, __: object, output: torch.Tensor) -> None:
+    def count(layer: nn.Module, _: object, output: torch.Tensor) -> None:
         outputs[0] += output.numel()
+        if isinstance(layer, nn.Conv2d | nn.Linear):
+            products[0] += output.numel() * layer.weight[0].numel()
 
     for layer in model.modules():
         if not list(layer.children()):
             layer.register_forward_hook(count)
-    with FlopCounterMode(display=False) as counter:
-        model(torch.rand(2, CHANNELS, config.height, config.width)).sum().backward()
-    return counter.get_total_flops() / 2, outputs[0] // 2
+    with torch.inference_mode():
+        model(torch.rand(1, CHANNELS, config.height, config.width))
+    # A product is a multiplication and an addition; gradients of inputs and of weights take as many each.
+    return 2 * 3 * products[0], outputs[0]
 
 
 def measured_peaks(device: torch.device, dtype: torch.dtype) -> tuple[float, float]:

@@ -98,7 +98,7 @@ def runs_elsewhere(datasets: Sequence[str], known: Sequence[ComparedRun]) -> tup
     ids = {run.id for run in known}
     answers = [one for dataset in datasets for one in tracking.online_runs(dataset) if one["id"] not in ids]
     found = [ComparedRun(**{**one, "metrics": pd.DataFrame(one["metrics"])}) for one in answers]
-    return found, f"{len(found)} runs in W&B that aren't on this disk"
+    return found, f"runs in W&B that aren't on this disk: {len(found)}"
 
 
 def runs_table(runs: Sequence[ComparedRun]) -> pd.DataFrame:

@@ -27,6 +27,7 @@ MODES = ("auto", "online", "offline", "off")
 PROJECT = "lost-and-found"
 STAGING = ".wandb"
 TEST_FILES = ("cache.json", "labels.csv", "pixels.npy")
+MOST_EPOCHS = 10_000  # of a run's history; W&B would draw a sample from 500 on
 LONGEST_NAME = 128  # of a run's id, and of an artifact's name
 
 
@@ -96,7 +97,7 @@ class WandbTracker:
             self._run.log_artifact(_artifact(self._run_id, "model", [folder / name for name in FILES]))
             if test is not None:
                 self._keep_test_split(test)
-        except (wandb.errors.Error, StorageFull, OSError) as error:
+        except (wandb.errors.Error, StorageFull, OSError, ValueError) as error:  # the last: a strange answer
             warnings.warn(f"W&B has not got all files of {self._run_id} ({error})", stacklevel=2)
 
     def _keep_test_split(self, test: Path) -> None:
@@ -194,17 +195,18 @@ def online_runs(dataset: str) -> list[dict[str, Any]]:
         found = wandb.Api().runs(
             f"{entity}/{project}" if entity else project,
             filters={"config.dataset": dataset, "state": "finished"},
+            lazy=False,  # else each run is asked for again
         )
         return [
             {
                 "id": run.name,
                 "config": dict(run.config),
                 "summary": dict(run.summary),
-                "metrics": list(run.scan_history()),
+                "metrics": run.history(samples=MOST_EPOCHS, pandas=False),
             }
             for run in found
         ]
-    except (wandb.errors.Error, ValueError) as error:  # ValueError where there is no such project
+    except Exception as error:  # W&B's client lets out errors of several kinds, some of no class of its own
         warnings.warn(f"W&B can't be asked for runs of {project} ({error})", stacklevel=2)
         return []
 

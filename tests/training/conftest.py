@@ -1,10 +1,12 @@
 """Fixtures of the training tests."""
 
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from made_splits import cache_of, write_samples
+from wandb_server import WandbServer
 
 from lost_and_found.samples import Sample
 from lost_and_found.training.pixel_cache import PixelCache
@@ -21,3 +23,14 @@ def eight_pictures(tmp_path_factory: pytest.TempPathFactory) -> PixelCache:
 def make_samples(tmp_path: Path) -> Callable[[int], list[Sample]]:
     """Samples in a folder of the test's own."""
     return lambda count: write_samples(tmp_path / "pictures", count=count)
+
+
+@pytest.fixture
+def server() -> Iterator[WandbServer]:
+    """A stand-in for the service of W&B."""
+    with WandbServer() as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield server
+        server.shutdown()
+        thread.join()

@@ -1,10 +1,8 @@
 """What was tracked offline is sent to a small stand-in for W&B, by W&B's own command."""
 
-import threading
 from pathlib import Path
 
 import pytest
-from wandb_server import WandbServer
 
 from lost_and_found.errors import MissingInput
 from lost_and_found.training import sync
@@ -12,16 +10,6 @@ from lost_and_found.training.runs import FILES
 from lost_and_found.training.tracking import tracked
 
 KEY = "a" * 40
-
-
-@pytest.fixture
-def server():
-    with WandbServer() as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        yield server
-        server.shutdown()
-        thread.join()
 
 
 @pytest.fixture(autouse=True)

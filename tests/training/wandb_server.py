@@ -1,4 +1,4 @@
-"""A small stand-in for the service of W&B, on loopback: takes what `wandb sync` sends, and remembers it."""
+"""A small stand-in for the service of W&B, on loopback: takes what W&B's client sends, and remembers it."""
 
 from __future__ import annotations
 
@@ -18,8 +18,12 @@ class WandbServer(ThreadingHTTPServer):
     Attributes:
         runs: rows of the history, by run id.
         artifacts: type and name of each artifact that was completed.
+        configs: of each run, each value as {"value": ...}.
+        summaries: of each run.
+        used: run and artifact, for each artifact that a run says it uses.
         files: bytes of the files of artifacts, by name of the artifact and of the file.
         refuses: whether it takes no files.
+        speaks_nonsense: whether it leaves out what it was asked for.
     """
 
     daemon_threads = True
@@ -29,7 +33,10 @@ class WandbServer(ThreadingHTTPServer):
         self.runs: dict[str, list[dict[str, Any]]] = {}
         self.artifacts: set[tuple[str, str]] = set()
         self.files: dict[tuple[str, str], bytes] = {}
-        self.refuses = False
+        self.configs: dict[str, Any] = {}
+        self.summaries: dict[str, Any] = {}
+        self.used: list[tuple[str, str]] = []
+        self.refuses = self.speaks_nonsense = False
         self.pending: dict[str, tuple[str, str]] = {}
 
     @property
@@ -49,11 +56,27 @@ class WandbServer(ThreadingHTTPServer):
         others = {"tags": [], "notes": "", "sweepName": None, "wandbConfig": '{"t": 1}'}
         return {**described, "project": PROJECT, **history, **no_more, **others}
 
+    def listed(self, name: str) -> dict[str, Any]:
+        """A finished run, as W&B lists it."""
+        dates = dict.fromkeys(("createdAt", "heartbeatAt"), "2024-01-01T00:00:00")
+        nothing = dict.fromkeys(("group", "jobType", "commit", "systemMetrics", "historyKeys"))
+        return {
+            **self.bucket(name),
+            **dates,
+            **nothing,
+            "state": "finished",
+            "readOnly": False,
+            "projectId": 1,
+            "config": json.dumps(self.configs.get(name, {})),
+            "summaryMetrics": json.dumps(self.summaries.get(name, {})),
+            "user": {"name": "somebody", "username": "somebody"},
+        }
+
     def answer(self, operation: str, given: dict[str, Any]) -> dict[str, Any]:
         """What GraphQL gives back; null for operations that don't matter here."""
         given = given | given.get("input", {})
         match operation:
-            case "Viewer":
+            case "Viewer" | "GetDefaultEntity":
                 return {"viewer": {"id": "1", "entity": "team", "flags": "{}", "teams": {"edges": []}}}
             case "ServerFeaturesQuery":
                 return {"serverInfo": {"features": []}}
@@ -63,7 +86,25 @@ class WandbServer(ThreadingHTTPServer):
             case "UpsertBucket":
                 is_new = given["name"] not in self.runs
                 self.runs.setdefault(given["name"], [])
+                self.configs[given["name"]] = json.loads(given.get("config") or "{}")
                 return {"upsertBucket": {"bucket": self.bucket(given["name"]), "inserted": is_new}}
+            case "ArtifactType" | "Runs" if self.speaks_nonsense:
+                return {}
+            case "ArtifactType":
+                return {"project": {"artifact": None}}
+            case "ArtifactMembershipByName":
+                known = [one for one in self.artifacts if one[1] == given["name"].removesuffix(":latest")]
+                return {"project": {"artifactCollectionMembership": membership(*known[0]) if known else None}}
+            case "UseArtifact":
+                self.used.append((given["runName"], given["artifactID"]))
+                return {"useArtifact": {"artifact": {"id": given["artifactID"]}}}
+            case "Runs":
+                edges = [{"node": self.listed(name), "cursor": name} for name in self.runs]
+                pages = {"endCursor": None, "hasNextPage": False}
+                counts = {"internalId": "1", "runCount": len(edges), "readOnly": False}
+                return {"project": {**counts, "runs": {"edges": edges, "pageInfo": pages}}}
+            case "RunFullHistory":
+                return {"project": {"run": {"history": list(map(json.dumps, self.runs[given["name"]]))}}}
             case "CreateArtifact":
                 name = given["artifactCollectionName"]
                 self.pending[name] = (given["artifactTypeName"], name)
@@ -104,6 +145,32 @@ class WandbServer(ThreadingHTTPServer):
         }
 
 
+def membership(kind: str, name: str) -> dict[str, Any]:
+    """An artifact as the latest of its name."""
+    collection = {"__typename": "ArtifactSequence", "id": name, "name": name}
+    collection["project"] = {"__typename": "Project", "internalId": "1", **PROJECT}
+    dates = dict.fromkeys(("createdAt", "updatedAt"), "2024-01-01T00:00:00")
+    artifact = {
+        **dates,
+        **dict.fromkeys(("description", "metadata", "historyStep", "commitHash")),
+        "__typename": "Artifact",
+        "id": name,
+        "artifactSequence": collection,
+        "versionIndex": 0,
+        "artifactType": {"name": kind},
+        "ttlDurationSeconds": -2,
+        "ttlIsInherited": True,
+        "tags": [],
+        "state": "COMMITTED",
+        "size": 1,
+        "digest": "",
+        "fileCount": 1,
+    }
+    alias = {"id": "latest", "alias": "latest"}
+    own = {"id": name, "versionIndex": 0, "aliases": [alias], "artifactCollection": collection}
+    return {"__typename": "ArtifactCollectionMembership", **dates, **own, "artifact": artifact}
+
+
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     server: WandbServer
@@ -120,7 +187,10 @@ class _Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         content = self._body()
         if match := re.search(r"/([^/]+)/file_stream$", self.path):
-            if rows := json.loads(content).get("files", {}).get("wandb-history.jsonl"):
+            files = json.loads(content).get("files", {})
+            for row in files.get("wandb-summary.json", {}).get("content", []):
+                self.server.summaries[match[1]] = json.loads(row)
+            if rows := files.get("wandb-history.jsonl"):
                 history = self.server.runs[match[1]]
                 history[rows["offset"] :] = map(json.loads, rows["content"])
             self._send({})

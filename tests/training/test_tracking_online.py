@@ -1,0 +1,71 @@
+"""Runs that are tracked online, by W&B's own client, at a small stand-in for its service."""
+
+import pytest
+import wandb
+from test_tracking import finish_run
+
+from lost_and_found.evaluation import comparison
+from lost_and_found.training.runs import FILES
+from lost_and_found.training.tracking import TEST_FILES, online_runs
+
+
+@pytest.fixture(autouse=True)
+def environment(monkeypatch, tmp_path, server):
+    """A key, a home of the test's own, and no service but the stand-in."""
+    for name in ("WANDB_MODE", "WANDB_DATA_DIR", "WANDB_RUN_ID", "WANDB_PROJECT", "WANDB_ENTITY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("WANDB_BASE_URL", server.url)
+    monkeypatch.setenv("WANDB_API_KEY", "a" * 40)
+    monkeypatch.setenv("WANDB_ERROR_REPORTING", "false")
+    wandb.teardown()  # else the client keeps the settings that it first saw
+    yield
+    wandb.teardown()
+
+
+@pytest.fixture
+def split(tmp_path):
+    """A folder like that of the test split's pixel cache."""
+    folder = tmp_path / "pixels" / "made.test-0123"
+    folder.mkdir(parents=True)
+    for name in TEST_FILES:
+        (folder / name).write_text(name)
+    return folder
+
+
+def test_history_summary_settings_and_files_of_an_online_run_are_sent(tmp_path, server):
+    folder = finish_run(tmp_path / "runs", "first", mode="auto")
+    (row,) = server.runs["first"]
+    assert (row["epoch"], row["val/top1"]) == (1, 0.25)
+    assert server.summaries["first"]["best_epoch"] == 1
+    assert server.configs["first"]["seed"] == {"value": 7}
+    sent = {name: content for (artifact, name), content in server.files.items() if artifact == "first"}
+    assert sent == {name: (folder / name).read_bytes() for name in FILES}
+    assert not (tmp_path / "runs" / ".wandb" / "first").exists()
+
+
+def test_the_test_split_is_sent_with_the_first_online_run_and_used_by_the_second(tmp_path, server, split):
+    for name in ("first", "second"):
+        finish_run(tmp_path / "runs", name, mode="online", test=split)
+        assert server.configs[name]["test_split"] == {"value": split.name}
+    assert ("dataset", split.name) in server.artifacts
+    assert server.used == [("second", split.name)]
+
+
+def test_runs_that_only_wandb_has_are_compared_too(tmp_path):
+    for name in ("first", "second"):
+        finish_run(tmp_path / "runs", name, mode="online")
+    known = comparison.ComparedRun(id="first", config={}, summary={}, metrics=None)
+    (run,), note = comparison.runs_elsewhere(["made"], [known])
+    assert (run.id, run.config["seed"], run.summary["best_epoch"]) == ("second", 7, 1)
+    assert run.metrics[["epoch", "val/top1"]].to_numpy().tolist() == [[1, 0.25]]
+    assert (run.folder, note) == (None, "runs in W&B that aren't on this disk: 1")
+
+
+def test_a_service_that_speaks_nonsense_costs_a_warning_and_not_the_run(tmp_path, server):
+    server.speaks_nonsense = True
+    with pytest.warns(UserWarning, match="W&B has not got all files of first"):
+        finish_run(tmp_path / "runs", "first", mode="online")
+    assert server.summaries["first"]["best_epoch"] == 1
+    with pytest.warns(UserWarning, match="W&B can't be asked for runs of lost-and-found"):
+        assert online_runs("made") == []
