@@ -1,6 +1,6 @@
 """Training speed: ours, its ceiling, and the published way to feed the same network; one run, one machine.
 
-    python benchmarks/training.py                 images/s of the three, with ratios
+    python benchmarks/training.py                 images/s of these, with ratios
     python benchmarks/training.py --profile       also where the time of our step goes, and its floor
     python benchmarks/training.py --headline      also a whole training on 332,786 pictures, 20 epochs
     python benchmarks/training.py --no-compare --headline --width 320 --height 180     that alone
@@ -8,9 +8,10 @@
 (a) ours: batches from the pixel cache with augmentation `study`, as `train_run` takes them;
 (b) the ceiling: the same network, optimizer and precision on one batch that stays on the device;
 (c) the published approach: float32 pictures in a list, a DataLoader without workers, batches of 200 on a
-GPU, `.item()` for every batch, float32, no augmentation.
+GPU, `.item()` for every batch, float32, no augmentation;
+(d) on a GPU also ours with layers as torch computes them, without this project's kernels.
 
-Pictures are noise, drawn once into a file of the pixel cache's form. Rounds of the three are interleaved, so
+Pictures are noise, drawn once into a file of the pixel cache's form. Rounds of all are interleaved, so
 that a slow minute of the machine hits all; the medians are compared.
 """
 
@@ -25,6 +26,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from unittest import mock
 
 import numpy as np
 import pandas as pd
@@ -34,6 +36,7 @@ from torch import nn
 from torch.profiler import ProfilerActivity, profile
 from tqdm.auto import tqdm
 
+from lost_and_found.training import trainer
 from lost_and_found.training.backends import autocast_for, tuned_backends
 from lost_and_found.training.config import ARCHITECTURES, TrainingConfig
 from lost_and_found.training.decoding import CHANNELS, allocate
@@ -144,18 +147,26 @@ def training_of(config: TrainingConfig, cache: PixelCache, *, images: int) -> Tr
     return training
 
 
-# -- the three --
+# -- side by side --
 
 
 def compare(config: TrainingConfig, cache: PixelCache, device: torch.device, *, seconds: float) -> None:
-    """Images per second of all three."""
-    step_ours, step_ceiling = our_steps(config, cache), ceiling_steps(config, cache)
-    published = published_steps(config, cache)
-    steps = {"ours": step_ours, "ceiling": step_ceiling, "published": published}
+    """Images per second of all."""
+    steps = {
+        "ours": our_steps(config, cache),
+        "ceiling": ceiling_steps(config, cache),
+        "published": published_steps(config, cache),
+    }
+    if device.type == "cuda":
+        with mock.patch.object(trainer, "fuse"):
+            steps["unfused"] = our_steps(config, cache)
     rates: dict[str, list[float]] = {name: [] for name in steps}
-    for _, step in steps.items():
-        for _ in range(5):  # warm-up: kernels are chosen and compiled
+    for name, step in steps.items():
+        started = time.perf_counter()
+        for _ in range(5):  # kernels are compiled and chosen, and the step is recorded
             step()
+        _wait(device)
+        print(f"first five steps of {name}: {time.perf_counter() - started:.1f} s", flush=True)
     for _ in range(ROUNDS):
         for name, step in steps.items():
             rates[name].append(images_per_second(step, device, seconds=seconds / ROUNDS))
@@ -165,6 +176,11 @@ def compare(config: TrainingConfig, cache: PixelCache, device: torch.device, *, 
     print(f"{medians['ours'] / medians['ceiling']:.2f}")
     print(f"(c) as published                        {medians['published']:10,.0f} images/s   a/c", end=" ")
     print(f"{medians['ours'] / medians['published']:.1f}")
+    if "unfused" in medians:
+        print(
+            f"(d) ours, layers as torch computes them   {medians['unfused']:10,.0f} images/s   a/d", end=" "
+        )
+        print(f"{medians['ours'] / medians['unfused']:.2f}")
 
 
 def images_per_second(step: Callable[[], int], device: torch.device, *, seconds: float) -> float:

@@ -144,8 +144,9 @@ class TrainingConfig:
         tau_km: how far region labels are smoothed, in km.
         coordinate_loss: "mse" on unit vectors, as published; or "angular", the great-circle distance.
         precision: "float32", "bfloat16" (autocast), or "auto", which is bfloat16 on GPUs that have it.
-        compile: "on" compiles the network by `torch.compile`; "auto" does for long trainings on a GPU; "off"
-            neither compiles nor, as both others do on a GPU, has the device repeat recorded steps.
+        compile: "on" compiles the network by `torch.compile`; "auto" does for long trainings on a GPU, and
+            fuses layers in shorter ones; "off" does neither, nor, as both others do on a GPU, has the device
+            repeat recorded steps.
         deterministic: only algorithms that give the same bits each time; slower on a GPU.
         seed: of weights, order, augmentation and dropout.
         device: "auto", "cpu", "mps", "cuda" or "cuda:<number>".

@@ -7,6 +7,7 @@ import torch
 from torch import nn
 from torchvision.ops import SqueezeExcitation
 
+from lost_and_found.training import fused
 from lost_and_found.training.fused import fuse
 from lost_and_found.training.models import build_model
 
@@ -61,42 +62,42 @@ def normalised_by(activation, channels):
 @pytest.mark.parametrize(("activation", "shape"), some_of_both(ACTIVATIONS, SHAPES))
 def test_batch_normalisation_and_activation_are_those_of_torch(activation, shape):
     plain = normalised_by(activation, shape[1])
-    fused = fuse(copy.deepcopy(plain))
-    assert isinstance(fused[1], nn.Identity)
+    quick = fuse(copy.deepcopy(plain))
+    assert isinstance(quick[1], nn.Identity)
     images = drawn(*shape, mean=50)  # far from 0, where sums of squares would lose the variance
-    same(results(fused, images), results(plain, images))
-    for module in (plain, fused):
+    same(results(quick, images), results(plain, images))
+    for module in (plain, quick):
         module.eval()
     with torch.no_grad():
-        torch.testing.assert_close(fused(images), plain(images), rtol=1e-3, atol=1e-3)
-    same(results(fused, images)[:1], results(plain, images)[:1])  # with gradients, by way of torch itself
+        torch.testing.assert_close(quick(images), plain(images), rtol=1e-3, atol=1e-3)
+    same(results(quick, images)[:1], results(plain, images)[:1])  # with gradients, by way of torch itself
 
 
 @pytest.mark.parametrize(("gate", "shape"), some_of_both([nn.Sigmoid, nn.Hardsigmoid], SHAPES))
 def test_squeeze_and_excitation_is_that_of_torchvision(gate, shape):
     torch.manual_seed(0)
     plain = nn.Sequential(SqueezeExcitation(shape[1], 8, scale_activation=gate)).to(DEVICE)
-    fused = fuse(copy.deepcopy(plain))
+    quick = fuse(copy.deepcopy(plain))
     images = drawn(*shape)
-    same(results(fused, images), results(plain, images))
+    same(results(quick, images), results(plain, images))
     with torch.no_grad():
-        torch.testing.assert_close(fused(images), plain(images), rtol=1e-3, atol=1e-3)
+        torch.testing.assert_close(quick(images), plain(images), rtol=1e-3, atol=1e-3)
 
 
 def test_rounded_pictures_give_rounded_outputs():
     plain = nn.Sequential(*normalised_by(nn.SiLU, 40), SqueezeExcitation(40, 8).to(DEVICE))
-    fused = fuse(copy.deepcopy(plain))
+    quick = fuse(copy.deepcopy(plain))
     images = drawn(4, 40, 6, 6, dtype=torch.bfloat16)
     with torch.autocast(DEVICE.type, torch.bfloat16):
-        ours, theirs = results(fused, images), results(plain, images)
+        ours, theirs = results(quick, images), results(plain, images)
     assert ours[0].dtype == ours[1].dtype == torch.bfloat16
     same(ours, theirs, rtol=0.05, atol=0.05)
 
 
 def test_one_value_a_channel_is_refused_as_by_torch():
-    fused = fuse(normalised_by(nn.SiLU, 16))
+    quick = fuse(normalised_by(nn.SiLU, 16))
     with pytest.raises(ValueError, match="more than 1 value per channel"):
-        fused(drawn(1, 16, 1, 1))
+        quick(drawn(1, 16, 1, 1))
 
 
 def test_channels_that_kernels_cannot_read_stay_as_they_are():
@@ -116,3 +117,21 @@ def test_a_fused_network_keeps_the_names_of_its_parameters(architecture):
     left = [type(module) for module in model.modules()]
     assert nn.BatchNorm2d not in left
     assert SqueezeExcitation not in left
+
+
+@pytest.fixture
+def fresh_check():
+    fused._problem.cache_clear()
+    yield
+    fused._problem.cache_clear()
+
+
+def test_where_kernels_cannot_be_compiled_a_warning_says_why_and_nothing_is_changed(monkeypatch, fresh_check):
+    def no_compiler(images):
+        raise RuntimeError("Failed to find C compiler.\nPlease specify via CC")
+
+    monkeypatch.setattr("lost_and_found.training.fused.excitation.mean_over_pixels", no_compiler)
+    model = normalised_by(nn.SiLU, 16)
+    with pytest.warns(UserWarning, match=r"slower.*RuntimeError: Failed to find C compiler"):
+        fuse(model)
+    assert [type(module) for module in model] == [nn.BatchNorm2d, nn.SiLU]

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-import importlib.util
 import itertools
+import warnings
+from functools import cache
 from typing import cast
 
+import torch
 from torch import nn
 from torchvision.ops import SqueezeExcitation
 
@@ -16,9 +18,16 @@ def fuse(model: nn.Module) -> nn.Module:
     """The same model, changed in place: its parameters and buffers, their names, and what it computes.
 
     Batch normalisation takes in the activation that follows it, and squeeze-and-excitation goes over its
-    input fewer times. Without Triton, which torch brings along on Linux, nothing is changed.
+    input fewer times. Where kernels can't be compiled, which needs Triton and a C compiler, nothing is
+    changed, and a warning says why.
     """
-    if not importlib.util.find_spec("triton"):
+    device = next(model.parameters()).device
+    if problem := _problem(device):
+        warnings.warn(
+            f"layers are computed one by one on {device}, which is slower: Triton can't compile kernels here "
+            f"({problem}). It comes with torch on Linux, and needs a C compiler and Python's headers",
+            stacklevel=2,
+        )
         return model
     from lost_and_found.training.fused.batch_norm import FusedBatchNorm2d
     from lost_and_found.training.fused.excitation import FusedSqueezeExcitation
@@ -39,3 +48,15 @@ def fuse(model: nn.Module) -> nn.Module:
 def _is_aligned(channels: int) -> bool:
     """Whether the kernels can read them: they read eight at once."""
     return channels % 8 == 0
+
+
+@cache
+def _problem(device: torch.device) -> str:
+    """What keeps a small kernel from being computed on this device; empty if nothing does."""
+    try:
+        from lost_and_found.training.fused.excitation import mean_over_pixels
+
+        mean_over_pixels(torch.zeros(1, 8, 1, 1, device=device))
+    except Exception as error:  # whatever Triton, a compiler and a driver have to say
+        return f"{type(error).__name__}: {error}".splitlines()[0]
+    return ""
