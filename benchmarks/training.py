@@ -52,8 +52,8 @@ TRAIN_SHARE, VAL_SHARE = 0.7, 0.2
 COUNTRIES = 138
 HEADLINE_EPOCHS = 20
 PUBLISHED_BATCH = 200
-# What is written and read of a layer's outputs at least: by the layer and the next one, the same of their
-# gradients, and once more to compute the gradients of the next one's parameters.
+# What is written and read at least of the outputs of a convolution, if all that lies between it and the next
+# were computed on the way: by both, the same of their gradients, and once more for the gradients of weights.
 TOUCHES = 5
 ROUNDS = 5
 GB = 1e9
@@ -157,7 +157,7 @@ def compare(config: TrainingConfig, cache: PixelCache, device: torch.device, *, 
         "ceiling": ceiling_steps(config, cache),
         "published": published_steps(config, cache),
     }
-    if device.type == "cuda":
+    if device.type == "cuda" and config.compile == "auto":
         with mock.patch.object(trainer, "fuse"):
             steps["unfused"] = our_steps(config, cache)
     rates: dict[str, list[float]] = {name: [] for name in steps}
@@ -254,7 +254,7 @@ def published_steps(config: TrainingConfig, cache: PixelCache) -> Callable[[], i
         if batch is None:
             stream = iter(loader)
             batch = next(stream)
-        with torch.backends.cudnn.flags(enabled=True):  # as torch comes
+        with as_torch_comes():
             images, labels = (one.to(device) for one in batch)
             optimizer.zero_grad()
             loss = loss_of(model(images), labels)
@@ -264,6 +264,18 @@ def published_steps(config: TrainingConfig, cache: PixelCache) -> Callable[[], i
         return len(images)
 
     return step
+
+
+@contextmanager
+def as_torch_comes() -> Iterator[None]:
+    """Torch's own settings for the block."""
+    precision = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision("highest")
+    try:
+        with torch.backends.cudnn.flags(enabled=True):
+            yield
+    finally:
+        torch.set_float32_matmul_precision(precision)
 
 
 def _wait(device: torch.device) -> None:
@@ -303,24 +315,23 @@ def floor_text(config: TrainingConfig, cache: PixelCache, device: torch.device) 
     arithmetic, memory = flops / peak, bytes_of_outputs / bandwidth
     return (
         f"a picture needs {flops / 1e9:.2f} GFLOP, {1e6 * arithmetic:.1f} us at {peak / 1e12:.1f} TFLOP/s, "
-        f"and {bytes_of_outputs / 1e6:.0f} MB of layers' outputs, {1e6 * memory:.1f} us at "
+        f"and {bytes_of_outputs / 1e6:.0f} MB of convolutions' outputs, {1e6 * memory:.1f} us at "
         f"{bandwidth / 1e9:,.0f} GB/s; ours takes {1e6 * taken:.1f} us, "
         f"{taken / max(arithmetic, memory):.1f} times the longer"
     )
 
 
 def needs_of(config: TrainingConfig) -> tuple[float, int]:
-    """Floating-point operations of a picture, forward and backward, and outputs of all layers."""
+    """Floating-point operations of a picture, forward and backward, and outputs of its convolutions."""
     model = build_model(config.architecture, COUNTRIES).eval()
     outputs, products = [0], [0]
 
-    def count(layer: nn.Module, _: object, output: torch.Tensor) -> None:
+    def count(layer: nn.Conv2d | nn.Linear, _: object, output: torch.Tensor) -> None:
         outputs[0] += output.numel()
-        if isinstance(layer, nn.Conv2d | nn.Linear):
-            products[0] += output.numel() * layer.weight[0].numel()
+        products[0] += output.numel() * layer.weight[0].numel()
 
     for layer in model.modules():
-        if not list(layer.children()):
+        if isinstance(layer, nn.Conv2d | nn.Linear):
             layer.register_forward_hook(count)
     with torch.inference_mode():
         model(torch.rand(1, CHANNELS, config.height, config.width))

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -110,7 +110,10 @@ def joined(device: str) -> Iterator[World]:
     size, local_rank = int(os.environ.get("WORLD_SIZE", "1")), os.environ.get("LOCAL_RANK", "0")
     place = pick_device(device)
     if size == 1:
-        yield World(place)
+        with (
+            torch.cuda.device(place) if place.type == "cuda" else nullcontext()
+        ):  # kernels are for the current one
+            yield World(place)
         return
     if place.type == "cuda":
         place = pick_device(f"cuda:{local_rank}")

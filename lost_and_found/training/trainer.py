@@ -208,14 +208,16 @@ class Training:
 
         Not before `resume`: what a recorded step reads and writes must stay where it is.
         """
-        # Processes wait for each other within a step, which isn't for a recording or a fused layer.
-        alone_on_gpu = self.device.type == "cuda" and self.world.size == 1 and self.config.compile != "off"
+        # Processes wait for each other within a step, which isn't for a fused layer or a recording.
+        may_fuse_and_record = (
+            self.device.type == "cuda" and self.world.size == 1 and self.config.compile != "off"
+        )
         if is_compiled(self.config, self.device, images=images):
             self.stepping.compile(dynamic=False)  # batches have two sizes at most
-        elif alone_on_gpu:
+        elif may_fuse_and_record:
             for model in {self.model, self.validated_model}:
                 fuse(model)
-        if alone_on_gpu:
+        if may_fuse_and_record:
             self.recorded = RecordedSteps(self.device)
 
     def finish_epoch(self, val: Split, *, folder: Path | None, tracker: Tracker) -> None:

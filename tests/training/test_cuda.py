@@ -22,6 +22,7 @@ from lost_and_found.training.config import TrainingConfig
 from lost_and_found.training.degradation import degrade
 from lost_and_found.training.fused import fuse
 from lost_and_found.training.models import InitialWeights, build_model
+from lost_and_found.training.recording import STEPS_BEFORE
 from lost_and_found.training.splits import Split, read_splits
 from lost_and_found.training.targets import build_target
 from lost_and_found.training.trainer import Training, train_run
@@ -95,7 +96,10 @@ def test_the_first_losses_are_those_of_a_cpu(split):
 def test_compiled_networks_learn_the_same(split):
     plain = dataclasses.replace(CONFIG, architecture="resnet18", precision="float32", compile="off")
     on = dataclasses.replace(plain, compile="on")
-    assert losses(on, split) == pytest.approx(losses(plain, split), rel=0.02)
+    steps = STEPS_BEFORE + 2  # of which the last are recorded
+    found, wanted = losses(on, split, steps=steps), losses(plain, split, steps=steps)
+    assert found[:2] == pytest.approx(wanted[:2], rel=0.01)
+    assert found == pytest.approx(wanted, rel=0.1)  # as above, rounding is enlarged from step to step
 
 
 @pytest.mark.parametrize(
@@ -122,7 +126,7 @@ def test_gradients_of_fused_networks_are_as_exact_as_those_of_torch(architecture
             pairs = zip(gradients(model, images), wanted, strict=True)
             return np.median([((one - other).norm() / other.norm()).item() for one, other in pairs])
 
-        assert error(fused) < max(2 * error(plain), 1e-4)
+        assert error(fused) < 3 * error(plain)
 
 
 @pytest.mark.parametrize(("augmentation", "resident"), [("none", True), ("strong", True), ("light", False)])

@@ -84,14 +84,41 @@ def test_squeeze_and_excitation_is_that_of_torchvision(gate, shape):
         torch.testing.assert_close(quick(images), plain(images), rtol=1e-3, atol=1e-3)
 
 
-def test_rounded_pictures_give_rounded_outputs():
+def test_outputs_and_gradients_of_rounded_pictures_are_about_as_exact_as_those_of_torch():
     plain = nn.Sequential(*normalised_by(nn.SiLU, 40), SqueezeExcitation(40, 8).to(DEVICE))
-    quick = fuse(copy.deepcopy(plain))
+    exact, quick = copy.deepcopy(plain), fuse(copy.deepcopy(plain))
     images = drawn(4, 40, 6, 6, dtype=torch.bfloat16)
+    wanted = results(exact, images.float())
     with torch.autocast(DEVICE.type, torch.bfloat16):
         ours, theirs = results(quick, images), results(plain, images)
     assert ours[0].dtype == ours[1].dtype == torch.bfloat16
-    same(ours, theirs, rtol=0.05, atol=0.05)
+
+    def errors(found):
+        pairs = zip(found, wanted, strict=True)
+        return [((one.float() - other).norm() / (other.norm() + 1e-6)).item() for one, other in pairs]
+
+    for own, other in zip(errors(ours), errors(theirs), strict=True):
+        # The interpreter cuts off what a GPU rounds, which doubles an error.
+        assert own < (4 if DEVICE.type == "cpu" else 2) * other + 0.01
+
+
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+def test_what_is_not_a_number_stays_so(activation):
+    plain, images = normalised_by(activation, 16), drawn(2, 16, 4, 4)
+    quick = fuse(copy.deepcopy(plain))
+    images[0, 3, 1, 1] = torch.nan
+    for one, other in zip(results(quick, images)[:2], results(plain, images)[:2], strict=True):
+        assert torch.equal(one.isnan(), other.isnan())
+    assert torch.equal(quick[0].running_var.isnan(), plain[0].running_var.isnan())
+
+
+def test_weights_learn_from_pictures_that_need_no_gradient():
+    plain = nn.Sequential(*normalised_by(nn.SiLU, 16), SqueezeExcitation(16, 8).to(DEVICE))
+    quick, images = fuse(copy.deepcopy(plain)), drawn(2, 16, 4, 4)
+    for model in (plain, quick):
+        model[0].requires_grad_(requires_grad=False)
+        model(images).square().sum().backward()
+    same([one.grad for one in quick[2].parameters()], [one.grad for one in plain[2].parameters()])
 
 
 def test_one_value_a_channel_is_refused_as_by_torch():
@@ -100,8 +127,10 @@ def test_one_value_a_channel_is_refused_as_by_torch():
         quick(drawn(1, 16, 1, 1))
 
 
-def test_channels_that_kernels_cannot_read_stay_as_they_are():
-    plain = nn.Sequential(nn.BatchNorm2d(12), nn.ReLU(), SqueezeExcitation(12, 4))
+def test_layers_that_the_kernels_are_not_made_for_stay_as_they_are():
+    unusual = [nn.BatchNorm2d(16, affine=False), nn.BatchNorm2d(16, momentum=None)]
+    unusual.append(nn.BatchNorm2d(16, track_running_stats=False))
+    plain = nn.Sequential(nn.BatchNorm2d(12), nn.ReLU(), SqueezeExcitation(12, 4), *unusual).to(DEVICE)
     kinds = [type(module) for module in plain.modules()]
     assert [type(module) for module in fuse(plain).modules()] == kinds
 
@@ -110,7 +139,7 @@ def test_channels_that_kernels_cannot_read_stay_as_they_are():
     "architecture", ["mobilenet_v2", "mobilenet_v3_large", "efficientnet_b0", "resnet18"]
 )
 def test_a_fused_network_keeps_the_names_of_its_parameters(architecture):
-    model = build_model(architecture, 5)
+    model = build_model(architecture, 5).to(DEVICE)
     names = {name: value.shape for name, value in model.state_dict().items()}
     fuse(model)
     assert {name: value.shape for name, value in model.state_dict().items()} == names

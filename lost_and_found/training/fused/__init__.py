@@ -15,16 +15,16 @@ ACTIVATION_NAMES = {nn.ReLU: "relu", nn.ReLU6: "relu6", nn.SiLU: "silu", nn.Hard
 
 
 def fuse(model: nn.Module) -> nn.Module:
-    """The same model, changed in place: its parameters and buffers, their names, and what it computes.
+    """Make a model faster, in place; its parameters and buffers, their names and what it computes stay.
 
-    Batch normalisation takes in the activation that follows it, and squeeze-and-excitation goes over its
-    input fewer times. Where kernels can't be compiled, which needs Triton and a C compiler, nothing is
-    changed, and a warning says why.
+    Batch normalisation takes in the activation that follows it in an `nn.Sequential` (not in ResNets, which
+    call theirs by hand), and squeeze-and-excitation goes over its input fewer times. Where kernels can't be
+    compiled, which needs Triton and a C compiler, nothing is changed, and a warning says why.
     """
     device = next(model.parameters()).device
     if problem := _problem(device):
         warnings.warn(
-            f"layers are computed one by one on {device}, which is slower: Triton can't compile kernels here "
+            f"layers are computed one by one on {device}, which is slower: Triton can't compute here "
             f"({problem}). It comes with torch on Linux, and needs a C compiler and Python's headers",
             stacklevel=2,
         )
@@ -33,7 +33,7 @@ def fuse(model: nn.Module) -> nn.Module:
     from lost_and_found.training.fused.excitation import FusedSqueezeExcitation
 
     for module in list(model.modules()):
-        if type(module) is nn.BatchNorm2d and _is_aligned(module.num_features):
+        if type(module) is nn.BatchNorm2d and _is_aligned(module.num_features) and _is_usual(module):
             module.__class__ = FusedBatchNorm2d
         elif type(module) is SqueezeExcitation and _is_aligned(cast(nn.Conv2d, module.fc2).out_channels):
             module.__class__ = FusedSqueezeExcitation
@@ -48,6 +48,11 @@ def fuse(model: nn.Module) -> nn.Module:
 def _is_aligned(channels: int) -> bool:
     """Whether the kernels can read them: they read eight at once."""
     return channels % 8 == 0
+
+
+def _is_usual(layer: nn.BatchNorm2d) -> bool:
+    """Whether it has weights, and running statistics with a fixed momentum, as in the study's networks."""
+    return layer.affine and layer.track_running_stats and layer.momentum is not None
 
 
 @cache

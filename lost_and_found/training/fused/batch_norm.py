@@ -8,7 +8,6 @@ some of its rows and columns. Sums are in float32 and in the same order every ti
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -18,22 +17,24 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
-from lost_and_found.training.fused.tiles import STAGES, SUMMING, TILE, WRITING, split_rows
+from lost_and_found.training.fused.tiles import STAGES, SUMMING, TILE, WRITING, tiling_of
 
 # Sums and channels that are merged at a time.
 MERGED = {"SUMS": 64, "CHANNELS": 16}
+SIZES = ["rows", "columns", "channels", "rows_each"]  # of which any value is compiled for
 
 
 @triton.jit
 def _activate(z, ACTIVATION: tl.constexpr):
+    # Not by tl.minimum and tl.maximum, which take a NaN for the smaller or larger.
     if ACTIVATION == "silu":
         z = z * tl.sigmoid(z)
     elif ACTIVATION == "hardswish":
-        z = z * tl.minimum(tl.maximum(z + 3, 0), 6) / 6
+        z = z * tl.where(z < -3, 0, tl.where(z > 3, 6, z + 3)) / 6
     elif ACTIVATION == "relu":
-        z = tl.maximum(z, 0)
+        z = tl.where(z < 0, 0, z)
     elif ACTIVATION == "relu6":
-        z = tl.minimum(tl.maximum(z, 0), 6)
+        z = tl.where(z < 0, 0, tl.where(z > 6, 6, z))
     return z
 
 
@@ -53,7 +54,23 @@ def _slope(z, ACTIVATION: tl.constexpr):
     return slope
 
 
-@triton.jit(do_not_specialize=["rows", "columns", "channels", "rows_each"])
+@triton.jit
+def _scales(mean, var, weight, bias, eps, channel, known):
+    """Of each channel: centre, one over its deviation, factor and offset for distances from the centre."""
+    centre = tl.load(mean + channel, known, other=0)
+    scale = 1 / tl.sqrt(tl.load(var + channel, known, other=1) + eps)
+    factor = scale * tl.load(weight + channel, known, other=0)
+    return centre, scale, factor, tl.load(bias + channel, known, other=0)
+
+
+@triton.jit
+def _before_activation(x, at, inside, centre, factor, offset):
+    """Distances from the centre, and what the activation takes."""
+    distance = tl.load(x + at, inside, other=0).to(tl.float32) - centre[None, :]
+    return distance, distance * factor[None, :] + offset[None, :]
+
+
+@triton.jit(do_not_specialize=SIZES)
 def _statistics(
     x, sums, squares, rows, columns, channels, rows_each, ROWS: tl.constexpr, COLUMNS: tl.constexpr
 ):  # fmt: skip
@@ -100,7 +117,8 @@ def _merge(
         total += tl.load(sums + at, inside, other=0)
         square += tl.load(squares + at, inside, other=0)
     distance = tl.sum(total, 0) / pixels
-    spread = tl.maximum(tl.sum(square, 0) / pixels - distance * distance, 0)
+    spread = tl.sum(square, 0) / pixels - distance * distance
+    spread = tl.where(spread < 0, 0, spread)  # by rounding; a NaN stays
     centre = tl.load(x + channel, known, other=0).to(tl.float32) + distance
     tl.store(mean + channel, centre, known)
     tl.store(var + channel, spread, known)
@@ -113,7 +131,7 @@ def _merge(
         tl.store(batches, tl.load(batches) + 1)
 
 
-@triton.jit(do_not_specialize=["rows", "columns", "channels", "rows_each"])
+@triton.jit(do_not_specialize=SIZES)
 def _normalise(
     x, y, mean, var, weight, bias, eps, rows, columns, channels, rows_each,
     ACTIVATION: tl.constexpr, ROWS: tl.constexpr, COLUMNS: tl.constexpr
@@ -121,19 +139,18 @@ def _normalise(
     columns, channels = columns // 8 * 8, channels // 8 * 8  # known to be aligned: eight are read at once
     first = tl.program_id(0) * rows_each
     row, column = first + tl.arange(0, ROWS), tl.program_id(1) * COLUMNS + tl.arange(0, COLUMNS)
-    last, known, channel = tl.minimum(first + rows_each, rows), column < columns, column % channels
-    factor = tl.load(weight + channel, known, other=0) / tl.sqrt(tl.load(var + channel, known, other=1) + eps)
-    shift = tl.load(bias + channel, known, other=0) - tl.load(mean + channel, known, other=0) * factor
+    last, known = tl.minimum(first + rows_each, rows), column < columns
+    centre, _, factor, offset = _scales(mean, var, weight, bias, eps, column % channels, known)
     at = first.to(tl.int64) * columns + tl.arange(0, ROWS)[:, None] * columns + column[None, :]
     for _ in tl.range(0, rows_each, ROWS, num_stages=STAGES):
         inside = (row < last)[:, None] & known[None, :]
-        z = tl.load(x + at, inside, other=0).to(tl.float32) * factor[None, :] + shift[None, :]
+        _, z = _before_activation(x, at, inside, centre, factor, offset)
         tl.store(y + at, _activate(z, ACTIVATION).to(y.dtype.element_ty), inside)
         row += ROWS
         at += ROWS * columns
 
 
-@triton.jit(do_not_specialize=["rows", "columns", "channels", "rows_each"])
+@triton.jit(do_not_specialize=SIZES)
 def _parameter_gradients(
     x, dy, mean, var, weight, bias, dweight, dbias, eps, rows, columns, channels, rows_each,
     ACTIVATION: tl.constexpr, ROWS: tl.constexpr, COLUMNS: tl.constexpr
@@ -143,20 +160,14 @@ def _parameter_gradients(
     part = tl.program_id(0)
     first = part * rows_each
     row, column = first + tl.arange(0, ROWS), tl.program_id(1) * COLUMNS + tl.arange(0, COLUMNS)
-    last, known, channel = tl.minimum(first + rows_each, rows), column < columns, column % channels
-    scale = 1 / tl.sqrt(tl.load(var + channel, known, other=1) + eps)
-    centre = tl.load(mean + channel, known, other=0)
-    factor, offset = (
-        scale * tl.load(weight + channel, known, other=0),
-        tl.load(bias + channel, known, other=0),
-    )
+    last, known = tl.minimum(first + rows_each, rows), column < columns
+    centre, scale, factor, offset = _scales(mean, var, weight, bias, eps, column % channels, known)
     of_weight = tl.zeros((ROWS, COLUMNS), tl.float32)
     of_bias = tl.zeros((ROWS, COLUMNS), tl.float32)
     at = first.to(tl.int64) * columns + tl.arange(0, ROWS)[:, None] * columns + column[None, :]
     for _ in tl.range(0, rows_each, ROWS, num_stages=STAGES):
         inside = (row < last)[:, None] & known[None, :]
-        distance = tl.load(x + at, inside, other=0).to(tl.float32) - centre[None, :]
-        z = distance * factor[None, :] + offset[None, :]
+        distance, z = _before_activation(x, at, inside, centre, factor, offset)
         dz = tl.load(dy + at, inside, other=0).to(tl.float32) * _slope(z, ACTIVATION)
         of_weight += dz * distance
         of_bias += dz
@@ -167,7 +178,7 @@ def _parameter_gradients(
     tl.store(dbias + to, tl.sum(of_bias, 0), known)
 
 
-@triton.jit(do_not_specialize=["rows", "columns", "channels", "rows_each"])
+@triton.jit(do_not_specialize=SIZES)
 def _input_gradient(
     x, dy, dx, mean, var, weight, bias, dweight, dbias, eps, rows, columns, channels, rows_each,
     ACTIVATION: tl.constexpr, ROWS: tl.constexpr, COLUMNS: tl.constexpr
@@ -175,21 +186,16 @@ def _input_gradient(
     columns, channels = columns // 8 * 8, channels // 8 * 8  # known to be aligned: eight are read at once
     first = tl.program_id(0) * rows_each
     row, column = first + tl.arange(0, ROWS), tl.program_id(1) * COLUMNS + tl.arange(0, COLUMNS)
-    last, known, channel = tl.minimum(first + rows_each, rows), column < columns, column % channels
-    scale = 1 / tl.sqrt(tl.load(var + channel, known, other=1) + eps)
-    centre = tl.load(mean + channel, known, other=0)
-    factor, offset = (
-        scale * tl.load(weight + channel, known, other=0),
-        tl.load(bias + channel, known, other=0),
-    )
-    pixels = rows * (columns // channels)
-    along = tl.load(dweight + channel, known, other=0) * scale / pixels
+    last, known = tl.minimum(first + rows_each, rows), column < columns
+    channel, pixels = column % channels, rows * (columns // channels)
+    centre, scale, factor, offset = _scales(mean, var, weight, bias, eps, channel, known)
+    # The parts of a gradient that move the mean, or the deviation, come to nothing.
     common = tl.load(dbias + channel, known, other=0) / pixels
+    along = tl.load(dweight + channel, known, other=0) * scale / pixels
     at = first.to(tl.int64) * columns + tl.arange(0, ROWS)[:, None] * columns + column[None, :]
     for _ in tl.range(0, rows_each, ROWS, num_stages=STAGES):
         inside = (row < last)[:, None] & known[None, :]
-        distance = tl.load(x + at, inside, other=0).to(tl.float32) - centre[None, :]
-        z = distance * factor[None, :] + offset[None, :]
+        distance, z = _before_activation(x, at, inside, centre, factor, offset)
         dz = tl.load(dy + at, inside, other=0).to(tl.float32) * _slope(z, ACTIVATION)
         change = (dz - common[None, :] - distance * along[None, :]) * factor[None, :]
         tl.store(dx + at, change.to(dx.dtype.element_ty), inside)
@@ -202,13 +208,13 @@ class _BatchNorm(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor, module: FusedBatchNorm2d) -> Tensor:
-        channels, split = x.shape[1], split_rows(x, each=SUMMING)
-        sums = x.new_empty((2, split.sums, channels), dtype=torch.float32)
+        channels, tiling = x.shape[1], tiling_of(x, each=SUMMING)
+        sums = x.new_empty((2, tiling.sums_each, channels), dtype=torch.float32)
         mean, var = x.new_empty((2, channels), dtype=torch.float32)
-        _statistics[split.grid](x, *sums, *split.sizes, **TILE)
+        _statistics[tiling.grid](x, *sums, *tiling.sizes, **TILE)
         _merge[(triton.cdiv(channels, MERGED["CHANNELS"]),)](
             x, *sums, mean, var, module.running_mean, module.running_var, module.num_batches_tracked,
-            module.momentum, split.sums, x.numel() // channels, channels, **MERGED
+            module.momentum, tiling.sums_each, x.numel() // channels, channels, **MERGED
         )  # fmt: skip
         ctx.save_for_backward(x, mean, var, weight, bias)
         ctx.module = module
@@ -220,19 +226,21 @@ class _BatchNorm(torch.autograd.Function):
         x, *state = ctx.saved_tensors
         eps, activation = ctx.module.eps, ctx.module.activation
         dy, dx = dy.contiguous(memory_format=torch.channels_last), torch.empty_like(x)
-        split = split_rows(x, each=SUMMING)
-        sums = x.new_empty((2, split.sums, x.shape[1]), dtype=torch.float32)
-        _parameter_gradients[split.grid](x, dy, *state, *sums, eps, *split.sizes, activation, **TILE)
+        tiling = tiling_of(x, each=SUMMING)
+        sums = x.new_empty((2, tiling.sums_each, x.shape[1]), dtype=torch.float32)
+        _parameter_gradients[tiling.grid](x, dy, *state, *sums, eps, *tiling.sizes, activation, **TILE)
         dweight, dbias = sums.sum(1)
-        split = split_rows(x, each=WRITING)
-        _input_gradient[split.grid](x, dy, dx, *state, dweight, dbias, eps, *split.sizes, activation, **TILE)
+        tiling = tiling_of(x, each=WRITING)
+        _input_gradient[tiling.grid](
+            x, dy, dx, *state, dweight, dbias, eps, *tiling.sizes, activation, **TILE
+        )  # fmt: skip
         return dx, dweight, dbias, None
 
 
 def _normalised(x: Tensor, mean: Tensor, var: Tensor, module: FusedBatchNorm2d) -> Tensor:
-    y, split = torch.empty_like(x), split_rows(x, each=WRITING)
-    _normalise[split.grid](
-        x, y, mean, var, module.weight, module.bias, module.eps, *split.sizes, module.activation, **TILE
+    y, tiling = torch.empty_like(x), tiling_of(x, each=WRITING)
+    _normalise[tiling.grid](
+        x, y, mean, var, module.weight, module.bias, module.eps, *tiling.sizes, module.activation, **TILE
     )
     return y
 
@@ -241,7 +249,7 @@ class FusedBatchNorm2d(nn.BatchNorm2d):
     """Batch normalisation with an activation, for pictures that lie channels last.
 
     Attributes:
-        activation: "none", "relu", "relu6", "silu" or "hardswish".
+        activation: "none", or the name in `torch.nn.functional`.
     """
 
     activation: str = "none"
@@ -254,15 +262,7 @@ class FusedBatchNorm2d(nn.BatchNorm2d):
         if self.training and x.numel() > x.shape[1]:
             y: Tensor = _BatchNorm.apply(x, self.weight, self.bias, self)
             return y
-        if self.training or (torch.is_grad_enabled() and x.requires_grad):
-            return ACTIVATIONS[self.activation](super().forward(x))
+        if self.training or torch.is_grad_enabled():
+            z = super().forward(x)
+            return z if self.activation == "none" else getattr(functional, self.activation)(z)
         return _normalised(x, self.running_mean, self.running_var, self)
-
-
-ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
-    "none": lambda x: x,
-    "relu": functional.relu,
-    "relu6": functional.relu6,
-    "silu": functional.silu,
-    "hardswish": functional.hardswish,
-}

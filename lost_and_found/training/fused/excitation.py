@@ -18,15 +18,14 @@ from torchvision.ops import SqueezeExcitation
 
 from lost_and_found.training.fused.tiles import COLUMNS, STAGES
 
-TILE = {"PIXELS": 16, "CHANNELS": COLUMNS}
+PICTURE_TILE = {"PIXELS": 16, "CHANNELS": COLUMNS}
 
 
 @triton.jit(do_not_specialize=["pixels", "channels"])
 def _sum(
-    x, other, sums, divisor, pixels, channels,
-    PRODUCT: tl.constexpr, PIXELS: tl.constexpr, CHANNELS: tl.constexpr
+    x, other, sums, divisor, pixels, channels, PIXELS: tl.constexpr, CHANNELS: tl.constexpr
 ):  # fmt: skip
-    """Over a picture's pixels, of x or of x times other."""
+    """Over a picture's pixels, of x or, if there is another, of both multiplied."""
     channels = channels // 8 * 8  # known to be aligned: eight are read at once
     picture = tl.program_id(0).to(tl.int64)
     pixel, channel = tl.arange(0, PIXELS), tl.program_id(1) * CHANNELS + tl.arange(0, CHANNELS)
@@ -36,7 +35,7 @@ def _sum(
     for _ in tl.range(0, pixels, PIXELS, num_stages=STAGES):
         inside = (pixel < pixels)[:, None] & known[None, :]
         values = tl.load(x + at, inside, other=0).to(tl.float32)
-        if PRODUCT:
+        if other is not None:
             values *= tl.load(other + at, inside, other=0).to(tl.float32)
         total += values
         pixel += PIXELS
@@ -46,10 +45,8 @@ def _sum(
 
 
 @triton.jit(do_not_specialize=["pixels", "channels"])
-def _scale(
-    x, factor, summand, y, pixels, channels, SUM: tl.constexpr, PIXELS: tl.constexpr, CHANNELS: tl.constexpr
-):
-    """Every pixel of a picture times the picture's factor, and with SUM its summand over the pixels added."""
+def _scale(x, factor, summand, y, pixels, channels, PIXELS: tl.constexpr, CHANNELS: tl.constexpr):
+    """Every pixel times its picture's factor, plus, if there is one, a summand over the pixels."""
     channels = channels // 8 * 8  # known to be aligned: eight are read at once
     picture = tl.program_id(0).to(tl.int64)
     pixel, channel = tl.arange(0, PIXELS), tl.program_id(1) * CHANNELS + tl.arange(0, CHANNELS)
@@ -57,7 +54,7 @@ def _scale(
     of_picture = picture * channels + channel
     scale = tl.load(factor + of_picture, known, other=0).to(tl.float32)
     shift = tl.zeros((CHANNELS,), tl.float32)
-    if SUM:
+    if summand is not None:
         shift = tl.load(summand + of_picture, known, other=0).to(tl.float32) / pixels
     at = picture * pixels * channels + pixel[:, None] * channels + channel[None, :]
     for _ in tl.range(0, pixels, PIXELS, num_stages=STAGES):
@@ -71,14 +68,14 @@ def _scale(
 def _grid(x: Tensor) -> tuple[tuple[int, int], tuple[int, int]]:
     """A program for each picture and some channels, and what it must know: pixels and channels."""
     pictures, channels, height, width = x.shape
-    return (pictures, triton.cdiv(channels, TILE["CHANNELS"])), (height * width, channels)
+    return (pictures, triton.cdiv(channels, PICTURE_TILE["CHANNELS"])), (height * width, channels)
 
 
 def mean_over_pixels(x: Tensor) -> Tensor:
     """(B, C, 1, 1) of (B, C, H, W), channels last."""
     grid, sizes = _grid(x)
     means = x.new_empty((*x.shape[:2], 1, 1))
-    _sum[grid](x, x, means, sizes[0], *sizes, PRODUCT=False, **TILE)
+    _sum[grid](x, None, means, sizes[0], *sizes, **PICTURE_TILE)
     return means
 
 
@@ -86,7 +83,7 @@ def scaled(x: Tensor, factor: Tensor) -> Tensor:
     """(B, C, H, W), channels last, times (B, C, 1, 1)."""
     grid, sizes = _grid(x)
     y = torch.empty_like(x)
-    _scale[grid](x, factor, factor, y, *sizes, SUM=False, **TILE)
+    _scale[grid](x, factor, None, y, *sizes, **PICTURE_TILE)
     return y
 
 
@@ -110,7 +107,7 @@ class _Average(torch.autograd.Function):
         factor, ctx.exchange.factor = ctx.exchange.factor, None
         dx = torch.empty_like(dy)
         grid, sizes = _grid(dy)
-        _scale[grid](dy, factor, of_mean.contiguous(), dx, *sizes, SUM=True, **TILE)
+        _scale[grid](dy, factor, of_mean.contiguous(), dx, *sizes, **PICTURE_TILE)
         return dx, None
 
 
@@ -131,7 +128,7 @@ class _Product(torch.autograd.Function):
         ctx.exchange.factor = factor
         of_factor = torch.empty_like(factor)
         grid, sizes = _grid(x)
-        _sum[grid](dy, x, of_factor, 1, *sizes, PRODUCT=True, **TILE)
+        _sum[grid](dy, x, of_factor, 1, *sizes, **PICTURE_TILE)
         return dy, of_factor, None
 
 
@@ -141,7 +138,7 @@ class FusedSqueezeExcitation(SqueezeExcitation):
     def forward(self, input: Tensor) -> Tensor:
         """What `SqueezeExcitation` would give."""
         x = input.contiguous(memory_format=torch.channels_last)
-        if not (torch.is_grad_enabled() and x.requires_grad):
+        if not torch.is_grad_enabled():
             return scaled(x, self._factor(mean_over_pixels(x)))
         exchange = _Exchange()
         means, same = _Average.apply(x, exchange)

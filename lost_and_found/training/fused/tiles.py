@@ -13,7 +13,7 @@ from torch import Tensor
 # Rows and columns that a program has in hand at a time.
 ROWS, COLUMNS = 32, 64
 TILE = {"ROWS": ROWS, "COLUMNS": COLUMNS}
-# Tiles on their way: programs that wait for one after the other compute all at the same time, or none.
+# Of the tiles of a loop, those that are read while another one is computed, and this one.
 STAGES = tl.constexpr(3)
 # Programs for each of the GPU's processors: as many as it runs at once where sums have to be added up
 # afterwards, more where not, so that none waits long for the last.
@@ -21,7 +21,7 @@ SUMMING, WRITING = 4, 8
 
 
 @dataclass(frozen=True)
-class Split:
+class Tiling:
     """A layer's output as a matrix, its rows in parts.
 
     A row holds several pixels where that makes it a whole number of tiles wide.
@@ -44,7 +44,7 @@ class Split:
         return -(-self.rows // self.rows_each)
 
     @property
-    def sums(self) -> int:
+    def sums_each(self) -> int:
         """How many sums there are of each channel, where each part and column has one."""
         return self.parts * self.columns // self.channels
 
@@ -59,14 +59,14 @@ class Split:
         return self.rows, self.columns, self.channels, self.rows_each
 
 
-def split_rows(x: Tensor, *, each: int) -> Split:
+def tiling_of(x: Tensor, *, each: int) -> Tiling:
     """Pictures (B, C, H, W), channels last, in so many programs for each of the GPU's processors."""
     channels = x.shape[1]
     pixels = x.numel() // channels
     folded = math.gcd(pixels, COLUMNS // math.gcd(channels, COLUMNS))
     rows, columns = pixels // folded, channels * folded
     parts = max(1, each * processors(x.device) // -(-columns // COLUMNS))
-    return Split(rows, columns, channels, -(-rows // (ROWS * parts)) * ROWS)
+    return Tiling(rows, columns, channels, -(-rows // (ROWS * parts)) * ROWS)
 
 
 @cache
