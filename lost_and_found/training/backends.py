@@ -13,8 +13,6 @@ from lost_and_found.training.config import TrainingConfig
 
 # Compiling takes more than a minute (EfficientNet-B1, H200), which shorter trainings don't win back.
 COMPILING_PAYS_FROM_IMAGES = 10_000_000
-# cuDNN's algorithms for a convolution, best guesses first; to try one takes longer than many steps.
-ALGORITHMS_TRIED = 3
 # What the CPU's allocators say when there is no memory, and CUDA while it records; the rest has a type.
 NO_MEMORY = (
     "not enough memory",
@@ -46,16 +44,14 @@ def tuned_backends(config: TrainingConfig) -> Iterator[None]:
     """Torch's process-wide settings for the block, put back afterwards.
 
     Matrix products and convolutions on a GPU round to TensorFloat-32 unless the precision is "float32".
-    Without `deterministic`, cuDNN picks the fastest of a few of its algorithms.
+    Without `deterministic`, cuDNN picks the fastest of its algorithms.
     """
     precision = torch.get_float32_matmul_precision()
     benchmark, rounds = torch.backends.cudnn.benchmark, torch.backends.cudnn.allow_tf32
-    tried = torch.backends.cudnn.benchmark_limit
     deterministic = torch.are_deterministic_algorithms_enabled()
     torch.set_float32_matmul_precision("highest" if config.precision == "float32" else "high")
     torch.backends.cudnn.allow_tf32 = config.precision != "float32"
     torch.backends.cudnn.benchmark = not config.deterministic
-    torch.backends.cudnn.benchmark_limit = ALGORITHMS_TRIED
     if config.deterministic:
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS refuses without it
     torch.use_deterministic_algorithms(config.deterministic)
@@ -64,7 +60,6 @@ def tuned_backends(config: TrainingConfig) -> Iterator[None]:
     finally:
         torch.set_float32_matmul_precision(precision)
         torch.backends.cudnn.benchmark, torch.backends.cudnn.allow_tf32 = benchmark, rounds
-        torch.backends.cudnn.benchmark_limit = tried
         torch.use_deterministic_algorithms(deterministic)
 
 
