@@ -177,9 +177,7 @@ def compare(config: TrainingConfig, cache: PixelCache, device: torch.device, *, 
     print(f"(c) as published                        {medians['published']:10,.0f} images/s   a/c", end=" ")
     print(f"{medians['ours'] / medians['published']:.1f}")
     if "unfused" in medians:
-        print(
-            f"(d) ours, layers as torch computes them   {medians['unfused']:10,.0f} images/s   a/d", end=" "
-        )
+        print(f"(d) ours, layers as torch computes them {medians['unfused']:10,.0f} images/s   a/d", end=" ")
         print(f"{medians['ours'] / medians['unfused']:.2f}")
 
 
