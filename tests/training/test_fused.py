@@ -1,6 +1,11 @@
 """Kernels of this project's own, on a GPU or else in Triton's interpreter (see `conftest.py` above)."""
 
 import copy
+import itertools
+import os
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 import torch
@@ -125,6 +130,21 @@ def test_one_value_a_channel_is_refused_as_by_torch():
     quick = fuse(normalised_by(nn.SiLU, 16))
     with pytest.raises(ValueError, match="more than 1 value per channel"):
         quick(drawn(1, 16, 1, 1))
+
+
+def test_all_kernels_compile_for_old_and_new_gpus_and_move_sixteen_bytes_at_once(tmp_path):
+    command = [sys.executable, "-m", "tests.training.compile_kernels", "75", "90"]  # a T4 and an H100
+    environment = {**os.environ, "TRITON_INTERPRET": "0", "TRITON_CACHE_DIR": str(tmp_path)}
+    root = Path(__file__).parents[2]
+    done = subprocess.run(command, env=environment, cwd=root, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    widest = {tuple(line.split()[:3]): int(line.split()[3]) for line in done.stdout.splitlines()}
+    kernels = {"_statistics", "_normalise", "_parameter_gradients", "_input_gradient", "_sum", "_scale"}
+    dtypes = ("torch.bfloat16", "torch.float32")
+    # Merging takes a few values for each channel, no pictures.
+    assert {name: most for name, most in widest.items() if name[1] != "_merge"} == {
+        name: 16 for name in itertools.product(("75", "90"), kernels, dtypes)
+    }
 
 
 def test_layers_that_the_kernels_are_not_made_for_stay_as_they_are():
