@@ -37,7 +37,7 @@ from torch.profiler import ProfilerActivity, profile
 from tqdm.auto import tqdm
 
 from lost_and_found.training import trainer
-from lost_and_found.training.backends import autocast_for, tuned_backends
+from lost_and_found.training.backends import precision_for, tuned_backends
 from lost_and_found.training.config import ARCHITECTURES, TrainingConfig
 from lost_and_found.training.decoding import CHANNELS, allocate
 from lost_and_found.training.models import InitialWeights, build_model, pick_device
@@ -305,9 +305,7 @@ def floor_text(config: TrainingConfig, cache: PixelCache, device: torch.device) 
         step()
     taken = 1 / images_per_second(step, device, seconds=3)
     flops, values = needs_of(config)
-    with autocast_for(config, device):
-        rounded = torch.is_autocast_enabled(device.type)
-    dtype = torch.bfloat16 if rounded else torch.float32
+    dtype = precision_for(config, device)
     peak, bandwidth = measured_peaks(device, dtype)
     bytes_of_outputs = TOUCHES * values * dtype.itemsize
     arithmetic, memory = flops / peak, bytes_of_outputs / bandwidth

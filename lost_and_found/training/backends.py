@@ -23,14 +23,32 @@ NO_MEMORY = (
 )
 
 
+def precision_for(config: TrainingConfig, device: torch.device) -> torch.dtype:
+    """What the network computes in: the config's precision, or for "auto" the fastest that the device has.
+
+    GPUs compute fast in bfloat16 from compute capability 8.0 (Ampere), in float16 from 7.0 (Volta, Turing).
+    """
+    if config.precision != "auto":
+        return {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}[
+            config.precision
+        ]
+    capability = torch.cuda.get_device_capability(device) if device.type == "cuda" else (0, 0)
+    if capability >= (8, 0):
+        return torch.bfloat16
+    return torch.float16 if capability >= (7, 0) else torch.float32
+
+
 def autocast_for(config: TrainingConfig, device: torch.device) -> torch.autocast:
     """A context in which the network computes in the config's precision."""
-    wanted = config.precision == "bfloat16" or (
-        config.precision == "auto"
-        and device.type == "cuda"
-        and torch.cuda.is_bf16_supported(including_emulation=False)
-    )
-    return torch.autocast(device.type, torch.bfloat16, enabled=wanted)
+    precision = precision_for(config, device)
+    # Where it is off, torch still checks the type, and float32 is none that it knows.
+    rounded = precision != torch.float32
+    return torch.autocast(device.type, precision if rounded else torch.bfloat16, enabled=rounded)
+
+
+def scaler_for(config: TrainingConfig, device: torch.device) -> torch.amp.GradScaler:
+    """Keeps gradients within the narrow range of float16; does nothing in other precisions."""
+    return torch.amp.GradScaler(device.type, enabled=precision_for(config, device) == torch.float16)
 
 
 def is_compiled(config: TrainingConfig, device: torch.device, *, images: int) -> bool:

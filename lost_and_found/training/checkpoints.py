@@ -30,6 +30,7 @@ def state_of(training: Training) -> dict[str, Any]:
         "seconds": training.seconds,
         "random": training.world.from_all(random),  # of each process: their dropout differs
         "augmentation": training.augmentation.generator.get_state(),
+        "scaler": training.scaler.state_dict(),
     }
 
 
@@ -39,6 +40,8 @@ def restore(training: Training, state: dict[str, Any]) -> None:
     if training.average:
         training.average.model.load_state_dict(state["average"])
     restore_optimizer(training.optimizer, state["optimizer"])
+    if (scaler := state.get("scaler")) and training.scaler.is_enabled():
+        training.scaler.load_state_dict(scaler)
     for name in ("epoch", "step", "best_epoch", "history", "steps", "seconds"):
         setattr(training, name, state[name])
     training.loss_sum.fill_(state["total_loss"] if training.world.is_main else 0.0)

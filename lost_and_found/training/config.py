@@ -35,7 +35,7 @@ SCHEDULES = ("constant", "step", "cosine")
 SAMPLINGS = ("natural", "balanced")
 REGION_LABELS = ("normalised", "published")
 COORDINATE_LOSSES = ("mse", "angular")
-PRECISIONS = ("auto", "float32", "bfloat16")
+PRECISIONS = ("auto", "float32", "bfloat16", "float16")
 COMPILES = ("auto", "on", "off")
 CHOICES = {
     "target": TARGETS,
@@ -143,7 +143,8 @@ class TrainingConfig:
             sum to more the denser the regions are.
         tau_km: how far region labels are smoothed, in km.
         coordinate_loss: "mse" on unit vectors, as published; or "angular", the great-circle distance.
-        precision: "float32", "bfloat16" (autocast), or "auto", which is bfloat16 on GPUs that have it.
+        precision: "float32", "bfloat16" or "float16" (autocast), or "auto", which on a GPU is bfloat16 where
+            it has that (from Ampere on), else float16 (Volta, Turing: Colab's T4), and float32 elsewhere.
         compile: "on" compiles the network by `torch.compile`; "auto" does for long trainings on a GPU, and
             fuses layers in shorter ones; "off" does neither, nor, as both others do on a GPU, has the device
             repeat recorded steps.

@@ -18,7 +18,14 @@ from lost_and_found.signals import caught_signals
 from lost_and_found.training import runs
 from lost_and_found.training.augmentation import Augmentation
 from lost_and_found.training.averaging import MovingAverage
-from lost_and_found.training.backends import autocast_for, explained_memory, is_compiled, tuned_backends
+from lost_and_found.training.backends import (
+    autocast_for,
+    explained_memory,
+    is_compiled,
+    precision_for,
+    scaler_for,
+    tuned_backends,
+)
 from lost_and_found.training.checkpoints import restore, state_of
 from lost_and_found.training.config import NORMALISATIONS, TrainingConfig
 from lost_and_found.training.distributed import World, joined, share_batch_norm
@@ -153,6 +160,7 @@ class Training:
         self.augmentation = Augmentation(config.augmentation, device=self.device, seed=config.seed)
         pretrained = weights.state is not None
         self.optimizer = build_optimizer(self.model, config, pretrained=pretrained, device=self.device)
+        self.scaler = scaler_for(config, self.device)
         torch.manual_seed(config.seed + self.world.rank)  # dropout's
         self.epoch = self.step = self.steps = self.best_epoch = 0
         self.resumed = False
@@ -304,10 +312,12 @@ class Training:
         with autocast_for(self.config, self.device):
             outputs = self.stepping(self.normalisation(images))
         loss = self.target.loss(outputs, labels) * self.world.weight(count)
-        loss.backward()
+        self.scaler.scale(loss).backward()
         if self.config.clip_norm:
+            self.scaler.unscale_(self.optimizer)
             torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.config.clip_norm)
-        self.optimizer.step()
+        self.scaler.step(self.optimizer)
+        self.scaler.update()
         # Stays on the device: reading it would wait for every batch.
         self.loss_sum += loss.detach() * (count / self.world.size)
 
@@ -371,10 +381,12 @@ class Training:
         """Raise NotFinite when a loss is NaN or infinite, which no later epoch can mend."""
         if math.isfinite(loss):
             return
+        rounded = precision_for(self.config, self.device) != torch.float32
+        remedy = "clip_norm 1, or precision float32" if rounded else "or clip_norm 1"
         kept = f"; the weights of epoch {self.best_epoch} are kept in the run's .partial folder"
         raise NotFinite(
             f"epoch {max(self.epoch, 1) if where == 'validation' else self.epoch + 1}: the loss is {loss} in "
-            f"{where}; try a learning_rate below {self.config.learning_rate:g}, or clip_norm 1"
+            f"{where}; try a learning_rate below {self.config.learning_rate:g}, {remedy}"
             + (kept if self.best_epoch else "")
         )
 

@@ -19,6 +19,7 @@ from lost_and_found.training import runs
 from lost_and_found.training.backends import explained_memory
 from lost_and_found.training.config import TrainingConfig
 from lost_and_found.training.models import InitialWeights
+from lost_and_found.training.splits import Split
 from lost_and_found.training.targets import build_target
 from lost_and_found.training.tracking import Untracked
 from lost_and_found.training.trainer import Training, train_run
@@ -83,6 +84,35 @@ def test_a_training_stopped_anywhere_goes_on_exactly(uninterrupted, split, tmp_p
     same_numbers(run, uninterrupted)
     assert (run.summary["resumed"], uninterrupted.summary["resumed"]) == (True, False)
     assert not list(run.folder.glob(f"*{runs.CHECKPOINT}*"))
+
+
+def test_a_training_in_float16_goes_on_exactly(split, tmp_path, monkeypatch):
+    config = dataclasses.replace(CONFIG, precision="float16", epochs=2)
+    interrupted_training(config, split, tmp_path / "parts", monkeypatch, steps=4)
+    (checkpoint,) = (tmp_path / "parts").glob(f".*.partial/{runs.CHECKPOINT}")
+    assert runs.load_checkpoint(checkpoint)["scaler"]["scale"] >= 1
+    run = train(config, split, tmp_path / "parts")
+    same_numbers(run, train(config, split, tmp_path / "whole"))
+
+
+@pytest.mark.parametrize("clip_norm", [0.0, 1.0])
+def test_a_step_whose_gradients_are_too_large_for_float16_changes_no_weights(split, clip_norm):
+    config = dataclasses.replace(CONFIG, precision="float16", clip_norm=clip_norm)
+    training = Training(config, build_target(config, split.table), InitialWeights("none", "asked for"))
+    training.scaler = torch.amp.GradScaler("cpu", init_scale=2.0**40)  # float16 ends at 65504
+    training.stepping.train()
+    before = [parameter.clone() for parameter in training.model.parameters()]
+    ((pixels, labels),) = Split(split, training.target, training.device).batches([torch.arange(4)])
+
+    def changed():
+        training.take_step(pixels, labels, count=4, progress=1.0)
+        pairs = zip(before, training.model.parameters(), strict=True)
+        return any(not torch.equal(one, other) for one, other in pairs)
+
+    assert not changed()
+    assert training.scaler.get_scale() == 2.0**39
+    training.scaler = torch.amp.GradScaler("cpu", init_scale=2.0)
+    assert changed()
 
 
 def test_a_termination_is_a_stop_too(uninterrupted, split, tmp_path, monkeypatch):
