@@ -51,6 +51,8 @@ CHANGES: dict[str, tuple[str, ...]] = {
     "moving average, clipping": ("ema_decay", "clip_norm"),
     "logit adjustment": ("logit_adjustment",),
 }
+# How a device computes: the study's is slower, which is no matter of how well a network learns.
+NO_RECIPE = ("precision", "compile")
 SHOWN = ("top1", "top5", "balanced_accuracy", "country_top1", "country_top5", "median_km", "geoscore")
 
 
@@ -152,7 +154,7 @@ def read_splits(workspace: Workspace) -> tuple[PixelCache, PixelCache, PixelCach
 
 def recipe_rows(fixed: Settings) -> dict[str, Settings]:
     """Settings of each row: the study's, then with one change more in each."""
-    settings = {**STUDY, **fixed}
+    settings = {**STUDY, **{name: getattr(DEFAULTS, name) for name in NO_RECIPE}, **fixed}
     rows: dict[str, Settings] = {"study": dict(settings)}
     for name, fields in CHANGES.items():
         settings |= {field: getattr(DEFAULTS, field) for field in fields}

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from jupyter_client.manager import start_new_kernel
 
 from lost_and_found import dataset_archive, notebooks
 from lost_and_found.data_lists import new_list, pin
@@ -384,3 +385,42 @@ def test_a_stopped_training_is_kept_and_taken_up_on_another_machine(trained, rep
     assert metrics["epoch"].tolist() == list(range(1, 13))
     pd.testing.assert_frame_equal(metrics.head(len(first)), first)  # with the speed of that machine
     assert not partial.exists()
+
+
+@pytest.mark.end_to_end
+@ONE_MACHINE
+def test_the_stop_button_of_the_notebook_keeps_what_was_trained(trained, repository, tmp_path):
+    done, _ = trained
+    machine = Machine(tmp_path, repository)
+    shutil.copytree(done.kept / "made" / "pixels", machine.kept / "made" / "pixels")
+    shutil.copy(done.kept / "made.tar", machine.kept)
+    values = {"root": str(machine.folder), "repository": str(machine.repository), "drive": str(machine.drive)}
+    values |= {"architecture": QUICK["architecture"], "weights": "none", "width": 64, "height": 40}
+    values |= {"dataset": "made", "epochs": 1000}
+    values["others"] = "-p patience 1000 -p device cpu -p batch_size 8 -p tracking off"
+    notebook = notebooks.read_notebook(REPOSITORY / "3-training" / "colab.ipynb")
+    first, *cells = [cell.source for cell in notebook.cells if cell.cell_type == "code"]
+    code = "\n".join([first, *(f"{name} = {value!r}" for name, value in values.items()), *cells])
+
+    manager, client = start_new_kernel(
+        kernel_name="python3", cwd=REPOSITORY / "3-training", env=machine.environment()
+    )
+    try:
+        client.execute(code)
+        runs = machine.checkout / "3-training" / "01-train-model" / "made" / "runs"
+        while not list(runs.glob(".*.partial/metrics.csv")):
+            assert manager.is_alive()
+            time.sleep(0.05)
+        manager.interrupt_kernel()
+        said, error, state = "", "", ""
+        while state != "idle":
+            content = client.get_iopub_msg(timeout=120)["content"]
+            said += content.get("text", "")
+            error = content.get("ename", error)
+            state = content.get("execution_state", "")
+    finally:
+        client.stop_channels()
+        manager.shutdown_kernel(now=True)
+    assert said.splitlines()[-1] == "error: training: stopped; the same command takes it up again"
+    assert error == "AssertionError"  # which tells the user that no run is complete
+    assert list((machine.kept / "made" / "runs").glob(".*.partial/checkpoint.pt"))

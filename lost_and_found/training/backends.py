@@ -10,6 +10,7 @@ import torch
 
 from lost_and_found.errors import InvalidConfig, OutOfMemory
 from lost_and_found.training.config import TrainingConfig
+from lost_and_found.training.fused import problem_of
 
 # Compiling takes more than a minute (EfficientNet-B1, H200), which shorter trainings don't win back.
 COMPILING_PAYS_FROM_IMAGES = 10_000_000
@@ -53,8 +54,10 @@ def scaler_for(config: TrainingConfig, device: torch.device) -> torch.amp.GradSc
 
 def is_compiled(config: TrainingConfig, device: torch.device, *, images: int) -> bool:
     """Whether the network is to be compiled: the config says so, or so many images an epoch make it pay."""
+    if config.compile != "auto":
+        return config.compile == "on"
     pays = device.type == "cuda" and images * config.epochs >= COMPILING_PAYS_FROM_IMAGES
-    return config.compile == "on" or (config.compile == "auto" and pays)
+    return pays and not problem_of(device)  # torch's compiler needs what our kernels need
 
 
 @contextmanager

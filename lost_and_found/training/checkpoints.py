@@ -24,6 +24,7 @@ def state_of(training: Training) -> dict[str, Any]:
         "epoch": training.epoch,
         "step": training.step,
         "best_epoch": training.best_epoch,
+        "best_weights": training.best_weights,
         "history": training.history,
         "steps": training.steps,
         "total_loss": training.total_loss,
@@ -45,7 +46,12 @@ def restore(training: Training, state: dict[str, Any]) -> None:
     for name in ("epoch", "step", "best_epoch", "history", "steps", "seconds"):
         setattr(training, name, state[name])
     training.loss_sum.fill_(state["total_loss"] if training.world.is_main else 0.0)
-    training.augmentation.generator.set_state(state["augmentation"])
+    training.best_weights = state.get("best_weights", {})
+    generator, drawn = training.augmentation.generator, state["augmentation"]
+    if drawn.shape == generator.get_state().shape:
+        generator.set_state(drawn)
+    else:  # written on another kind of device, whose numbers can't go on here
+        generator.manual_seed(training.config.seed + training.steps)
     if len(state["random"]) == training.world.size:  # else other processes go on, with other masks
         own, *of_gpu = state["random"][training.world.rank]
         torch.set_rng_state(own)

@@ -204,6 +204,11 @@ class TrainingConfig:
             raise InvalidConfig(f"dataset is {self.dataset!r}; it must be a plain name such as 'practice'")
         for name, (lowest, included) in LOWER_BOUNDS.items():
             self._check_bounds(name, lowest, UPPER_BOUNDS.get(name, math.inf), included=included)
+        if self.warmup_epochs > self.epochs:
+            raise InvalidConfig(
+                f"warmup_epochs is {self.warmup_epochs:g}, more than the {self.epochs} epochs there are: the "
+                f"learning rate would never reach {self.learning_rate:g}"
+            )
         if self.sampling == "balanced" and self.target == "coordinates":
             raise InvalidConfig("sampling is 'balanced', but coordinates have no classes to balance")
         if self.sampling == "balanced" and self.logit_adjustment:

@@ -116,6 +116,11 @@ def joined(device: str) -> Iterator[World]:
             yield World(place)
         return
     if place.type == "cuda":
+        if int(local_rank) >= torch.cuda.device_count():
+            raise InvalidConfig(
+                f"{os.environ.get('LOCAL_WORLD_SIZE', size)} processes can't share "
+                f"{torch.cuda.device_count()} GPU(s) of this machine; start one process for each"
+            )
         place = pick_device(f"cuda:{local_rank}")
         torch.cuda.set_device(place)
     began = not dist.is_initialized()

@@ -185,15 +185,20 @@ def load_checkpoint(path: Path) -> dict[str, Any] | None:
     return state
 
 
-def save_weights(path: Path, model: nn.Module) -> None:
-    """Write the model's parameters and buffers; a killed process leaves the former file.
+def weights_of(model: nn.Module) -> dict[str, torch.Tensor]:
+    """A copy of the model's parameters and buffers, on the CPU."""
+    copied = {name: value.detach().to("cpu", copy=True) for name, value in model.state_dict().items()}
+    # Safetensors stores dense tensors in the usual order only.
+    return {name: value.contiguous() for name, value in copied.items()}
+
+
+def save_weights(path: Path, weights: Mapping[str, torch.Tensor]) -> None:
+    """Write what `weights_of` gave; a killed process leaves the former file.
 
     Raises:
         StorageFull: no room; the former file stays.
     """
-    # Safetensors stores dense tensors in the usual order only.
-    state = {name: value.detach().cpu().contiguous() for name, value in model.state_dict().items()}
-    write_atomically(path, safetensors.torch.save(state))
+    write_atomically(path, safetensors.torch.save(dict(weights)))
 
 
 def load_run(folder: Path, *, device: str = "auto") -> Run:

@@ -138,6 +138,7 @@ class Training:
         steps: how many batches of all epochs are done.
         history: the metrics of each finished epoch.
         best_epoch: whose weights are kept; 0 before the first.
+        best_weights: these weights, in the process that writes the run.
         resumed: whether an earlier process began it.
     """
 
@@ -165,6 +166,7 @@ class Training:
         self.epoch = self.step = self.steps = self.best_epoch = 0
         self.resumed = False
         self.history: list[dict[str, float]] = []
+        self.best_weights: dict[str, Tensor] = {}
         self.loss_sum = torch.zeros((), device=self.device)
         self.seconds = self.rate = self.total_loss = self.train_loss = 0.0
 
@@ -246,7 +248,8 @@ class Training:
         if self.is_best(metrics):
             self.best_epoch = self.epoch
             if folder:
-                runs.save_weights(folder / "model.safetensors", self.validated_model)
+                self.best_weights = runs.weights_of(self.validated_model)
+                runs.save_weights(folder / "model.safetensors", self.best_weights)
         tracker.log(metrics)
         if folder:
             runs.write_metrics(folder / "metrics.csv", self.history)
@@ -404,6 +407,9 @@ class Training:
         if state is not None:
             restore(self, state)
             self.resumed = True
+            # A killed process may have written those of a later epoch, which may come out otherwise now.
+            if folder and self.best_weights:
+                runs.save_weights(folder / "model.safetensors", self.best_weights)
 
     def summary(self) -> dict[str, Any]:
         """What came out."""

@@ -30,6 +30,7 @@ from lost_and_found.training.config import TrainingConfig
         ("gamma", 0.0, "more than 0"),
         ("gamma", 2.0, "at most 1"),
         ("patience", 0, "at least 1"),
+        ("warmup_epochs", 6.5, "more than the 6 epochs"),
         ("seed", -1, "at least 0"),
         ("sampling", "balanced", "set logit_adjustment to 0"),
         ("device", "gpu", "auto, cpu"),

@@ -13,13 +13,14 @@ from torch import nn
 from torch.nn import functional
 from torchvision.ops import StochasticDepth
 
-from lost_and_found.errors import OutOfMemory
+from lost_and_found.errors import InvalidConfig, OutOfMemory
 from lost_and_found.geo.regions import regions
 from lost_and_found.training import splits, trainer
 from lost_and_found.training.augmentation import SETS, crop_and_rotate, jitter_colours
 from lost_and_found.training.backends import autocast_for, explained_memory, tuned_backends
 from lost_and_found.training.config import TrainingConfig
 from lost_and_found.training.degradation import degrade
+from lost_and_found.training.distributed import joined
 from lost_and_found.training.fused import fuse
 from lost_and_found.training.models import InitialWeights, build_model
 from lost_and_found.training.recording import STEPS_BEFORE
@@ -239,6 +240,17 @@ def test_every_target_learns_on_a_gpu(split, tmp_path, target):
     metrics = pd.read_csv(run.folder / "metrics.csv")
     assert metrics["train/loss"].iloc[-1] < metrics["train/loss"].iloc[0]
     assert run.summary["val/top1" if target != "coordinates" else "val/within_750_km"] == 1
+
+
+def test_more_processes_than_gpus_are_refused(monkeypatch):
+    count = torch.cuda.device_count()
+    monkeypatch.setenv("WORLD_SIZE", str(count + 1))
+    monkeypatch.setenv("LOCAL_RANK", str(count))
+    with (
+        pytest.raises(InvalidConfig, match=rf"{count + 1} processes can't share {count} GPU"),
+        joined("cuda"),
+    ):
+        pass
 
 
 def test_a_gpu_out_of_memory_suggests_half_the_batch():

@@ -1,6 +1,7 @@
 """Kernels of this project's own, on a GPU or else in Triton's interpreter (see `conftest.py` above)."""
 
 import copy
+import dataclasses
 import itertools
 import os
 import subprocess
@@ -12,7 +13,9 @@ import torch
 from torch import nn
 from torchvision.ops import SqueezeExcitation
 
-from lost_and_found.training import fused
+from lost_and_found.training import backends, fused
+from lost_and_found.training.backends import COMPILING_PAYS_FROM_IMAGES, is_compiled
+from lost_and_found.training.config import TrainingConfig
 from lost_and_found.training.fused import fuse
 from lost_and_found.training.models import build_model
 
@@ -170,9 +173,19 @@ def test_a_fused_network_keeps_the_names_of_its_parameters(architecture):
 
 @pytest.fixture
 def fresh_check():
-    fused._problem.cache_clear()
+    fused.problem_of.cache_clear()
     yield
-    fused._problem.cache_clear()
+    fused.problem_of.cache_clear()
+
+
+def test_long_trainings_are_compiled_only_where_kernels_can_be(monkeypatch):
+    config, gpu = TrainingConfig(dataset="any", epochs=20), torch.device("cuda")
+    many, few = COMPILING_PAYS_FROM_IMAGES // 20, COMPILING_PAYS_FROM_IMAGES // 20 - 1
+    for problem, compiled in (("", True), ("Failed to find C compiler.", False)):
+        monkeypatch.setattr(backends, "problem_of", lambda device, problem=problem: problem)
+        assert is_compiled(config, gpu, images=many) is compiled
+        assert not is_compiled(config, gpu, images=few)
+        assert is_compiled(dataclasses.replace(config, compile="on"), gpu, images=few)  # as was asked
 
 
 def test_where_kernels_cannot_be_compiled_a_warning_says_why_and_nothing_is_changed(monkeypatch, fresh_check):

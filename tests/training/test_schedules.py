@@ -34,7 +34,7 @@ def test_the_factor_is_that_of_the_schedule(changes, epochs, factor):
 
 @given(
     schedule=st.sampled_from(["constant", "step", "cosine"]),
-    warmup=st.floats(0, 12),
+    warmup=st.floats(0, 10),
     epochs=st.floats(0, 10),
 )
 def test_the_factor_is_never_negative_nor_above_one(schedule, warmup, epochs):

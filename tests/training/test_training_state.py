@@ -142,6 +142,25 @@ def test_a_checkpoint_without_the_settings_of_the_optimizer_goes_on_exactly(
     same_numbers(train(CONFIG, split, tmp_path), uninterrupted)
 
 
+def test_weights_that_a_killed_process_wrote_after_its_checkpoint_are_not_taken_for_the_best(
+    uninterrupted, split, tmp_path, monkeypatch
+):
+    interrupted_training(CONFIG, split, tmp_path, monkeypatch, steps=9)
+    (partial,) = tmp_path.glob(".*.partial")
+    later = {name: value + 1 for name, value in runs.weights_of(uninterrupted.model).items()}
+    runs.save_weights(partial / "model.safetensors", later)
+    same_numbers(train(CONFIG, split, tmp_path), uninterrupted)
+
+
+def test_a_training_goes_on_with_the_checkpoint_of_another_kind_of_device(split, tmp_path, monkeypatch):
+    interrupted_training(CONFIG, split, tmp_path, monkeypatch, steps=4)
+    (checkpoint,) = tmp_path.glob(f".*.partial/{runs.CHECKPOINT}")
+    state = runs.load_checkpoint(checkpoint)
+    of_gpu = torch.zeros(16, dtype=torch.uint8)  # seed and offset, all that the state of CUDA's generator is
+    runs.save_checkpoint(checkpoint, state | {"augmentation": of_gpu})
+    assert train(CONFIG, split, tmp_path).metrics["epoch"].tolist() == [1, 2, 3]
+
+
 def test_a_process_that_is_killed_loses_no_finished_epoch(uninterrupted, split, tmp_path):
     code = (
         "import os, signal, sys\n"

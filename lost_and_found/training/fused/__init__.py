@@ -22,7 +22,7 @@ def fuse(model: nn.Module) -> nn.Module:
     compiled, which needs Triton and a C compiler, nothing is changed, and a warning says why.
     """
     device = next(model.parameters()).device
-    if problem := _problem(device):
+    if problem := problem_of(device):
         warnings.warn(
             f"layers are computed one by one on {device}, which is slower: Triton can't compute here "
             f"({problem}). It comes with torch on Linux, and needs a C compiler and Python's headers",
@@ -56,7 +56,7 @@ def _is_usual(layer: nn.BatchNorm2d) -> bool:
 
 
 @cache
-def _problem(device: torch.device) -> str:
+def problem_of(device: torch.device) -> str:
     """What keeps a small kernel from being computed on this device; empty if nothing does."""
     try:
         from lost_and_found.training.fused.excitation import mean_over_pixels
