@@ -176,13 +176,14 @@ def sort_rows(table: pd.DataFrame, by: str) -> pd.DataFrame:
 def choose_pair(
     table: pd.DataFrame, runs: Sequence[ComparedRun], *, reference: str = "", candidate: str = ""
 ) -> tuple[ComparedRun, ComparedRun] | None:
-    """The two runs to hold against each other; None if there is only one that can be.
+    """The two runs to hold against each other; None if no two can be.
 
     Args:
         table: from `runs_table`, sorted: what isn't named is the first row that fits.
         runs: all of them.
-        reference: id of the run that differences start from; by default the best after the candidate.
-        candidate: id of the other.
+        reference: id of the run that differences start from; by default the best after the candidate that was
+            validated with the same list.
+        candidate: id of the other; by default the best that has a reference.
 
     Raises:
         InvalidConfig: no such run, one of W&B alone, or one that says nothing of countries.
@@ -192,14 +193,16 @@ def choose_pair(
         _check_comparable(name, by_id)
     named = {reference, candidate}
     ranked = [by_id[one] for one in table["id"] if one not in named and not _why_not(by_id[one])]
-    first = by_id[candidate] if candidate else next(iter(ranked), None)
-    if first is None:
-        return None
-    if reference:
-        return by_id[reference], first
-    others = (run for run in ranked if run is not first and run.validation_list == first.validation_list)
-    second = next(others, None)
-    return (second, first) if second else None
+    both_named = bool(reference and candidate)
+    candidates = [by_id[candidate]] if candidate else ranked
+    references = [by_id[reference]] if reference else ranked
+    pairs = (
+        (other, one)
+        for one in candidates
+        for other in references
+        if other is not one and (both_named or other.validation_list == one.validation_list)
+    )
+    return next(pairs, None)
 
 
 def _check_comparable(name: str, by_id: Mapping[str, ComparedRun]) -> None:

@@ -11,7 +11,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from lost_and_found.errors import InvalidConfig
-from lost_and_found.evaluation.metrics import FEWEST_RESAMPLES, TAIL
+from lost_and_found.evaluation.metrics import FEWEST_RESAMPLES, TAIL, proportion
 from lost_and_found.figures import BLUE, GREY, ORANGE, tidy
 from lost_and_found.geo.countries import find_country
 from lost_and_found.geo.distances import haversine_km
@@ -43,15 +43,16 @@ def guessed_points(run: Run, cache: PixelCache) -> pd.DataFrame:
 
 
 def distance_table(
-    km: np.ndarray, *, games: Sequence[object], resamples: int = 1000, seed: int = 0
+    km: np.ndarray, *, groups: Sequence[object], resamples: int = 1000, seed: int = 0
 ) -> pd.DataFrame:
     """Scores of distances: metric, value, low, high (the 95 % interval), n.
 
-    Intervals are percentiles of a bootstrap over games, as rounds of one game are no independent evidence.
+    Intervals are percentiles of a bootstrap over groups, as rounds of one game, or pictures of one place, are
+    no independent evidence. Shares have those of `proportion`, which knows what 0 and 1 are worth.
 
     Args:
         km: (N,).
-        games: of each picture, (N,).
+        groups: of each picture, (N,), for example of `group_samples`.
         resamples: at least 100.
         seed: of the resampling.
 
@@ -61,16 +62,19 @@ def distance_table(
     if resamples < FEWEST_RESAMPLES:
         raise InvalidConfig(f"resamples is {resamples}; below {FEWEST_RESAMPLES} the interval is noise")
     rng = np.random.default_rng(seed)
-    units = np.unique(np.asarray(games, dtype=str), return_inverse=True)[1]
+    units = np.unique(np.asarray(groups, dtype=str), return_inverse=True)[1]
     rows = [np.flatnonzero(units == unit) for unit in range(units.max() + 1)]
-    draws = []
-    for _ in range(resamples):
-        drawn = np.concatenate([rows[unit] for unit in rng.integers(len(rows), size=len(rows))])
-        draws.append(list(_scores(km[drawn]).values()))
-    low, high = np.quantile(np.array(draws), [TAIL, 1 - TAIL], axis=0)
-    scores = _scores(km)
+    resampled = (
+        np.concatenate([rows[unit] for unit in rng.integers(len(rows), size=len(rows))])
+        for _ in range(resamples)
+    )
+    draws = pd.DataFrame([_scores(km), *(_scores(km[drawn]) for drawn in resampled)])
+    value, (low, high) = draws.iloc[0], np.quantile(draws[1:], [TAIL, 1 - TAIL], axis=0)
+    is_share = draws.columns.str.startswith("within")
+    shares = proportion(draws.loc[:, is_share].to_numpy(), np.full(is_share.sum(), len(km)))
+    low[is_share], high[is_share] = shares.low, shares.high
     return pd.DataFrame(
-        {"metric": list(scores), "value": list(scores.values()), "low": low, "high": high, "n": len(km)}
+        {"metric": draws.columns, "value": value.to_numpy(), "low": low, "high": high, "n": len(km)}
     )
 
 

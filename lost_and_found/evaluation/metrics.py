@@ -1,7 +1,7 @@
 """Scores of a classifier and their bootstrap intervals, from probabilities and true classes.
 
 Every score here is a ratio of sums, or a mean of such ratios. So a resample need not touch the probabilities:
-each unit (a game, or a single picture) has one row of sums, and a resample weighs the rows.
+each unit (a group of pictures, or a single one) has one row of sums, and a resample weighs the rows.
 """
 
 from __future__ import annotations
@@ -124,13 +124,13 @@ def score(
     resamples: int = 1000,
     seed: int = 0,
 ) -> Scores:
-    """All scores with bootstrap 95 % intervals; see `_proportion` and `_balanced` for which.
+    """All scores with bootstrap 95 % intervals; see `proportion` and `_balanced` for which.
 
     Args:
         probabilities: (N, K).
         truth: (N,) class numbers.
-        groups: (N,) what is resampled as a whole, for example the game: rounds of one game are no independent
-            evidence. Without it single samples are resampled.
+        groups: (N,) what is resampled as a whole, for example of `group_samples`: rounds of one game, and
+            pictures of one place, are no independent evidence. Without it single samples are resampled.
         subset: class numbers for the second balanced accuracy.
         resamples: at least 100; 1,000 for a report.
         seed: of the resampling.
@@ -157,15 +157,13 @@ def score(
     recall = columns.recall(counts)
     return Scores(
         confusion=np.bincount(truth * classes + predicted, minlength=classes**2).reshape(classes, classes),
-        top_k={
-            k: _proportion(columns.top_k(counts, k), counts[0, 0]) for k in TOP_K if k == 1 or k < classes
-        },
+        top_k={k: proportion(columns.top_k(counts, k), counts[0, 0]) for k in TOP_K if k == 1 or k < classes},
         balanced=_balanced(means[0], variances[0]),
         balanced_subset=_balanced(means[1], variances[1]) if len(subset) else None,
-        recall=_proportion(recall, columns.support(counts)[0]),
-        precision=_proportion(columns.precision(counts), columns.predicted(counts)[0]),
+        recall=proportion(recall, columns.support(counts)[0]),
+        precision=proportion(columns.precision(counts), columns.predicted(counts)[0]),
         pairs=pairs,
-        pair_share=_proportion(
+        pair_share=proportion(
             columns.pair_share(counts), columns.support(counts)[0, [true for true, _ in pairs]]
         ),
         subset=tuple(subset),
@@ -264,11 +262,11 @@ def _resample(table: sparse.csr_array, resamples: int, seed: int) -> np.ndarray:
     return sums
 
 
-def _proportion(draws: np.ndarray, n: np.ndarray) -> Estimate:
+def proportion(draws: np.ndarray, n: np.ndarray) -> Estimate:
     """Percentile interval of (1 + resamples, ...) with the observed share, out of `n`, first.
 
     A resample without samples of a class has no recall for it and is left out there. Where all resamples say
-    the same (all n were hits, none was, or all are of one game) the bootstrap would claim certainty; there
+    the same (all n were hits, none was, or all are of one group) the bootstrap would claim certainty; there
     the exact interval stands. Percentiles of few, lopsided units can miss the observed share; then the
     interval is extended to it.
 

@@ -13,6 +13,7 @@ from lost_and_found.errors import InvalidConfig, ListMismatch, MissingInput
 from lost_and_found.evaluation.comparison import ComparedRun
 from lost_and_found.evaluation.metrics import FEWEST_RESAMPLES, RESAMPLES_AT_ONCE, TAIL
 from lost_and_found.geo.countries import find_country
+from lost_and_found.preparation.splitting import group_samples
 from lost_and_found.training.pixel_cache import CacheSpec, read_cache
 from lost_and_found.training.runs import load_run, predict
 
@@ -25,13 +26,13 @@ class Guesses:
 
     Attributes:
         ids: of the pictures, (N,).
-        game: of each, (N,).
+        group: of each, (N,): pictures of one game or place, see `group_samples`.
         truth: country codes, (N,).
         guess: country codes, (N,).
     """
 
     ids: np.ndarray
-    game: np.ndarray
+    group: np.ndarray
     truth: np.ndarray
     guess: np.ndarray
 
@@ -62,7 +63,7 @@ def compare_pair(
             "countries, although they are of one list; delete them and train again"
         )
     return paired_differences(
-        first.right, second.right, truth=first.truth, game=first.game, resamples=resamples, seed=seed
+        first.right, second.right, truth=first.truth, group=first.group, resamples=resamples, seed=seed
     )
 
 
@@ -92,7 +93,7 @@ def validation_guesses(run: ComparedRun) -> Guesses:
     codes = np.asarray(model.target.country_codes, dtype=object)
     return Guesses(
         ids=cache.table["id"].to_numpy(dtype=object),
-        game=cache.table["game"].to_numpy(dtype=object),
+        group=group_samples(cache.table),
         truth=cache.table["country_code"].to_numpy(dtype=object),
         guess=codes[probabilities.argmax(axis=1)],
     )
@@ -103,26 +104,26 @@ def paired_differences(
     candidate: np.ndarray,
     *,
     truth: Sequence[str] | np.ndarray,
-    game: Sequence[str] | np.ndarray,
+    group: Sequence[object] | np.ndarray,
     resamples: int = 1000,
     seed: int = 0,
 ) -> pd.DataFrame:
     """Recall of two runs and the paired difference, for all pictures (the first row) and each country.
 
-    Intervals are 95 %, from a bootstrap over games, in which both runs are resampled together: how hard a
+    Intervals are 95 %, from a bootstrap over groups, in which both runs are resampled together: how hard a
     picture is, is the same for both and drops out. With few pictures a bootstrap is too sure (where the
     runs agree on all five, it says that they always do), so each end is at least as far out as that of
-    Bonett and Price, which knows nothing of games but of small numbers.
+    Bonett and Price, which knows nothing of groups but of small numbers.
 
-    Of 400 simulated pairs of runs of each of five kinds (equal and unequal, 130 to 500 pictures, games of one
-    and of five, 10 and 20 countries) the interval held the true difference in 95 to 97 % for all pictures
+    Of 400 simulated pairs of runs of each of five kinds (equal and unequal, 130 to 500 pictures, groups of
+    one and of five, 10 and 20 countries) the interval held the true difference in 95 to 97 % for all pictures
     and in 96 to 99.7 % for single countries.
 
     Args:
         reference: whether the first run was right, bool (N,).
         candidate: whether the second was.
         truth: country codes, (N,).
-        game: of each picture, (N,).
+        group: of each picture, (N,), what is resampled as a whole.
         resamples: at least 100.
         seed: of the resampling.
 
@@ -137,7 +138,7 @@ def paired_differences(
     if resamples < FEWEST_RESAMPLES:
         raise InvalidConfig(f"resamples is {resamples}; below {FEWEST_RESAMPLES} the interval is noise")
     codes, columns = np.unique(np.asarray(truth, dtype=str), return_inverse=True)
-    rows = np.unique(np.asarray(game, dtype=str), return_inverse=True)[1]
+    rows = np.unique(np.asarray(group, dtype=str), return_inverse=True)[1]
     right, counts, wins, losses = (
         _sums(values, rows, columns)
         for values in (reference, np.ones_like(reference), candidate & ~reference, reference & ~candidate)
@@ -176,11 +177,11 @@ def differences_text(differences: pd.DataFrame, *, fewest: int, limit: int = 12)
 
 
 def _sums(values: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> sparse.csr_array:
-    """(games, 1 + countries): how many pictures of each game have the value, in all and by country.
+    """(groups, 1 + countries): how many pictures of each group have the value, in all and by country.
 
     Args:
         values: bool (N,).
-        rows: the game's number of each picture, (N,).
+        rows: the group's number of each picture, (N,).
         columns: the country's number of each, (N,).
     """
     shape = (int(rows.max()) + 1, 2 + int(columns.max()))
@@ -191,18 +192,20 @@ def _sums(values: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> sparse.c
 def _bootstrap(
     gains: sparse.csr_array, counts: sparse.csr_array, *, resamples: int, seed: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Percentiles of the sum of gains over the sum of counts, (columns,) each, when games are resampled.
+    """Percentiles of the sum of gains over the sum of counts, (columns,) each, when groups are resampled.
 
     A resample without pictures of a country has no difference there and is left out.
     """
     rng = np.random.default_rng(seed)
-    games = counts.shape[0]
+    groups = counts.shape[0]
     gains, counts = gains.T.tocsr(), counts.T.tocsr()
     draws = np.empty((resamples, counts.shape[0]))
     for start in range(0, resamples, RESAMPLES_AT_ONCE):
         stop = min(start + RESAMPLES_AT_ONCE, resamples)
-        weights = [np.bincount(rng.integers(games, size=games), minlength=games) for _ in range(start, stop)]
-        drawn = np.stack(weights, axis=1).astype(float)  # (games, resamples at once)
+        weights = [
+            np.bincount(rng.integers(groups, size=groups), minlength=groups) for _ in range(start, stop)
+        ]
+        drawn = np.stack(weights, axis=1).astype(float)  # (groups, resamples at once)
         whole = (counts @ drawn).T
         draws[start:stop] = np.divide((gains @ drawn).T, whole, np.full(whole.shape, np.nan), where=whole > 0)
     low, high = np.nanquantile(draws, [TAIL, 1 - TAIL], axis=0)

@@ -180,7 +180,7 @@ def compare_with_model(
                 people,
                 model,
                 truth=part["country_code"].to_numpy(),
-                game=part["item"].to_numpy(),
+                group=part["item"].to_numpy(),
                 resamples=resamples,
                 seed=seed,
             )

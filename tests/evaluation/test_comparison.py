@@ -164,6 +164,10 @@ def test_runs_that_were_validated_with_different_lists_are_refused(trained, tmp_
         paired.compare_pair(first, second)
     table = comparison.runs_table([first, second])
     assert comparison.choose_pair(table, [first, second]) is None
+    third = dataclasses.replace(first, id="third")
+    best_first = comparison.runs_table([second, third, first])
+    chosen = comparison.choose_pair(best_first, [second, third, first])
+    assert [run.id for run in chosen] == [first.id, "third"]
 
 
 def test_a_deleted_pixel_cache_is_an_error_that_says_how_to_make_it(trained, tmp_path):
@@ -182,11 +186,11 @@ def made_answers(count: int, *, seed: int) -> dict[str, np.ndarray]:
         "reference": reference,
         "candidate": np.where(rng.random(count) < 0.7, reference, rng.random(count) < 0.6),
         "truth": rng.choice(["FR", "NA", "US"], count),
-        "game": np.char.mod("game%03d", np.arange(count) // 2),
+        "group": np.char.mod("game%03d", np.arange(count) // 2),
     }
 
 
-def test_paired_intervals_are_those_of_a_plain_loop_over_games():
+def test_paired_intervals_are_those_of_a_plain_loop_over_groups():
     answers = made_answers(120, seed=3)
     found = paired.paired_differences(**answers, resamples=200, seed=5).set_index("country_code")
     gain = answers["candidate"].astype(float) - answers["reference"]
@@ -194,7 +198,7 @@ def test_paired_intervals_are_those_of_a_plain_loop_over_games():
     draws = {code: [] for code in found.index}
     for _ in range(200):
         drawn = rng.integers(60, size=60)
-        rows = np.concatenate([np.flatnonzero(answers["game"] == f"game{game:03}") for game in drawn])
+        rows = np.concatenate([np.flatnonzero(answers["group"] == f"game{game:03}") for game in drawn])
         for code, values in draws.items():
             own = rows if not code else rows[answers["truth"][rows] == code]
             values.append(gain[own].mean())
@@ -211,7 +215,7 @@ def test_paired_intervals_are_those_of_a_plain_loop_over_games():
 
 def test_runs_that_agree_on_few_pictures_are_not_said_to_agree_always():
     right = np.ones(5, dtype=bool)
-    found = paired.paired_differences(right, right, truth=["FR"] * 5, game=np.arange(5), resamples=100)
+    found = paired.paired_differences(right, right, truth=["FR"] * 5, group=np.arange(5), resamples=100)
     assert found["difference"].tolist() == [0, 0]
     assert (found["low"] < -0.2).all()
     assert (found["high"] > 0.2).all()

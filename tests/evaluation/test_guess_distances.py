@@ -21,7 +21,7 @@ KM = np.array([0.5, 10.0, 100.0, 700.0, 5000.0])
 
 
 def test_scores_are_those_worked_out_by_hand():
-    table = distances.distance_table(KM, games=list("abcde"), resamples=100).set_index("metric")["value"]
+    table = distances.distance_table(KM, groups=list("abcde"), resamples=100).set_index("metric")["value"]
     assert table["median km"] == 100
     assert table["mean km"] == pytest.approx(5810.5 / 5)
     assert table["GeoScore, 0 to 5000"] == pytest.approx(np.mean(5000 * np.exp(-KM / 1492.7)))
@@ -31,8 +31,8 @@ def test_scores_are_those_worked_out_by_hand():
 
 def test_intervals_hold_the_value_and_are_wider_where_rounds_of_a_game_hang_together():
     km = np.repeat(np.random.default_rng(0).exponential(800, 40), 5)
-    single = distances.distance_table(km, games=np.arange(200), resamples=300)
-    grouped = distances.distance_table(km, games=np.repeat(np.arange(40), 5), resamples=300)
+    single = distances.distance_table(km, groups=np.arange(200), resamples=300)
+    grouped = distances.distance_table(km, groups=np.repeat(np.arange(40), 5), resamples=300)
     for table in (single, grouped):
         assert (table["low"] <= table["value"]).all()
         assert (table["value"] <= table["high"]).all()
@@ -40,9 +40,20 @@ def test_intervals_hold_the_value_and_are_wider_where_rounds_of_a_game_hang_toge
     assert width[grouped["metric"] == "mean km"].item() > 1.5
 
 
+def test_shares_of_none_and_all_have_the_exact_interval():
+    table = distances.distance_table(np.full(8, 100.0), groups=np.arange(8), resamples=100).set_index(
+        "metric"
+    )
+    for metric, ends in (
+        ("within 1 km", (0, 0.369417)),
+        ("within 200 km", (0.630583, 1)),
+    ):  # 1 - 0.025 ** (1 / 8)
+        assert tuple(table.loc[metric, ["low", "high"]]) == pytest.approx(ends, abs=1e-6)
+
+
 def test_too_few_resamples_are_refused():
     with pytest.raises(InvalidConfig, match="noise"):
-        distances.distance_table(KM, games=list("abcde"), resamples=10)
+        distances.distance_table(KM, groups=list("abcde"), resamples=10)
 
 
 @pytest.fixture(scope="module")
