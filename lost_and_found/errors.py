@@ -37,6 +37,14 @@ class InvalidConfig(LostAndFoundError):
     """A parameter outside what is allowed."""
 
 
+class MissingDevice(InvalidConfig):
+    """A device that this machine lacks."""
+
+
+class UnfitWeights(InvalidConfig):
+    """A file that holds no weights, or those of another architecture."""
+
+
 class MissingInput(LostAndFoundError):
     """A file or folder that an earlier step should have written, or that the user should have given."""
 

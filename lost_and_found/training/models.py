@@ -16,7 +16,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from lost_and_found.digests import digest
-from lost_and_found.errors import InvalidConfig, MissingWeights
+from lost_and_found.errors import MissingDevice, MissingWeights, UnfitWeights
 from lost_and_found.training.config import TrainingConfig
 
 # MobileNetV3 and EfficientNet-B7 come with 0.01, for schedules of hundreds of epochs. In a short one their
@@ -49,7 +49,7 @@ def initial_weights(config: TrainingConfig) -> InitialWeights:
 
     Raises:
         MissingWeights: they can't be had.
-        InvalidConfig: the file holds no weights.
+        UnfitWeights: the file holds no weights.
     """
     if config.weights == "none":
         return InitialWeights("none", "asked for")
@@ -113,7 +113,7 @@ def pick_device(name: str) -> torch.device:
     """The device of that name; "auto" is the first GPU, else Apple's, else the CPU.
 
     Raises:
-        InvalidConfig: this machine has no such device.
+        MissingDevice: this machine has no such device.
     """
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
@@ -124,7 +124,7 @@ def pick_device(name: str) -> torch.device:
         "cuda": (device.index or 0) < torch.cuda.device_count(),
     }
     if not usable[device.type]:
-        raise InvalidConfig(f"device is {name!r}, which this machine lacks; 'auto' takes what there is")
+        raise MissingDevice(f"device is {name!r}, which this machine lacks; 'auto' takes what there is")
     return device
 
 
@@ -156,12 +156,12 @@ def _weights_from_file(path: Path) -> InitialWeights:
         is_pickle = path.suffix != ".safetensors"
         state: Any = torch.load(path, map_location="cpu", weights_only=True) if is_pickle else load_file(path)
     except Exception as error:  # whatever torch, pickle and zip raise for files that aren't theirs
-        raise InvalidConfig(f"{path} holds no weights that can be read safely ({error})") from error
+        raise UnfitWeights(f"{path} holds no weights that can be read safely ({error})") from error
     for wrapper in WRAPPERS:
         if isinstance(state, dict) and isinstance(state.get(wrapper), dict):
             state = state[wrapper]
     if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
-        raise InvalidConfig(
+        raise UnfitWeights(
             f"{path} holds no state dict: tensors by name, bare or under {', '.join(WRAPPERS)}"
         )
     return InitialWeights("file", path.name, digest(path.read_bytes()), state)
@@ -183,5 +183,5 @@ def _load_backbone(model: nn.Module, state: Mapping[str, Tensor], *, where: str)
         found = "; ".join(
             f"{len(names)} {fault} ({', '.join(names[:SHOWN])})" for fault, names in faults.items() if names
         )
-        raise InvalidConfig(f"{where} don't fit: {found}; take weights of the same architecture")
+        raise UnfitWeights(f"{where} don't fit: {found}; take weights of the same architecture")
     model.load_state_dict({name: state[name] for name in wanted & given}, strict=False)

@@ -22,7 +22,6 @@ import yaml
 from dotenv import load_dotenv
 from tqdm.auto import tqdm
 
-from lost_and_found import errors
 from lost_and_found.errors import InvalidConfig, LostAndFoundError
 from lost_and_found.locks import sole_writer
 from lost_and_found.signals import caught_signals
@@ -34,8 +33,14 @@ from lost_and_found.training.trial_log import FAILED, Trial, append_trial, begin
 from lost_and_found.workspace import Workspace
 
 NOTEBOOK = "3-training/02-tune-model"
-# Errors that come of the parameters; any other, such as a full disk, would hit every trial alike.
+# Errors that come of the parameters; any other, such as a full disk, would hit every trial alike. So would
+# some of these, unless the sweep varies what they are about.
 FAULTS_OF_PARAMETERS = ("NotFinite", "InvalidConfig", "OutOfMemory")
+FAULTS_OF = {
+    "MissingDevice": ("device",),
+    "MissingWeights": ("weights", "architecture"),
+    "UnfitWeights": ("weights", "architecture"),
+}
 WRONG_USAGE = 2
 STOPS = (signal.SIGHUP, signal.SIGINT, signal.SIGTERM)
 POLL_S = 0.1
@@ -98,7 +103,7 @@ def run_trial(
     started = time.perf_counter()
     status = run_command(command, environment=trial_environment(sweep, own), log=own / "output.log")
     seconds = round(time.perf_counter() - started, 1)
-    result = _read_result(own, status, number)
+    result = _read_result(own, status, trial=f"trial {number}", varied=sweep.varied)
     return Trial(
         number=number,
         parameters=parameters,
@@ -181,24 +186,27 @@ def _short(value: Value) -> str:
     return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
-def _read_result(own: Path, status: int, number: int) -> dict[str, Any]:
-    """What a trial wrote of itself, or what can be said of one that wrote nothing.
+def _read_result(own: Path, status: int, *, trial: str, varied: Sequence[str]) -> dict[str, Any]:
+    """What a trial wrote of itself, or that it was killed, as one is that needs too much memory.
 
     Raises:
         InvalidConfig: it didn't understand its command line.
         LostAndFoundError: someone else stopped it, or it failed in a way that would hit every trial alike.
     """
+    log = own / "output.log"
     if not (own / "result.json").is_file():
-        reason = f"{_ended(status)}: {_last_line(own / 'output.log')}"
+        reason = f"{_ended(status)}: {_last_line(log)}"
         if status == WRONG_USAGE:
-            raise InvalidConfig(f"trial {number} doesn't understand the sweep's command ({reason})")
+            raise InvalidConfig(f"{trial} doesn't understand the sweep's command ({reason})")
         if status - 128 in STOPS or -status in STOPS:
-            raise LostAndFoundError(f"trial {number} was stopped; the same command takes it up again")
+            raise LostAndFoundError(f"{trial} was stopped; the same command takes it up again")
+        if status >= 0:
+            raise LostAndFoundError(f"{trial} ended without a result ({reason}); {log} has all it said")
         return {"status": FAILED, "reason": reason, "run": ""}
     result: dict[str, Any] = json.loads((own / "result.json").read_text())
-    kind = getattr(errors, result.get("error") or "", None)
-    if kind and result["error"] not in FAULTS_OF_PARAMETERS:
-        raise LostAndFoundError(f"trial {number}: {result['reason']}")
+    error = result.get("error")
+    if error and error not in FAULTS_OF_PARAMETERS and not set(FAULTS_OF.get(error, ())) & set(varied):
+        raise LostAndFoundError(f"{trial}: {result['reason']}; {log} has all it said")
     return result
 
 

@@ -35,7 +35,8 @@ if does == "stopped":
 if does == "silent":
     sys.exit(0)
 error, reason = {"diverges": ("NotFinite", "the loss is nan"), "full": ("StorageFull", "no room"),
-                 "odd": ("ZeroDivisionError", "odd")}.get(does, ("", ""))
+                 "odd": ("ZeroDivisionError", "odd"),
+                 "unfit": ("UnfitWeights", "the weights don't fit")}.get(does, ("", ""))
 names = ("WANDB_RUN_GROUP", "WANDB_PROJECT", "WANDB_SWEEP_ID", "WANDB_SWEEP_PARAM_PATH")
 summary = {"val/top1": -(x - 3) ** 2, "argv": sys.orig_argv, "wandb": {n: os.environ.get(n) for n in names}}
 if not error and "started" in given:
@@ -113,25 +114,27 @@ def test_a_search_that_was_stopped_goes_on_as_if_it_had_not_been(write_sweep, tm
 
 
 def test_trials_that_fail_by_their_parameters_are_kept_with_the_reason(write_sweep, tmp_path):
-    does = {"values": ["diverges", "odd", "killed", "silent", "fine"]}
-    sweep = read_sweep(write_sweep(x={"value": 1}, does=does))
+    does = {"values": ["diverges", "unfit", "killed", "fine"]}
+    sweep = read_sweep(write_sweep(x={"value": 1}, does=does, architecture={"values": ["resnet18"]}))
     trials = run_sweep(sweep, folder=tmp_path / "folder")
     assert [(one.status, one.reason) for one in trials] == [
         ("failed", "the loss is nan"),
-        ("failed", "odd"),
-        ("failed", "killed by SIGKILL: given ['does', 'x']"),
-        ("failed", "exit status 0: given ['does', 'x']"),
+        ("failed", "the weights don't fit"),
+        ("failed", "killed by SIGKILL: given ['architecture', 'does', 'x']"),
         ("finished", ""),
     ]
     table = ranking(trials, sweep.goal)
-    assert table["does"].tolist() == ["fine", "diverges", "odd", "killed", "silent"]
-    assert table["rank"].isna().tolist() == [False, True, True, True, True]
+    assert table["does"].tolist() == ["fine", "diverges", "unfit", "killed"]
+    assert table["rank"].isna().tolist() == [False, True, True, True]
 
 
 @pytest.mark.parametrize(
     ("does", "error", "message"),
     [
         ("full", LostAndFoundError, "trial 2: no room"),
+        ("odd", LostAndFoundError, r"trial 2: odd; .*output\.log has all it said"),
+        ("unfit", LostAndFoundError, "trial 2: the weights don't fit"),
+        ("silent", LostAndFoundError, r"trial 2 ended without a result \(exit status 0: given"),
         ("stopped", LostAndFoundError, "trial 2 was stopped; the same command takes it up again"),
         ("usage", InvalidConfig, r"trial 2 doesn't understand the sweep's command \(exit status 2"),
     ],
