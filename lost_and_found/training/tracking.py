@@ -77,8 +77,8 @@ class WandbTracker:
         self._runs_folder = runs_folder
 
     def log(self, metrics: Mapping[str, float]) -> None:
-        """One step of the run's history."""
-        self._run.log(dict(metrics), step=int(metrics["epoch"]))
+        """A row of the run's history, without a step: W&B would drop a row of a step that it has already."""
+        self._run.log(dict(metrics))
 
     def summarise(self, summary: Mapping[str, Any]) -> None:
         """W&B keeps the last epoch's metrics by default; the best epoch's replace them."""
@@ -202,13 +202,19 @@ def online_runs(dataset: str) -> list[dict[str, Any]]:
                 "id": run.name,
                 "config": dict(run.config),
                 "summary": dict(run.summary),
-                "metrics": run.history(samples=MOST_EPOCHS, pandas=False),
+                "metrics": by_epoch(run.history(samples=MOST_EPOCHS, pandas=False)),
             }
             for run in found
         ]
     except Exception as error:  # W&B's client lets out errors of several kinds, some of no class of its own
         warnings.warn(f"W&B can't be asked for runs of {project} ({error})", stacklevel=2)
         return []
+
+
+def by_epoch(rows: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """The last row of each epoch, in order; a run that was taken up again may have sent an epoch twice."""
+    last = {row["epoch"]: dict(row) for row in rows if row.get("epoch") is not None}
+    return [last[epoch] for epoch in sorted(last)]
 
 
 def allowed_name(name: str) -> str:
@@ -258,7 +264,7 @@ def _start(mode: Any, *, run_id: str, config: Mapping[str, Any], folder: Path) -
             stacklevel=3,
         )
         run = wandb.init(mode="offline", **arguments)
-    # W&B's own steps can run ahead of the epochs when a training is taken up again from an earlier epoch.
+    # W&B's own steps run ahead of the epochs when a training is taken up again from an earlier epoch.
     run.define_metric("epoch")
     run.define_metric("*", step_metric="epoch")
     return run

@@ -6,7 +6,7 @@ from test_tracking import finish_run
 
 from lost_and_found.evaluation import comparison
 from lost_and_found.training.runs import FILES
-from lost_and_found.training.tracking import TEST_FILES, online_runs
+from lost_and_found.training.tracking import TEST_FILES, online_runs, tracked
 
 
 @pytest.fixture(autouse=True)
@@ -60,6 +60,16 @@ def test_runs_that_only_wandb_has_are_compared_too(tmp_path):
     assert (run.id, run.config["seed"], run.summary["best_epoch"]) == ("second", 7, 1)
     assert run.metrics[["epoch", "val/top1"]].to_numpy().tolist() == [[1, 0.25]]
     assert (run.folder, note) == (None, "runs in W&B that aren't on this disk: 1")
+
+
+def test_an_epoch_that_a_run_taken_up_again_sends_twice_is_kept_as_it_came_last(tmp_path):
+    for epochs, top1 in (((1, 2), 0.25), ((2, 3), 0.5)):
+        with tracked("online", run_id="made", config={"dataset": "made"}, folder=tmp_path) as tracker:
+            for epoch in epochs:
+                tracker.log({"epoch": epoch, "val/top1": top1})
+    (run,) = online_runs("made")
+    found = [(row["epoch"], row["val/top1"]) for row in run["metrics"]]
+    assert found == [(1, 0.25), (2, 0.5), (3, 0.5)]
 
 
 def test_a_service_that_speaks_nonsense_costs_a_warning_and_not_the_run(tmp_path, server):
