@@ -58,6 +58,7 @@ class Run:
         metrics: one row an epoch.
         summary: best metrics, best epoch, weights used, times.
         list_digests: of the lists it was trained and validated with, by list name.
+        environment: where, when and with what code it was begun, see `environment`.
     """
 
     folder: Path
@@ -69,6 +70,7 @@ class Run:
     metrics: pd.DataFrame
     summary: dict[str, Any]
     list_digests: dict[str, str]
+    environment: dict[str, Any]
 
     @property
     def id(self) -> str:
@@ -132,7 +134,10 @@ def new_run_folder(folder: Path) -> Iterator[Path]:
 def write_settings(
     folder: Path, *, config: TrainingConfig, target: Target, digests: Mapping[str, str], device: torch.device
 ) -> None:
-    """Write what is known before training: `config.json`, `labels.json` and `environment.json`."""
+    """Write what is known before training: `config.json`, `labels.json` and `environment.json`.
+
+    A training that goes on adds its environment to the first one's, under "resumed".
+    """
     mean, std = NORMALISATIONS[config.normalisation]
     labels = {
         **target.to_json(),
@@ -143,7 +148,11 @@ def write_settings(
     }
     write_json(folder / "config.json", config.to_json())
     write_json(folder / "labels.json", labels)
-    write_json(folder / "environment.json", environment(device))
+    now, path = environment(device), folder / "environment.json"
+    if path.is_file() and (folder / CHECKPOINT).is_file():
+        first = read_json(path)
+        now = {**first, "resumed": [*first.get("resumed", []), now]}
+    write_json(path, now)
 
 
 def write_json(path: Path, values: Mapping[str, Any]) -> None:
@@ -230,6 +239,7 @@ def load_run(folder: Path, *, device: str = "auto") -> Run:
         metrics=pd.read_csv(folder / "metrics.csv"),
         summary=read_json(folder / "summary.json"),
         list_digests=labels["lists"],
+        environment=read_json(folder / "environment.json"),
     )
 
 

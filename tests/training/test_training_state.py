@@ -82,6 +82,7 @@ def test_a_training_stopped_anywhere_goes_on_exactly(uninterrupted, split, tmp_p
     assert not runs.is_complete(tmp_path / uninterrupted.id)
     run = train(CONFIG, split, tmp_path)
     same_numbers(run, uninterrupted)
+    assert (len(run.environment["resumed"]), "resumed" in uninterrupted.environment) == (1, False)
     assert (run.summary["resumed"], uninterrupted.summary["resumed"]) == (True, False)
     assert not list(run.folder.glob(f"*{runs.CHECKPOINT}*"))
 
