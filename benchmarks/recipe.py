@@ -1,7 +1,8 @@
 """What each change of the training recipe brings, from the study's preset to this project's defaults.
 
     python benchmarks/recipe.py --root FOLDER --dataset NAME [--architecture mobilenet_v2] [--weights FILE]
-    python benchmarks/recipe.py --root FOLDER --dataset NAME --regions
+    python benchmarks/recipe.py --root FOLDER --dataset NAME --compare region-labels
+    python benchmarks/recipe.py --root FOLDER --dataset NAME --compare coordinate-losses
 
 FOLDER is a workspace in which stages 1 and 2 have run. Each row of the table adds a change to the row above
 and is trained with the same seeds, for as many epochs. Scores of the table are of the validation split, on
@@ -9,8 +10,9 @@ which the changes were chosen.
 
 The last row is then held against the first on pictures that had no part in a choice: those of the train
 and the test split are dealt into folds, and each is tested with networks that were trained on the others.
-The validation split still says which epoch is kept. `--regions` compares normalised with published region
-labels in the same way. Runs that are there already are not trained again.
+The validation split still says which epoch is kept. `--compare region-labels` holds normalised against
+published labels in the same way, `--compare coordinate-losses` the angular loss against the published one.
+Runs that are there already are not trained again.
 """
 
 from __future__ import annotations
@@ -32,7 +34,7 @@ from lost_and_found.errors import UnsplittableClass
 from lost_and_found.geo.distances import haversine_km
 from lost_and_found.preparation.splitting import group_samples
 from lost_and_found.processes import map_in_processes
-from lost_and_found.training.config import STUDY, TrainingConfig
+from lost_and_found.training.config import COORDINATE_LOSSES, STUDY, TrainingConfig
 from lost_and_found.training.pixel_cache import PixelCache, cache_split
 from lost_and_found.training.runs import Run, load_run, predict
 from lost_and_found.training.targets.base import index_of, ranks
@@ -78,7 +80,7 @@ class Guesses:
     """What networks of each seed guessed, each picture tested by those that hadn't seen it.
 
     Attributes:
-        ranks: of the true country, 0 for the first, (seeds, N).
+        ranks: of the true country, 0 for the first, (seeds, N); (0, N) for a target of coordinates.
         km: to the true point, (seeds, N); (0, N) for a country target.
         classes: the true country's number, (N,).
         groups: pictures of one game or place have one number, (N,).
@@ -97,7 +99,9 @@ def main() -> None:
         name: getattr(arguments, name)
         for name in ("dataset", "architecture", "weights", "normalisation", "epochs")
     }
-    table = region_rows(fixed) if arguments.regions else recipe_rows(fixed)
+    table = {"recipe": recipe_rows, "region-labels": region_rows, "coordinate-losses": coordinate_rows}[
+        arguments.compare
+    ](fixed)
     names = [list(table)[row] for row in arguments.rows or range(len(table))]
     workspace = Workspace(arguments.root, arguments.dataset)
     train, val, test = read_splits(workspace)
@@ -135,7 +139,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--epochs", type=int, default=12)
     add("--seeds", type=int, default=3)
     add("--folds", type=int, default=5, help="0 to compare nothing beyond the validation split")
-    add("--regions", action="store_true")
+    add("--compare", choices=("recipe", "region-labels", "coordinate-losses"), default="recipe")
     add("--rows", type=int, nargs="*", help="only these, counted from 0")
     add("--processes", type=int, default=1, help="runs that are trained at the same time")
     add("--threads", type=int, help="of each")
@@ -167,6 +171,14 @@ def region_rows(fixed: Settings) -> dict[str, Settings]:
     return {
         f"{labels} labels": {**fixed, "target": "region", "region_labels": labels}
         for labels in ("published", "normalised")
+    }
+
+
+def coordinate_rows(fixed: Settings) -> dict[str, Settings]:
+    """Settings that differ in the loss of coordinates alone."""
+    return {
+        f"{loss} loss": {**fixed, "target": "coordinates", "coordinate_loss": loss}
+        for loss in COORDINATE_LOSSES
     }
 
 
@@ -239,15 +251,19 @@ def guesses_of(folders: Sequence[Path], folds: Sequence[Fold]) -> Guesses:
         run, test = load_run(folder), fold.test
         assert test is not None
         decoded = predict(run, test.pixels)
-        probabilities = torch.from_numpy(run.target.country_probabilities(decoded))
-        truth = torch.from_numpy(index_of(test.table["country_code"], run.target.country_codes))
-        places.append(ranks(probabilities, truth).numpy())
+        if run.target.country_codes:
+            probabilities = torch.from_numpy(run.target.country_probabilities(decoded))
+            truth = torch.from_numpy(index_of(test.table["country_code"], run.target.country_codes))
+            places.append(ranks(probabilities, truth).numpy())
         if (points := run.target.points(decoded)) is not None:
             km.append(haversine_km(points, test.table[["lat", "lon"]].to_numpy(dtype=float)))
-    shape = (-1, len(table))
+    ranked, apart = (
+        np.concatenate(parts).reshape(-1, len(table)) if parts else np.empty((0, len(table)))
+        for parts in (places, km)
+    )
     return Guesses(
-        ranks=np.concatenate(places).reshape(shape),
-        km=np.concatenate(km).reshape(shape) if km else np.empty((0, len(table))),
+        ranks=ranked,
+        km=apart,
         classes=np.unique(table["country_code"].to_numpy(dtype=str), return_inverse=True)[1],
         groups=group_samples(table),
     )
@@ -255,11 +271,11 @@ def guesses_of(folders: Sequence[Path], folds: Sequence[Fold]) -> Guesses:
 
 def comparison_text(reference: Guesses, candidate: Guesses) -> str:
     """Scores of both, mean over seeds, and the paired difference with its interval."""
-    scores: dict[str, Callable[[Guesses, np.ndarray], float]] = {
-        "country top-1 %": lambda one, rows: 100 * (one.ranks[:, rows] < 1).mean(),
-        "country top-5 %": lambda one, rows: 100 * (one.ranks[:, rows] < 5).mean(),
-        "country balanced accuracy %": lambda one, rows: 100 * mean_recall(one, rows),
-    }
+    scores: dict[str, Callable[[Guesses, np.ndarray], float]] = {}
+    if reference.ranks.size:
+        scores["country top-1 %"] = lambda one, rows: 100 * (one.ranks[:, rows] < 1).mean()
+        scores["country top-5 %"] = lambda one, rows: 100 * (one.ranks[:, rows] < 5).mean()
+        scores["country balanced accuracy %"] = lambda one, rows: 100 * mean_recall(one, rows)
     if reference.km.size:
         scores["median km"] = lambda one, rows: float(np.median(one.km[:, rows], axis=1).mean())
         scores["mean km"] = lambda one, rows: float(one.km[:, rows].mean())
