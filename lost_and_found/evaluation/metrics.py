@@ -146,13 +146,13 @@ def score(
     predicted = probabilities.argmax(axis=1)
     pairs = most_confused_pairs(predicted, truth, limit=20)
     columns = _Columns(classes, TOP_K, pairs)
-    units = _units(groups, len(truth))
+    units = group_numbers(groups, len(truth))
     table = _count_table(columns, ranks, truth, predicted, units)
     means = [_mean_recall(truth, predicted, part) for part in (range(classes), subset)]
     influence = np.stack([np.bincount(units, mean.influence) for mean in means], axis=1)
     table = sparse.hstack([table, sparse.csr_array(influence)]).tocsr()
     observed = np.asarray(table.sum(axis=0), dtype=float)
-    sums = np.vstack([observed.reshape(1, -1), _resample(table, resamples, seed)])
+    sums = np.vstack([observed.reshape(1, -1), resampled_sums(table, resamples, seed)])
     counts, variances = sums[:, : columns.width], sums[1:, columns.width :].var(axis=0)
     recall = columns.recall(counts)
     return Scores(
@@ -220,7 +220,7 @@ class _Columns:
         return _ratio(self.pair_counts(counts), self.support(counts)[:, true])
 
 
-def _units(groups: Sequence[object] | None, samples: int) -> np.ndarray:
+def group_numbers(groups: Sequence[object] | None, samples: int) -> np.ndarray:
     """(N,) the number of each sample's group, or of the sample itself where there are no groups."""
     if groups is None:
         return np.arange(samples)
@@ -249,7 +249,7 @@ def _count_table(
     return sparse.coo_array((np.ones(len(rows)), (rows, places)), shape=shape).tocsr()
 
 
-def _resample(table: sparse.csr_array, resamples: int, seed: int) -> np.ndarray:
+def resampled_sums(table: sparse.csr_array, resamples: int, seed: int) -> np.ndarray:
     """(resamples, columns): the sums over as many units as there are, drawn with replacement."""
     rng = np.random.default_rng(seed)
     units = table.shape[0]

@@ -88,23 +88,9 @@ def confusion_table(scores: Scores, country_codes: Sequence[str]) -> pd.DataFram
     )
 
 
-def write_report(
-    folder: Path,
-    *,
-    run_id: str,
-    overall: pd.DataFrame,
-    countries: pd.DataFrame,
-    confusions: pd.DataFrame,
-    predictions: pd.DataFrame,
-) -> None:
+def write_report(folder: Path, *, run_id: str, overall: pd.DataFrame, **others: pd.DataFrame) -> None:
     """Write each table as CSV, by its argument's name, and `test-table.txt` for reading."""
-    contents = {
-        "overall": overall,
-        "countries": countries,
-        "confusions": confusions,
-        "predictions": predictions,
-    }
-    for name, table in contents.items():
+    for name, table in {"overall": overall, **others}.items():
         write_atomically(folder / f"{name}.csv", table.to_csv(index=False).encode())
     write_atomically(folder / "test-table.txt", f"{run_id}\n{overall_text(overall)}\n".encode())
 

@@ -1,0 +1,98 @@
+"""Whether probabilities keep their word: of first guesses with 70 %, seven in ten should be right."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+from scipy import sparse
+
+from lost_and_found.evaluation.metrics import group_numbers, proportion, resampled_sums
+from lost_and_found.figures import BLUE, GREY, tidy
+
+FEWEST_IN_BIN = 10
+MOST_BINS = 10
+COLUMNS = ["bin", "n", "lowest", "highest", "probability", "right", "low", "high"]
+
+
+def calibration_table(
+    probabilities: np.ndarray,
+    truth: np.ndarray,
+    *,
+    groups: Sequence[object] | None = None,
+    resamples: int = 1000,
+    seed: int = 0,
+) -> pd.DataFrame:
+    """How sure the model is of its first guesses, and how many of them are right.
+
+    The first row is of all samples, the others are of bins of equally many, from the least to the most sure:
+    ten, or as many as leave ten samples in each.
+
+    Args:
+        probabilities: (N, K), rows sum to one.
+        truth: (N,) class numbers.
+        groups: (N,) what is resampled as a whole, see `score`.
+        resamples: at least 100.
+        seed: of the resampling.
+
+    Returns:
+        Columns bin ("all", "1", ...), n, lowest, highest and mean probability of the first guess, right (the
+        share that is), low, high (the 95 % interval of that share).
+
+    Source:
+        Niculescu-Mizil and Caruana, Predicting good probabilities with supervised learning (2005), with bins
+        of equal numbers, as few samples have high probabilities.
+    """
+    sure, right = probabilities.max(axis=1), probabilities.argmax(axis=1) == truth
+    bins = min(MOST_BINS, max(1, len(sure) // FEWEST_IN_BIN))
+    places = 1 + np.argsort(np.argsort(sure, kind="stable"), kind="stable") * bins // len(sure)
+    everything = np.zeros_like(places)
+    rows = np.tile(group_numbers(groups, len(truth)), 2)
+    columns = np.concatenate([everything, places])
+    shape = (int(rows.max()) + 1, 1 + bins)
+    counts, hits = (
+        sparse.coo_array((np.tile(values.astype(float), 2), (rows, columns)), shape=shape).tocsr()
+        for values in (np.ones_like(right), right)
+    )
+    sums = sparse.hstack([counts, hits]).tocsr()
+    observed = np.asarray(sums.sum(axis=0), dtype=float).reshape(1, -1)
+    drawn = np.vstack([observed, resampled_sums(sums, resamples, seed)])
+    n, found = drawn[:, : 1 + bins], drawn[:, 1 + bins :]
+    share = proportion(np.divide(found, n, out=np.full(n.shape, np.nan), where=n > 0), n[0])
+    by_bin = pd.Series(np.tile(sure.astype(float), 2)).groupby(columns)
+    table = by_bin.agg(n="size", lowest="min", highest="max", mean="mean").reset_index(drop=True)
+    names = ["all", *map(str, range(1, 1 + bins))]
+    ends = {"right": share.value, "low": share.low, "high": share.high}
+    return table.assign(**ends).rename(columns={"mean": "probability"}).assign(bin=names)[COLUMNS]
+
+
+def calibration_text(table: pd.DataFrame) -> str:
+    """The first row as a sentence."""
+    whole = table.iloc[0]
+    verdict = "about as sure as it may be"
+    if not whole["low"] <= whole["probability"] <= whole["high"]:
+        verdict = "too sure" if whole["probability"] > whole["high"] else "not sure enough"
+    shares = (f"{100 * whole[name]:.1f} %" for name in ("probability", "right", "low", "high"))
+    return (
+        "the model gives its first guesses {} on average, and {} of them are right ({} to {}): it is {}"
+    ).format(*shares, verdict)
+
+
+def plot_calibration(table: pd.DataFrame) -> Figure:
+    """Share right against probability, bin by bin, beside the line of a model that keeps its word."""
+    figure, axes = plt.subplots(figsize=(5.2, 4.8), layout="constrained")
+    bins = table[1:]
+    axes.plot([0, 100], [0, 100], color=GREY, linewidth=1, linestyle=":")
+    axes.annotate("as sure as right", (9, 11), va="bottom", rotation=45, fontsize=8, color=GREY)
+    sure, right, low, high = (100 * bins[name].to_numpy() for name in ("probability", "right", "low", "high"))
+    axes.errorbar(
+        sure, right, yerr=[right - low, high - right], fmt="o-", color=BLUE, markersize=5, capsize=2.5
+    )
+    axes.set(xlim=(0, 100), ylim=(0, 100), aspect="equal")
+    axes.set_xlabel("probability of the first guess, %")
+    axes.set_ylabel("right, %, with 95 % intervals")
+    tidy(axes, f"Calibration, {bins['n'].sum():,} pictures")
+    return figure

@@ -1,0 +1,61 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lost_and_found.evaluation.calibration import calibration_table, calibration_text, plot_calibration
+
+
+def made_up(samples, *, keeps_word=True, seed=0):
+    """Probabilities of two classes, and truths drawn by them, or by less."""
+    rng = np.random.default_rng(seed)
+    sure = rng.uniform(0.5, 1, samples)
+    is_first = rng.random(samples) < (sure if keeps_word else sure - 0.2)
+    return np.stack([sure, 1 - sure], axis=1), np.where(is_first, 0, 1)
+
+
+def test_a_table_worked_out_by_hand():
+    sure = np.arange(60, 80) / 100  # two bins of ten
+    truth = np.array([0] * 5 + [1] * 5 + [0] * 10)
+    table = calibration_table(np.stack([sure, 1 - sure], axis=1), truth, resamples=100)
+    assert table["bin"].tolist() == ["all", "1", "2"]
+    assert table["n"].tolist() == [20, 10, 10]
+    assert table["right"].tolist() == [0.75, 0.5, 1]
+    assert table["probability"].tolist() == pytest.approx([0.695, 0.645, 0.745])
+    assert table[["lowest", "highest"]].to_numpy()[1:].tolist() == [[0.6, 0.69], [0.7, 0.79]]
+    assert table["low"][2] == pytest.approx(0.025 ** (1 / 10))  # exact, as a bootstrap would be certain
+
+
+@pytest.mark.parametrize(
+    ("keeps_word", "verdict"), [(True, "about as sure as it may be"), (False, "too sure")]
+)
+def test_a_model_that_keeps_its_word_is_told_from_one_that_does_not(keeps_word, verdict):
+    table = calibration_table(*made_up(2000, keeps_word=keeps_word), resamples=200)
+    assert calibration_text(table).endswith(verdict)
+    held = (table["low"] <= table["probability"]) & (table["probability"] <= table["high"])
+    assert (held[1:].mean() > 0.7) == keeps_word
+
+
+def test_intervals_are_wider_where_samples_hang_together():
+    probabilities, truth = (np.repeat(part, 5, axis=0) for part in made_up(200))
+    alone = calibration_table(probabilities, truth)
+    grouped = calibration_table(probabilities, truth, groups=np.repeat(np.arange(200), 5))
+    width = (grouped["high"] - grouped["low"]) / (alone["high"] - alone["low"])
+    assert width[0] == pytest.approx(np.sqrt(5), rel=0.15)
+
+
+@given(st.integers(1, 300), st.integers(0, 99))
+def test_every_sample_is_in_one_bin_and_bins_rise(samples, seed):
+    table = calibration_table(*made_up(samples, seed=seed), resamples=100)
+    assert table["n"][0] == table["n"][1:].sum() == samples
+    assert (samples < 20) == (len(table) == 2)
+    assert table["n"][1:].max() - table["n"][1:].min() <= 1
+    assert (table["highest"][1:-1].to_numpy() <= table["lowest"][2:].to_numpy()).all()
+    assert (table["low"] <= table["right"]).all()
+    assert (table["right"] <= table["high"]).all()
+
+
+def test_the_figure_has_a_point_a_bin():
+    table = calibration_table(*made_up(100), resamples=100)
+    (points,) = [line for line in plot_calibration(table).axes[0].lines if line.get_marker() == "o"]
+    assert np.allclose(points.get_xydata(), 100 * table[["probability", "right"]][1:])
