@@ -168,8 +168,9 @@ def test_the_notebook_leaves_a_report_and_ends_with_the_table(workspace, tmp_pat
     papermill.execute_notebook(NOTEBOOK, executed, parameters, cwd=NOTEBOOK.parent, progress_bar=False)
 
     folder = workspace.root / "4-evaluation/01-test-model/made" / the_run(workspace).id
-    tables = {"overall.csv", "countries.csv", "confusions.csv", "predictions.csv"}
-    assert {path.name for path in folder.iterdir()} == tables | {"test-table.txt", "test.png"}
+    tables = {"overall", "countries", "confusions", "calibration", "predictions"}
+    others = {"test-table.txt", "test.png", "calibration.png"}
+    assert {path.name for path in folder.iterdir()} == {f"{name}.csv" for name in tables} | others
     overall = pd.read_csv(folder / "overall.csv").set_index("metric")
     assert overall.loc["top-1 accuracy", "n"] == 9
     assert overall.loc["balanced accuracy, 2 of published-75", "n"] == 6  # Namibia is not in it
