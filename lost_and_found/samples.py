@@ -156,7 +156,10 @@ def read_image(path: Path, *, at_least: tuple[int, int] | None = None) -> Image.
     except FileNotFoundError:
         raise BrokenSample(path, "image missing") from None
     except UnidentifiedImageError:
-        raise BrokenSample(path, "not an image") from None
+        is_heic = path.suffix.lower() in (".heic", ".heif")  # of phones; Pillow would need a plugin
+        raise BrokenSample(
+            path, "HEIC can't be read; save it as JPEG" if is_heic else "not an image"
+        ) from None
     except Image.DecompressionBombError:
         raise BrokenSample(path, "image has too many pixels") from None
     except DAMAGE as error:

@@ -16,7 +16,7 @@ import fsspec
 from tqdm.auto import tqdm
 
 from lost_and_found.errors import StoreError
-from lost_and_found.samples import write_atomically
+from lost_and_found.samples import IMAGE_SUFFIXES, write_atomically
 
 THREADS = 16
 TRIES = 3
@@ -40,10 +40,12 @@ class Store:
             raise StoreError(f"{location} can't be opened ({error}); check the address") from error
 
     def names(self) -> Mapping[str, str]:
-        """The path of each file in the store, by its name without folders; hidden files are left out.
+        """The path of each picture and record in the store, by its name without folders.
+
+        Hidden files, and all in hidden folders, are left out.
 
         Raises:
-            StoreError: the store can't be listed, or holds two files of one name.
+            StoreError: the store can't be listed, holds no such file, or two of one name.
         """
         try:
             paths = self._filesystem.find(self._root)
@@ -53,13 +55,16 @@ class Store:
             ) from error
         names: dict[str, str] = {}
         for path in sorted(paths):
-            name = unquote(path.rsplit("/", 1)[-1])
+            *folders, name = unquote(path.removeprefix(self._root)).split("/")
+            if not name.endswith((*IMAGE_SUFFIXES, ".json")) or any(
+                one[:1] == "." for one in (*folders, name)
+            ):
+                continue
             if name in names:
                 raise StoreError(f"{self.location} holds {name} twice: {names[name]} and {path}")
-            if name and not name.startswith("."):
-                names[name] = path
+            names[name] = path
         if not names:
-            raise StoreError(f"{self.location} holds no files; check the address")
+            raise StoreError(f"{self.location} holds no pictures and no records; check the address")
         return names
 
     def fetch(self, wanted: Mapping[str, Path], *, verify: Callable[[Path, bytes], str | None]) -> None:

@@ -121,14 +121,20 @@ def import_findings(
 
     Raises:
         InvalidConfig: the destination holds the import of another source, or something else.
-        MissingInput: not one picture could be imported; `rejected.csv` says why.
+        MissingInput: not one picture could be imported (`rejected.csv` says why), or most of what was
+            imported before is gone from the source. What was imported before stays.
         FolderInUse: another process fills the destination.
     """
     here, there = source.resolve(), destination.resolve()
     if there == here or here in there.parents:
         raise InvalidConfig(f"destination {there} lies inside the source {here}; choose another `root`")
     claim = {"kind": findings.kind, "source": here.name, "source_digest": _path_digest(source)}
-    with filling(destination, check=partial(_refuse_others, destination, claim)):
+
+    def check() -> None:
+        _refuse_others(destination, claim)
+        _refuse_lost(findings, source, destination)
+
+    with filling(destination, check=check):
         return _fill(findings, source, destination, claim=claim, workers=workers)
 
 
@@ -156,7 +162,7 @@ def _fill(
         found=findings.found,
         imported=len(kept) // 2,
         written=written,
-        removed=_remove_pairs_but(kept, destination),
+        removed=_remove_pairs_but(kept, destination) if kept else 0,
         rejected=pd.DataFrame([(r.id, r.file, r.reason) for r in rejected], columns=REJECTED_COLUMNS),
         ignored=findings.ignored,
     )
@@ -263,12 +269,7 @@ def _is_made_from(original: Path, image: Path) -> bool:
 
 def _verified_bytes(path: Path) -> tuple[bytes, str]:
     """JPEG and PNG as they are, anything else that Pillow reads as PNG, and the suffix that fits."""
-    try:
-        samples.read_image(path, at_least=VERIFY_AT)
-    except BrokenSample as error:
-        if path.suffix.lower() in (".heic", ".heif"):
-            raise BrokenSample(path, "HEIC can't be read; save it as JPEG") from None
-        raise error
+    samples.read_image(path, at_least=VERIFY_AT)
     with Image.open(path) as image:
         suffix = KEPT_FORMATS.get(image.format or "")
     if suffix:
@@ -304,6 +305,18 @@ def _refuse_others(destination: Path, claim: dict[str, str]) -> None:
             f"{destination} holds the {before.get('kind')} import of another folder, "
             f"{before.get('source')}; choose another `dataset` for this one, "
             "or remove that folder if its source has moved"
+        )
+
+
+def _refuse_lost(findings: Findings, source: Path, destination: Path) -> None:
+    """Refuse a source that lost most of its pictures, such as a disk that isn't there: pairs would go too."""
+    before = {path.stem for path in destination.glob("*.json") if samples.ID_PATTERN.fullmatch(path.stem)}
+    gone = before - {candidate.id for candidate in findings.candidates}
+    if 2 * len(gone) > len(before):
+        raise MissingInput(
+            f"{len(gone)} of the {len(before)} pictures that were imported from {source} before are not "
+            "there any more, and their pairs would be removed. Is the folder whole? If it is, remove "
+            f"{destination} and import again"
         )
 
 

@@ -76,7 +76,7 @@ def clean(
     ids = rows["id"].tolist()
     for row in np.flatnonzero(rows["problem"] != "").tolist():
         removed[row] = (f"unreadable: {rows['problem'].iloc[row]}", np.nan, "")
-    for reason, name in (("dark", "channel_variance"), ("blurred", "laplacian_variance")):
+    for reason, name in (("dark or empty", "channel_variance"), ("blurred", "laplacian_variance")):
         values = rows[name].to_numpy(dtype=float)
         for row in np.flatnonzero(values < getattr(thresholds, name)).tolist():
             removed.setdefault(row, (reason, float(values[row]), ""))

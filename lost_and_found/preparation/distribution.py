@@ -88,7 +88,13 @@ def target_weights(name: str, available: Mapping[str, int]) -> dict[str, float]:
     raise InvalidConfig(f"target {name!r} is not one of {TARGETS}")
 
 
-def plan(available: Mapping[str, int], chosen: Mapping[str, int], *, minimum_count: int) -> pd.DataFrame:
+def plan(
+    available: Mapping[str, int],
+    chosen: Mapping[str, int],
+    *,
+    target: Mapping[str, float],
+    minimum_count: int,
+) -> pd.DataFrame:
     """What happens to each country: columns country_code, available, quota, reason; the most frequent first.
 
     A quota below `minimum_count` becomes zero; `reason` says why a country gives nothing, else it is empty.
@@ -99,7 +105,7 @@ def plan(available: Mapping[str, int], chosen: Mapping[str, int], *, minimum_cou
     rows = []
     for code, count in sorted(available.items(), key=lambda item: (-item[1], item[0])):
         quota = chosen.get(code, 0)
-        reason = "" if quota else "not in the target, or too few for its share"
+        reason = "" if quota else "too few for its share" if target.get(code) else "not in the target"
         if 0 < quota < minimum_count:
             quota, reason = 0, f"only {quota}, fewer than minimum_count {minimum_count}"
         rows.append((code, count, quota, reason))

@@ -23,7 +23,8 @@ from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
 
 from lost_and_found.data_lists import PinnedList, pin, sublist
-from lost_and_found.errors import InvalidConfig, LeakyList, UnsplittableClass
+from lost_and_found.errors import InvalidConfig, LeakyList, UnknownCountry, UnsplittableClass
+from lost_and_found.geo.countries import find_country
 from lost_and_found.geo.distances import to_unit_vectors
 from lost_and_found.preparation.places import chord, close_pairs
 
@@ -82,6 +83,25 @@ def split(
     return {
         name: ids[shuffled[split_of_row[shuffled] == number]].tolist() for number, name in enumerate(NAMES)
     }
+
+
+def without(table: pd.DataFrame, countries: str) -> pd.DataFrame:
+    """The rows of all other countries.
+
+    Args:
+        table: as for `split`.
+        countries: names or codes, separated by commas; may be empty.
+
+    Raises:
+        InvalidConfig: no country, or one that the table doesn't have.
+    """
+    try:
+        codes = {find_country(name).code for name in countries.split(",") if name.strip()}
+    except UnknownCountry as error:
+        raise InvalidConfig(f"leave_out {countries!r}: {error}; separate countries by commas") from None
+    if strangers := sorted(codes - set(table["country_code"])):
+        raise InvalidConfig(f"leave_out {countries!r}: the list has no {', '.join(strangers)}")
+    return table[~table["country_code"].isin(codes)].reset_index(drop=True)
 
 
 def group_samples(table: pd.DataFrame, *, place_km: float = PLACE_KM) -> np.ndarray:
@@ -181,8 +201,8 @@ def _count_classes(table: pd.DataFrame, groups: np.ndarray) -> pd.DataFrame:
         listed = [f"{row.Index!s} ({row.samples} in {row.groups})" for row in too_small.itertuples()]
         raise UnsplittableClass(
             f"{len(too_small)} classes have fewer than {len(NAMES)} groups of games and places and can't be "
-            f"in every split: {', '.join(listed)} (samples in groups). Raise minimum_count in "
-            "2-data-preparation/03-map-to-distribution to leave them out, or collect more of them."
+            f"in every split: {', '.join(listed)} (samples in groups). Collect more of them, or set "
+            f"leave_out to {','.join(map(str, too_small.index))!r} to split the others."
         )
     return counts
 
@@ -286,8 +306,8 @@ class _Deal:
             if not self.present[class_number, lacking]:
                 raise UnsplittableClass(
                     f"class {rows['name'].iloc[0]} can't be in every split, because its {len(rows)} groups "
-                    "of games and places also hold the last samples of other classes. Raise minimum_count in "
-                    "2-data-preparation/03-map-to-distribution to leave the rarest out, or collect more."
+                    "of games and places also hold the last samples of other classes. Collect more of it, or "
+                    f"set leave_out to {rows['name'].iloc[0]!s} to split the others."
                 )
 
 
@@ -299,7 +319,7 @@ def _check_group_sizes(table: pd.DataFrame, groups: np.ndarray, place_km: float)
     while smaller_km > 1e-3 and np.bincount(group_samples(table, place_km=smaller_km)).max() > limit:
         smaller_km /= 2
     advice = (
-        f"place_km={smaller_km:.3g} works"
+        f"place_km={smaller_km:.3g} works, and lets pictures that are farther apart be in two splits"
         if smaller_km > 1e-3
         else ("no place_km helps, because single games or places hold that many")
     )

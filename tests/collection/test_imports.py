@@ -104,6 +104,34 @@ def test_a_second_import_writes_nothing_and_takes_up_what_changed(tmp_path):
     assert changed.image.read_bytes() == picture(seed=3)
 
 
+def test_a_source_that_lost_most_of_its_pictures_removes_nothing(tmp_path):
+    source, out = tmp_path / "in", tmp_path / "out"
+    for number in range(4):
+        write(source / f"France/{number}.jpg", picture(seed=number))
+    import_labelled(source, out, site="s", workers=1)
+    before = {path.name for path in out.iterdir()}
+    for number in (0, 1, 2):
+        (source / f"France/{number}.jpg").unlink()
+    with pytest.raises(MissingInput, match=r"3 of the 4 pictures .* Is the folder whole\?"):
+        import_labelled(source, out, site="s", workers=1)
+    assert {path.name for path in out.iterdir()} == before
+
+    for number in (0, 1):
+        write(source / f"France/{number}.jpg", picture(seed=number))
+    assert import_labelled(source, out, site="s", workers=1).removed == 2
+
+
+def test_a_source_of_which_nothing_can_be_read_any_more_removes_nothing(tmp_path):
+    source, out = tmp_path / "in", tmp_path / "out"
+    write(source / "France/0.jpg", picture())
+    import_labelled(source, out, site="s", workers=1)
+    write(source / "France/0.jpg", b"")
+    with pytest.raises(MissingInput, match="most often 'image file is empty'"):
+        import_labelled(source, out, site="s", workers=1)
+    assert len(find_pairs(out)[0]) == 1
+    assert (out / UNFINISHED).exists()
+
+
 @pytest.mark.parametrize("format", ["JPEG", "BMP"])
 def test_a_source_that_was_replaced_by_an_older_file_is_imported_again(tmp_path, format):
     source, out = tmp_path / "in", tmp_path / "out"
@@ -527,6 +555,13 @@ def test_a_position_that_can_not_be_trusted_is_refused_with_the_reason(tmp_path,
     with pytest.raises(BrokenSample, match=r".") as caught:
         read_exif(tmp_path / "a.jpg")
     assert reason in caught.value.reason
+
+
+def test_a_photo_in_the_format_of_phones_says_what_to_do(tmp_path):
+    write(tmp_path / "in/IMG_1.HEIC", b"\0\0\0\x18ftypheic")
+    write(tmp_path / "in/good.jpg", geotagged(GOOD))
+    report = import_geotagged(tmp_path / "in", tmp_path / "out", site="phone", workers=1)
+    assert reasons(report) == {"IMG_1.HEIC": "HEIC can't be read; save it as JPEG"}
 
 
 def test_a_header_that_promises_too_many_pixels_is_a_row_with_a_reason(tmp_path):

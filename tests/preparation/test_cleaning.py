@@ -140,9 +140,9 @@ def test_pictures_below_a_threshold_go_and_those_at_it_stay():
     kept, removed = clean(table, measures)
     assert kept == [sample_id(1)]
     assert removed[["reason", "value"]].values.tolist() == [
-        ["dark", 299.9],
+        ["dark or empty", 299.9],
         ["blurred", 29.9],
-        ["dark", 100.0],
+        ["dark or empty", 100.0],
     ]
 
 

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lost_and_found.errors import InvalidConfig
-from lost_and_found.preparation.distribution import draw, quotas
+from lost_and_found.preparation.distribution import draw, plan, quotas
 from lost_and_found.published import multiplayer_counts, singleplayer_counts
 
 
@@ -77,6 +77,19 @@ def test_bad_parameters_are_refused_with_what_to_do(changes, message):
     arguments = {"available": {"A": 6, "B": 4}, "target": {"A": 1, "B": 1}, "threshold": 0.1, "slack": 0.5}
     with pytest.raises(InvalidConfig, match=message):
         quotas(**(arguments | changes))
+
+
+def test_a_plan_says_why_a_country_gives_nothing():
+    available = {"FR": 100, "DE": 50, "BR": 9, "JP": 7, "US": 5}
+    weights = {"FR": 2, "DE": 1, "BR": 1, "JP": 0, "LI": 1}
+    planned = plan(available, {"FR": 100, "DE": 50, "US": 5}, target=weights, minimum_count=10)
+    assert planned.set_index("country_code")["reason"].to_dict() == {
+        "FR": "",
+        "DE": "",
+        "BR": "too few for its share",
+        "JP": "not in the target",
+        "US": "only 5, fewer than minimum_count 10",
+    }
 
 
 def rounds(counts):

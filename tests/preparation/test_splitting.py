@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lost_and_found.errors import InvalidConfig, LeakyList, UnsplittableClass
-from lost_and_found.preparation.splitting import NAMES, RATIOS, audit, group_samples, split
+from lost_and_found.preparation.splitting import NAMES, RATIOS, audit, group_samples, split, without
 
 KM = 1 / 111.19  # degrees of latitude
 
@@ -93,9 +93,24 @@ def test_a_split_by_sorted_order_loses_classes_and_ours_does_not():
 def test_a_class_that_is_too_small_is_named_with_its_counts_and_what_to_do():
     table = skewed(300, 3)
     table.loc[[0, 1, 2, 5], "country_code"] = "ZZ"  # four samples, but of two games
-    with pytest.raises(UnsplittableClass, match=r"1 classes .*: ZZ \(4 in 2\).*minimum_count") as error:
+    with pytest.raises(UnsplittableClass, match=r"1 classes .*: ZZ \(4 in 2\).*set leave_out to 'ZZ'"):
         split(table)
-    assert "03-map-to-distribution" in str(error.value)
+
+
+def test_countries_that_are_left_out_are_in_no_split():
+    table = made_table(["FR"] * 30 + ["MC"] * 3 + ["AD"] * 2)
+    rest = without(table, "Monaco, AD")
+    assert set(rest["country_code"]) == {"FR"}
+    assert sum(map(len, split(rest).values())) == 30
+    assert without(table, "").equals(table)
+
+
+@pytest.mark.parametrize(
+    ("countries", "message"), [("Atlantis", "Atlantis.*separate"), ("FR, LI", "the list has no LI")]
+)
+def test_countries_that_are_none_or_not_there_can_not_be_left_out(countries, message):
+    with pytest.raises(InvalidConfig, match=message):
+        without(made_table(["FR"] * 5), countries)
 
 
 def test_classes_with_just_three_groups_are_in_all_splits():
@@ -130,7 +145,7 @@ def test_a_place_distance_that_chains_everything_is_refused_and_a_smaller_one_pr
     rng = np.random.default_rng(0)
     lat, lon = rng.uniform(46, 46.5, 2000), rng.uniform(14, 14.7, 2000)
     table = made_table(["AX", "BX"] * 1000, lat=lat, lon=lon)
-    with pytest.raises(InvalidConfig, match=r"chain 2,000 of 2,000 .* place_km=0\.125 works"):
+    with pytest.raises(InvalidConfig, match=r"chain 2,000 of 2,000 .* place_km=0\.125 works, and lets"):
         split(table, place_km=2)
     audit(table, split(table, place_km=0.125), place_km=0.125)
 
