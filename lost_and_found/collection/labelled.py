@@ -6,9 +6,12 @@ import csv
 import functools
 import io
 import unicodedata
-from collections import defaultdict
+from collections import Counter, defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+import pandas as pd
 
 from lost_and_found import samples
 from lost_and_found.collection.imports import (
@@ -20,9 +23,10 @@ from lost_and_found.collection.imports import (
     list_files,
     photo_id,
 )
+from lost_and_found.data_loader import read_records
 from lost_and_found.errors import BrokenSample, InvalidConfig, UnknownCountry
 from lost_and_found.geo.countries import Country, find_country
-from lost_and_found.samples import Record
+from lost_and_found.samples import Record, Sample
 
 LABELS_NAME = "labels.csv"
 COLUMNS = ("path", "country", "lat", "lon", "city", "region")
@@ -48,6 +52,20 @@ def import_labelled(
     else:
         findings = _find_by_folder(source, files, site)
     return import_findings(findings, source, destination, workers=workers)
+
+
+def readings(imported: Sequence[Sample]) -> pd.DataFrame:
+    """What labels said wherever that isn't the name of the country that they were taken for.
+
+    Columns said, country, code, pictures; the most frequent first.
+    """
+    counts = Counter(
+        (said, record["country_name"], record["country_code"])
+        for record in read_records(imported)
+        if (said := record["labels"].get("country")) and said != record["country_name"]
+    )
+    rows = [(*reading, count) for reading, count in counts.most_common()]
+    return pd.DataFrame(rows, columns=["said", "country", "code", "pictures"])
 
 
 @dataclass(frozen=True, slots=True)

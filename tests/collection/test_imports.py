@@ -15,9 +15,9 @@ from PIL.TiffImagePlugin import IFDRational
 from lost_and_found.collection import imports
 from lost_and_found.collection.geotagged import import_geotagged, read_exif
 from lost_and_found.collection.imports import photo_id, source_folder
-from lost_and_found.collection.labelled import import_labelled
+from lost_and_found.collection.labelled import import_labelled, readings
 from lost_and_found.collection.published import import_published
-from lost_and_found.data_loader import find_pairs
+from lost_and_found.data_loader import find_pairs, load_samples
 from lost_and_found.errors import BrokenSample, InvalidConfig, MissingInput
 from lost_and_found.samples import ID_PATTERN, read_record
 from lost_and_found.workspace import UNFINISHED
@@ -372,6 +372,14 @@ def labelled(tmp_path, table, files=("a.jpg", "b.jpg")):
     report = import_labelled(tmp_path / "in", tmp_path / "out", site="photos", workers=1)
     assert_books_balance(report, tmp_path / "out")
     return report, {record["file"]: record for record in records(tmp_path / "out").values()}
+
+
+def test_what_labels_say_otherwise_is_told_with_the_country_that_it_was_taken_for(tmp_path):
+    for number, folder in enumerate(["France", "Swizerland", "Swizerland", "in"]):
+        write(tmp_path / f"in/{folder}/{number}.jpg", picture(seed=number))
+    import_labelled(tmp_path / "in", tmp_path / "out", site="s", workers=1)
+    found = readings(load_samples(tmp_path / "out"))
+    assert found.to_numpy().tolist() == [["Swizerland", "Switzerland", "CH", 2], ["in", "India", "IN", 1]]
 
 
 def test_a_row_with_all_columns_becomes_a_record(tmp_path):
