@@ -145,7 +145,7 @@ def paired_differences(
     )
     n, won, lost = (totals.sum(axis=0) for totals in (counts, wins, losses))
     low, high = _bootstrap(wins - losses, counts, resamples=resamples, seed=seed)
-    few_low, few_high = _bonett_price(won, lost, n)
+    few_low, few_high = bonett_price(won, lost, n)
     table = pd.DataFrame(
         {
             "country_code": ["", *codes],
@@ -212,8 +212,15 @@ def _bootstrap(
     return low, high
 
 
-def _bonett_price(wins: np.ndarray, losses: np.ndarray, n: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Ends of the interval of (wins - losses) / n, each share taken as if one more had been seen of two."""
+def bonett_price(
+    wins: np.ndarray | int, losses: np.ndarray | int, n: np.ndarray | int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Ends of the 95 % interval of (wins - losses) / n, each share taken as if one more had been seen of two.
+
+    Source:
+        Bonett and Price, Adjusted Wald confidence interval for a difference of binomial proportions based
+        on paired data (2012).
+    """
     win, loss = (wins + 1) / (n + 2), (losses + 1) / (n + 2)
     half = stats.norm.ppf(1 - TAIL) * np.sqrt((win + loss - (win - loss) ** 2) / (n + 2))
     return np.maximum(win - loss - half, -1), np.minimum(win - loss + half, 1)

@@ -6,6 +6,7 @@ import argparse
 import os
 import secrets
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -23,6 +24,8 @@ from lost_and_found.workspace import Workspace
 
 PASSWORD = "LOST_AND_FOUND_QUIZ_PASSWORD"
 PRACTICE = "practice"
+EVERYWHERE = ("0.0.0.0", "::")
+SOMEWHERE = "192.0.2.1"  # an address for documentation, which is nobody's
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -68,6 +71,8 @@ def _serve(quiz: Quiz, options: argparse.Namespace) -> int:
         raise SiteError("no public address could be had; try again later, or play without --share")
     # The first line is for programs that start the quiz.
     print(f"Quiz: {address}", flush=True)
+    if options.host in EVERYWHERE and (here := _network_address()):
+        print(f"On the local network: http://{here}:{demo.server_port}/", flush=True)
     if password:
         print(f'User name "player", password "{password}" (set {PASSWORD} to choose it).', flush=True)
     width, height = quiz.size
@@ -80,6 +85,16 @@ def _serve(quiz: Quiz, options: argparse.Namespace) -> int:
     demo.close(verbose=False)
     quiz.answers.close()
     return 0
+
+
+def _network_address() -> str:
+    """This machine's address on the local network; empty if it has none."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect((SOMEWHERE, 9))  # sends nothing, but chooses the way out
+        except OSError:
+            return ""
+        return str(probe.getsockname()[0])
 
 
 def _export(quiz: Quiz, path: Path) -> int:

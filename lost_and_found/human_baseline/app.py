@@ -54,7 +54,6 @@ class Page:
                         ("Amateur: I play rarely or never", EXPERIENCES[0]),
                         ("Advanced: I play often", EXPERIENCES[1]),
                     ],
-                    value=EXPERIENCES[0],
                     label="How experienced are you with guessing places?",
                 )
                 self.start = gr.Button("Start", variant="primary")
@@ -96,6 +95,7 @@ class Page:
             self.again,
             self.standing,
             self.leaders,
+            self.experience,
         ]
 
     # -- what is to be seen --
@@ -177,7 +177,7 @@ class Page:
 
     def sign_out(self) -> dict[Any, Any]:
         """Somebody else is to play in this browser."""
-        return {**self._entry(), self.token: NOBODY, self.name: ""}
+        return {**self._entry(), self.token: NOBODY, self.name: "", self.experience: None}
 
     def _player(self, token: str) -> Player:
         player = self._quiz.answers.player(str(token))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import warnings
+from collections.abc import Iterable
 from pathlib import Path
 
 from lost_and_found.errors import InvalidConfig, MissingInput
@@ -85,15 +86,44 @@ def answers_path(workspace: Workspace, list_name: str) -> Path:
     return workspace.root / QUIZ / workspace.dataset / f"{list_name}.sqlite"
 
 
+def size_of_model(workspace: Workspace, predictions: Path) -> tuple[int, int]:
+    """Width and height in pixels of the pictures that a tested run sees.
+
+    Raises:
+        MissingInput: the run isn't there any more.
+    """
+    path = workspace.root / TRAIN / workspace.dataset / "runs" / predictions.parent.name / "config.json"
+    if not path.is_file():
+        raise MissingInput(f"{path} is missing, which tells the model's image size; give it as 130x80")
+    config = json.loads(path.read_text())
+    return int(config["width"]), int(config["height"])
+
+
+def sizes_text(shown: Iterable[str], workspace: Workspace, predictions: Path | None) -> str:
+    """At which sizes people and model saw the pictures, and whether that is a fair comparison.
+
+    Args:
+        shown: sizes of the pictures that people saw, like "320x180".
+        workspace: where the run lies.
+        predictions: of the model; None without one.
+    """
+    people = " and ".join(sorted(set(shown)))
+    if predictions is None:
+        return f"people saw pictures of {people}"
+    try:
+        width, height = size_of_model(workspace, predictions)
+    except MissingInput:
+        return f"people saw pictures of {people}; the size of the model's isn't known, as its run is gone"
+    same = people == f"{width}x{height}"
+    verdict = "the same" if same else "not the same: --image-size model shows people what the model sees"
+    return f"people saw pictures of {people}, the model of {width}x{height}, which is {verdict}"
+
+
 def _size(text: str, workspace: Workspace, predictions: Path | None) -> tuple[int, int]:
     if text == MODEL_SIZE:
         if predictions is None:
             raise MissingInput("without a tested model there is no size of its own; give one as 130x80")
-        path = workspace.root / TRAIN / workspace.dataset / "runs" / predictions.parent.name / "config.json"
-        if not path.is_file():
-            raise MissingInput(f"{path} is missing, which tells the model's image size; give it as 130x80")
-        config = json.loads(path.read_text())
-        return int(config["width"]), int(config["height"])
+        return size_of_model(workspace, predictions)
     match = re.fullmatch(r"(\d{1,4})x(\d{1,4})", text)
     if not match:
         raise InvalidConfig(f"image size {text!r} must be like 320x180, or {MODEL_SIZE}")

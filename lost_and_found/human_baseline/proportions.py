@@ -15,14 +15,14 @@ Z = float(stats.norm.ppf((1 + CONFIDENCE) / 2))
 class Proportion:
     """`hits` of `n`, with Wilson's 95 % interval.
 
-    Hits may be a part of one, where several answers to an item are one piece of evidence.
+    Neither need be whole: where answers hang together they are worth fewer, see `independent_answers`.
 
     Source:
         Wilson, Probable inference, the law of succession, and statistical inference (1927).
     """
 
     hits: float
-    n: int
+    n: float
 
     @property
     def value(self) -> float:

@@ -90,7 +90,7 @@ class Standing:
     @property
     def answered(self) -> int:
         """Answered pictures."""
-        return self.top[1].n
+        return int(self.top[1].n)
 
 
 class Quiz:

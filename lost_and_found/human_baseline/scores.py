@@ -9,9 +9,10 @@ import numpy as np
 import pandas as pd
 
 from lost_and_found.errors import InvalidConfig, ListMismatch, MissingInput
-from lost_and_found.evaluation.paired import paired_differences
+from lost_and_found.evaluation.paired import bonett_price
 from lost_and_found.geo.countries import find_country
 from lost_and_found.human_baseline.answers import MOST_GUESSES
+from lost_and_found.human_baseline.clusters import independent_answers, reach_of_mean
 from lost_and_found.human_baseline.model_guesses import ModelGuess
 from lost_and_found.human_baseline.proportions import PairedComparison, Proportion
 from lost_and_found.human_baseline.quiz import EXPERIENCES, KS
@@ -19,7 +20,7 @@ from lost_and_found.samples import write_atomically
 
 EVERYBODY = "everybody"
 PAIRED_COLUMNS = [
-    *("group", "k", "n", "pictures", "both", "people_only", "model_only", "neither"),
+    *("group", "k", "n", "players", "pictures", "both", "people_only", "model_only", "neither"),
     *("difference", "low", "high", "p_value", "missing"),
 ]
 
@@ -94,20 +95,18 @@ def of_group(ranks: pd.DataFrame, group: str) -> pd.DataFrame:
 def group_table(ranks: pd.DataFrame) -> pd.DataFrame:
     """Top-1, 3 and 5 of each group and of the model on the same pictures, with Wilson's intervals.
 
-    Columns group, who ("people" or "model"), k, n, pictures, value, low, high. The model's shares count a
-    picture as often as it was answered, so that both are of the same items; but it said the same each time,
-    so its interval is that of so many `pictures`, not of `n` answers. There is no row of the model for a
-    group that answered a picture of which it said nothing.
+    Columns group, who ("people" or "model"), k, n, players, pictures, value, low, high. Answers of one player
+    hang together, and so do answers to one picture: people's intervals are those of as many
+    `independent_answers`. The model's shares count a picture as often as it was answered, so that both are of
+    the same items; but it said the same each time, so its interval is that of so many `pictures`. There is no
+    row of the model for a group that answered a picture of which it said nothing.
     """
     rows = []
     for group in group_names(ranks):
         part = of_group(ranks, group)
-        pictures = part["item"].nunique()
-        people = part["rank"]
-        rows += _top_rows(people, group=group, who="people", pictures=pictures, independent=len(part))
+        rows += [_top_row(part, k, group=group, who="people") for k in KS]
         if part["model_rank"].notna().all():
-            model = part["model_rank"]
-            rows += _top_rows(model, group=group, who="model", pictures=pictures, independent=pictures)
+            rows += [_top_row(part, k, group=group, who="model") for k in KS]
     return pd.DataFrame(rows)
 
 
@@ -145,23 +144,22 @@ def compare_with_model(
     *,
     difference: float = 0.1,
     power: float = 0.8,
-    resamples: int = 2000,
-    seed: int = 0,
 ) -> pd.DataFrame:
     """People against the model on the same pictures, for each group and k: a paired test.
 
-    Answers to pictures of which the model said nothing are left out. Columns group, k, n, pictures, both,
-    people_only, model_only, neither, difference (the model's share less that of people), low and high (its
-    95 % interval, see `paired_differences`, with pictures for games),
-    p_value (McNemar's, exact, of answers as if they were independent) and missing: how many more answers,
-    each to another picture, are needed for a true `difference` to be seen with that power.
+    Answers to pictures of which the model said nothing are left out. Columns group, k, n, players, pictures,
+    both, people_only, model_only, neither, difference (the model's share less that of people), low and high
+    (its 95 % interval), p_value (McNemar's, exact, of answers as if they were independent) and missing: how
+    many more answers, each to another picture, it takes for a true `difference` to be seen with that power.
+
+    The interval takes players and pictures as drawn, see `reach_of_mean`: with five players or more it speaks
+    of people like them, with fewer of these players alone. It is never narrower than that of Bonett and
+    Price, which knows nothing of clusters but of small numbers.
 
     Args:
         ranks: from `answer_ranks`.
         difference: of the shares, that should show.
         power: chance that it does.
-        resamples: of the bootstrap.
-        seed: of the resampling.
 
     Raises:
         InvalidConfig: a difference or power that can't be one.
@@ -175,21 +173,17 @@ def compare_with_model(
         for k in KS:
             people, model = (_hits(part[name], k).to_numpy() for name in ("rank", "model_rank"))
             paired = pair_up(people, model)
-            # Answers to one picture are no independent evidence, as rounds of one game are none.
-            interval = paired_differences(
-                people,
-                model,
-                truth=part["country_code"].to_numpy(),
-                group=part["item"].to_numpy(),
-                resamples=resamples,
-                seed=seed,
-            )
+            gains = model.astype(float) - people
+            reach = reach_of_mean(gains, part["player"].to_numpy(), part["item"].to_numpy())
+            few_low, few_high = bonett_price(paired.second, paired.first, paired.n)
+            low = max(-1.0, min(float(few_low), paired.difference - reach))
+            high = min(1.0, max(float(few_high), paired.difference + reach))
             pictures = part["item"].nunique()
             rows.append(
                 [
-                    *(group, k, paired.n, pictures),
+                    *(group, k, paired.n, part["player"].nunique(), pictures),
                     *(paired.both, paired.first, paired.second, paired.neither),
-                    *(paired.difference, interval["low"][0], interval["high"][0], paired.p_value),
+                    *(paired.difference, low, high, paired.p_value),
                     max(0, paired.items_to_see(difference, power=power) - pictures),
                 ]
             )
@@ -244,7 +238,7 @@ def _hits(ranks: pd.Series, k: int) -> pd.Series:
     return ranks.astype(int).between(1, k)
 
 
-def _share(ranks: pd.Series, k: int, *, independent: int | None = None) -> Proportion:
+def _share(ranks: pd.Series, k: int, *, independent: float | None = None) -> Proportion:
     """The share of hits among the first k; with the interval of so many `independent` answers, or of all."""
     hits = int(_hits(ranks, k).sum())
     if independent is None:
@@ -252,15 +246,16 @@ def _share(ranks: pd.Series, k: int, *, independent: int | None = None) -> Propo
     return Proportion(hits / len(ranks) * independent, independent)
 
 
-def _top_rows(
-    ranks: pd.Series, *, group: str, who: str, pictures: int, independent: int
-) -> list[dict[str, object]]:
-    rows = []
-    for k in KS:
-        share = _share(ranks, k, independent=independent)
-        told = {"group": group, "who": who, "k": k, "n": len(ranks), "pictures": pictures}
-        rows.append({**told, "value": share.value, "low": share.low, "high": share.high})
-    return rows
+def _top_row(part: pd.DataFrame, k: int, *, group: str, who: str) -> dict[str, object]:
+    ranks = part["rank" if who == "people" else "model_rank"]
+    players, pictures = part["player"].nunique(), part["item"].nunique()
+    independent: float = pictures
+    if who == "people":
+        ids = (part["player"].to_numpy(), part["item"].to_numpy())
+        independent = independent_answers(_hits(ranks, k).to_numpy(), *ids)
+    share = _share(ranks, k, independent=independent)
+    told = {"group": group, "who": who, "k": k, "n": len(ranks), "players": players, "pictures": pictures}
+    return {**told, "value": share.value, "low": share.low, "high": share.high}
 
 
 def _cell(row: Mapping) -> str:

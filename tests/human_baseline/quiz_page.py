@@ -60,6 +60,9 @@ async def join(page, name):
     """Enter a name by keyboard alone; the field has the focus already."""
     await page.wait_for_function("document.activeElement.closest('#player-name')")
     await page.keyboard.type(name)
+    await press(page, "Tab", "Space")  # an amateur
+    while await page.evaluate("document.activeElement.innerText") != "Start":
+        await press(page, "Tab")
     await press(page, "Enter")
     await page.wait_for_function("document.activeElement.id === 'country-input'")
 

@@ -6,9 +6,9 @@ from hypothesis import strategies as st
 from made_quiz import COUNTRIES, RUN, made_quiz, make_workspace, play, write_predictions
 
 from lost_and_found.errors import InvalidConfig, MissingInput, NotTaken
-from lost_and_found.human_baseline.opening import open_quiz
+from lost_and_found.human_baseline.opening import open_quiz, sizes_text
 from lost_and_found.human_baseline.quiz import LONGEST_NAME, rank_of
-from lost_and_found.workspace import TRAIN, Workspace
+from lost_and_found.workspace import TEST, TRAIN, Workspace
 
 
 @pytest.fixture
@@ -277,3 +277,26 @@ def test_the_models_size_comes_from_its_run(tmp_path):
     folder.mkdir(parents=True)
     (folder / "config.json").write_text('{"width": 48, "height": 30}')
     assert open_quiz(workspace, image_size="model").size == (48, 30)
+
+
+@pytest.mark.parametrize(
+    ("shown", "config", "verdict"),
+    [
+        (["48x30"], True, "people saw pictures of 48x30, the model of 48x30, which is the same"),
+        (
+            ["320x180", "48x30"],
+            True,
+            "320x180 and 48x30, the model of 48x30, which is not the same: --image-size",
+        ),
+        (["48x30"], False, "the size of the model's isn't known, as its run is gone"),
+    ],
+)
+def test_the_sizes_that_people_and_model_saw_are_told(tmp_path, shown, config, verdict):
+    workspace = Workspace(tmp_path, "made")
+    predictions = tmp_path / TEST / "made" / RUN / "predictions.csv"
+    if config:
+        folder = tmp_path / TRAIN / "made" / "runs" / RUN
+        folder.mkdir(parents=True)
+        (folder / "config.json").write_text('{"width": 48, "height": 30}')
+    assert verdict in sizes_text(shown, workspace, predictions)
+    assert sizes_text(shown, workspace, None) == f"people saw pictures of {' and '.join(shown)}"

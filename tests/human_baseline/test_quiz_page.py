@@ -1,5 +1,7 @@
 """Sessions at the quiz's page in a real Chromium, played as people play them."""
 
+import re
+
 import pandas as pd
 import pytest
 from made_quiz import DATASET, RUN, made_quiz, make_workspace
@@ -188,6 +190,21 @@ def test_what_is_typed_and_not_yet_added_is_added_and_not_lost(on_page):
 
     quiz = on_page(play, rounds=3)
     assert quiz.answers.table()["country_code"].tolist() == ["FR", "JP", "KE"]
+
+
+def test_nobody_is_taken_for_an_amateur_who_has_not_said_so(on_page):
+    async def play(page):
+        await page.wait_for_function("document.activeElement.closest('#player-name')")
+        await page.keyboard.type("Ann")
+        await press(page, "Enter")
+        await page.get_by_text("Say how experienced you are.").wait_for()
+        assert await page.get_by_role("radio", checked=True).count() == 0
+        await page.get_by_role("radio", name=re.compile("Advanced")).click()
+        await page.get_by_role("button", name="Start").click()
+        await page.get_by_text("Picture 1 of 1").wait_for()
+
+    quiz = on_page(play, rounds=1)
+    assert [player.experience for player in quiz.answers.players()] == ["advanced"]
 
 
 def test_somebody_else_can_play_in_the_same_browser(on_page):

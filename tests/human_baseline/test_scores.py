@@ -103,6 +103,25 @@ def test_the_paired_test_counts_who_alone_was_right(ranks):
     assert row["missing"] > 0
 
 
+def test_where_players_differ_much_more_answers_of_them_make_the_interval_no_narrower(ranks):
+    """Six players of whom half are always right: what more answers can't tell is how people differ."""
+    few = [
+        ranks[ranks["player"] == kind].assign(player=f"{kind} {copy}")
+        for kind in ("perfect", "always US")
+        for copy in range(3)
+    ]
+    few = pd.concat(few)
+    more = pd.concat([few.assign(item=few["item"] + str(copy)) for copy in range(30)])
+    for table in (few, more):
+        row = scores.compare_with_model(table).iloc[-3]
+        assert (row["group"], row["k"], row["players"]) == ("everybody", 1, 6)
+        assert row["high"] - row["low"] > 0.6
+    groups = [
+        scores.group_table(table).query("group == 'everybody' and who == 'people'") for table in (few, more)
+    ]
+    assert all((table["high"] - table["low"]).iloc[0] > 0.5 for table in groups)
+
+
 def test_with_enough_pictures_none_is_missing_and_copies_of_answers_are_no_evidence(ranks):
     copies = pd.concat([ranks.assign(player=ranks["player"] + str(copy)) for copy in range(60)])
     pictures = pd.concat([ranks.assign(item=ranks["item"] + str(copy)) for copy in range(60)])
