@@ -8,6 +8,7 @@ import pytest
 from lost_and_found import notebooks
 from lost_and_found.collection.game.__main__ import _parser as collect_parser
 from lost_and_found.collection.game.job import CollectJob
+from lost_and_found.evaluation.photos import _parser as guess_parser
 from lost_and_found.human_baseline.__main__ import _parser as quiz_parser
 from lost_and_found.training import sweeps
 from lost_and_found.training.config import PRESETS
@@ -39,6 +40,8 @@ def test_every_command_of_the_readme_exists_and_fits(command, tmp_path):
         given = dict(zip(arguments[1::3], arguments[2::3], strict=True))
         assert set(arguments[0::3]) <= {"-p"}
         notebooks.resolve_parameters(profile, given, known, folder=tmp_path)
+    if script == "scripts/guess":
+        guess_parser().parse_args(arguments)
     if script == "scripts/quiz":
         quiz_parser().parse_args(arguments)
     if script == "scripts/collect":

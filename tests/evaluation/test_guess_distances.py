@@ -5,17 +5,10 @@ import pandas as pd
 import pytest
 
 from lost_and_found import notebooks
-from lost_and_found.data_lists import new_list, pin
 from lost_and_found.data_loader import records_table
 from lost_and_found.errors import InvalidConfig, MissingInput
 from lost_and_found.evaluation import distances, held_out
-from lost_and_found.geo.regions import regions
-from lost_and_found.samples import write_pair
-from lost_and_found.training.config import TrainingConfig
-from lost_and_found.training.pixel_cache import cache_split
 from lost_and_found.training.runs import load_run
-from lost_and_found.training.trainer import train_run
-from lost_and_found.workspace import Workspace
 
 KM = np.array([0.5, 10.0, 100.0, 700.0, 5000.0])
 
@@ -56,71 +49,20 @@ def test_too_few_resamples_are_refused():
         distances.distance_table(KM, groups=list("abcde"), resamples=10)
 
 
-@pytest.fixture(scope="module")
-def workspace(tmp_path_factory):
-    """Pictures of four regions in three countries with their lists, and a run for each target."""
-    workspace = Workspace(tmp_path_factory.mktemp("root"), "made")
-    known = regions().iloc[[10, 11, 900, 4000]]
-    rng = np.random.default_rng(0)
-    for split, count in {".train": 12, ".val": 8, ".test": 8}.items():
-        samples = [
-            write_picture(
-                workspace, f"made_{split[1:]}_g{number // 2}_{number % 2}", known.iloc[number % 4], rng
-            )
-            for number in range(count)
-        ]
-        codes = records_table(samples)["country_code"]
-        pin(workspace.list_path(split), new_list(samples, "split", country_codes=codes))
-    folder = workspace.output(held_out.TRAIN)
-    caches = [
-        cache_split(workspace, split, folder=folder / "pixels", width=32, height=32)
-        for split in (".train", ".val")
-    ]
-    for target in ("country", "region", "coordinates"):
-        config = TrainingConfig(
-            dataset="made",
-            target=target,
-            architecture="mobilenet_v3_small",
-            width=32,
-            height=32,
-            batch_size=4,
-            epochs=1,
-            device="cpu",
-        )
-        train_run(config, train=caches[0], val=caches[1], folder=folder / "runs", tracking="off")
-    return workspace
-
-
-def write_picture(workspace, sample_id, region, rng):
-    import io
-
-    from PIL import Image
-
-    file = io.BytesIO()
-    Image.fromarray(rng.integers(0, 256, (36, 64, 3), np.uint8)).save(file, "png")
-    record = {
-        "coordinates": [region["lat"], region["lon"]],
-        "country_code": region["country_code"],
-        "region": region["region"],
-    }
-    folder = workspace.output(held_out.ENRICH)
-    return write_pair(folder, sample_id, image=file.getvalue(), suffix=".png", record=record)
-
-
 def the_run(workspace, *targets):
     return load_run(held_out.find_run(workspace.input(held_out.TRAIN) / "runs", targets=targets))
 
 
-def test_the_newest_run_of_the_wanted_targets_is_found(workspace):
-    assert the_run(workspace, "country").target.name == "country"
-    assert the_run(workspace, "region", "coordinates").target.name == "coordinates"
+def test_the_newest_run_of_the_wanted_targets_is_found(three_runs):
+    assert the_run(three_runs, "country").target.name == "country"
+    assert the_run(three_runs, "region", "coordinates").target.name == "coordinates"
     with pytest.raises(MissingInput, match="that predicts planet; run 3-training"):
-        the_run(workspace, "planet")
+        the_run(three_runs, "planet")
 
 
-def test_a_region_run_is_tested_by_country_too_and_a_coordinates_run_is_not(workspace, tmp_path):
-    run = the_run(workspace, "region")
-    samples, pinned = held_out.load_test_samples(workspace, run)
+def test_a_region_run_is_tested_by_country_too_and_a_coordinates_run_is_not(three_runs, tmp_path):
+    run = the_run(three_runs, "region")
+    samples, pinned = held_out.load_test_samples(three_runs, run)
     table = records_table(samples)
     cache = held_out.cache_test_pixels(run, samples, table, list_digest=pinned.digest, folder=tmp_path)
     probabilities, truth, codes = held_out.country_probabilities(run, cache)
@@ -128,17 +70,17 @@ def test_a_region_run_is_tested_by_country_too_and_a_coordinates_run_is_not(work
     assert probabilities.sum(axis=1) == pytest.approx(np.ones(8), abs=1e-5)
     assert [codes[one] for one in truth] == table["country_code"].tolist()
     with pytest.raises(InvalidConfig, match="03-measure-distances"):
-        held_out.country_probabilities(the_run(workspace, "coordinates"), cache)
+        held_out.country_probabilities(the_run(three_runs, "coordinates"), cache)
     with pytest.raises(InvalidConfig, match="no point; 01-test-model"):
-        distances.guessed_points(the_run(workspace, "country"), cache)
+        distances.guessed_points(the_run(three_runs, "country"), cache)
 
 
 @pytest.mark.end_to_end
 @pytest.mark.parametrize("target", ["region", "coordinates"])
-def test_the_notebook_writes_what_was_guessed_and_how_far_off(workspace, tmp_path, target):
-    run = the_run(workspace, target)
+def test_the_notebook_writes_what_was_guessed_and_how_far_off(three_runs, tmp_path, target):
+    run = the_run(three_runs, target)
     parameters = {
-        "root": str(workspace.root),
+        "root": str(three_runs.root),
         "dataset": "made",
         "run": run.id,
         "resamples": 100,
@@ -146,7 +88,7 @@ def test_the_notebook_writes_what_was_guessed_and_how_far_off(workspace, tmp_pat
     }
     notebook = notebooks.REPOSITORY / "4-evaluation" / "03-measure-distances.ipynb"
     notebooks.execute(notebook, tmp_path / "executed.ipynb", parameters)
-    folder = workspace.root / "4-evaluation/03-measure-distances/made" / run.id
+    folder = three_runs.root / "4-evaluation/03-measure-distances/made" / run.id
     guesses = pd.read_csv(folder / "guesses.csv", keep_default_na=False)
     scores = pd.read_csv(folder / "distances.csv").set_index("metric")["value"]
     assert len(guesses) == 8

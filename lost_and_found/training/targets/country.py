@@ -124,7 +124,11 @@ class CountryTarget:
         }
 
     def decode(self, outputs: Tensor) -> Tensor:
-        """Probabilities (B, K), float32, of the countries in the order of `country_codes`."""
+        """Probabilities (B, K), float32, of the countries in the order of `country_codes`.
+
+        With `logit_adjustment` t they are as if countries were as frequent as their counts to the power
+        1 - t.
+        """
         return outputs.float().softmax(dim=1)
 
     def country_probabilities(self, decoded: np.ndarray) -> np.ndarray:

@@ -181,7 +181,11 @@ class RegionTarget:
         }
 
     def decode(self, outputs: Tensor) -> Tensor:
-        """Probabilities (B, R), float32, of the regions in the order of `region_names`."""
+        """Probabilities (B, R), float32, of the regions in the order of `region_names`.
+
+        With `logit_adjustment` t they are as if regions were as frequent as their counts to the power
+        1 - t.
+        """
         return outputs.float().softmax(dim=1)
 
     def country_probabilities(self, decoded: np.ndarray) -> np.ndarray:

@@ -1,0 +1,247 @@
+"""`scripts/guess`: where photos were taken, as a trained model guesses."""
+
+from __future__ import annotations
+
+import argparse
+import re
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from lost_and_found.errors import BrokenSample, InvalidConfig, LostAndFoundError, MissingInput
+from lost_and_found.evaluation.held_out import find_run
+from lost_and_found.evaluation.predictions import GUESSES
+from lost_and_found.geo.countries import find_country
+from lost_and_found.geo.towns import nearest_town
+from lost_and_found.notebooks import REPOSITORY
+from lost_and_found.preparation.pictures import resized
+from lost_and_found.processes import map_in_processes
+from lost_and_found.samples import write_atomically
+from lost_and_found.training.decoding import decode
+from lost_and_found.training.runs import Run, is_complete, load_run, predict
+from lost_and_found.training.targets.region import RegionTarget
+from lost_and_found.workspace import TRAIN, Workspace
+
+COPY_SIZE = (320, 180)  # of the working copies that 2-data-preparation/01-resize-images makes
+# In a folder; a file that is named is tried whatever it is called.
+SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif", ".heic", ".heif"}
+AT_ONCE = 2048  # photos whose pixels are in memory
+IN_PROCESSES_FROM = 200
+
+
+def photo_pixels(
+    path: Path, *, width: int, height: int, copy_size: tuple[int, int] = COPY_SIZE
+) -> np.ndarray:
+    """A photo as the pictures that a model was trained with: uint8 (3, height, width), RGB.
+
+    Cropped at its centre to the shape of a working copy, shrunk and saved as one, and read from there as the
+    pixel cache does, so the pixels are exactly those that the stages would have made of it.
+
+    Args:
+        path: of an image in any format that Pillow reads.
+        width: in pixels, of the run.
+        height: in pixels, of the run.
+        copy_size: (width, height) of the working copies of the pictures that the run was trained with.
+
+    Raises:
+        BrokenSample: it can't be read.
+    """
+    content, suffix = resized(path, copy_size)
+    with tempfile.TemporaryDirectory() as folder:
+        copy = Path(folder) / f"copy{suffix}"
+        copy.write_bytes(content)
+        return decode(copy, width=width, height=height)
+
+
+def find_photos(places: Sequence[Path]) -> list[Path]:
+    """The files that are named, and the images in folders that are, in order; hidden ones are left out.
+
+    Raises:
+        MissingInput: a place that isn't there, or no photo in any.
+    """
+    found: list[Path] = []
+    for place in places:
+        if not place.exists():
+            raise MissingInput(f"there is no {place}")
+        inside = sorted(place.rglob("*")) if place.is_dir() else [place]
+        found += [path for path in inside if path == place or _is_photo(path, place)]
+    if not found:
+        raise MissingInput(f"no image lies in {', '.join(map(str, places))}")
+    return list(dict.fromkeys(found))
+
+
+def guess_photos(
+    run: Run, photos: Sequence[Path], *, copy_size: tuple[int, int] = COPY_SIZE
+) -> Iterator[pd.DataFrame]:
+    """Tables with a row a photo, for some thousand photos at a time.
+
+    Columns photo; problem, why it couldn't be read, or empty; guess_1, probability_1, ... guess_5,
+    probability_5, countries by alpha-2 code; for regions also region; and for regions and coordinates lat,
+    lon, place (the nearest town and its country). A coordinates run has no probabilities, and guess_1 is the
+    country of the place. Cells of photos with a problem are empty.
+    """
+    for first in range(0, len(photos), AT_ONCE):
+        some = photos[first : first + AT_ONCE]
+        read = partial(
+            _pixels_or_problem, width=run.config.width, height=run.config.height, copy_size=copy_size
+        )
+        workers = None if len(some) >= IN_PROCESSES_FROM else 1
+        results = list(map_in_processes(read, some, description="photos", workers=workers))
+        pixels = [one for one in results if isinstance(one, np.ndarray)]
+        table = pd.DataFrame({"photo": list(map(str, some))})
+        table["problem"] = ["" if isinstance(one, np.ndarray) else one for one in results]
+        rows = table.index[table["problem"] == ""]
+        if pixels:
+            table = table.join(_guesses(run, np.stack(pixels)).set_index(rows))
+        yield table
+
+
+def _pixels_or_problem(
+    path: Path, *, width: int, height: int, copy_size: tuple[int, int]
+) -> np.ndarray | str:
+    try:
+        return photo_pixels(path, width=width, height=height, copy_size=copy_size)
+    except BrokenSample as error:
+        return error.reason
+    except OSError as error:
+        return error.strerror or str(error)
+
+
+def _guesses(run: Run, pixels: np.ndarray) -> pd.DataFrame:
+    decoded = predict(run, pixels)
+    table = pd.DataFrame(index=range(len(pixels)))
+    if run.target.country_codes:
+        probabilities = run.target.country_probabilities(decoded)
+        codes = np.asarray(run.target.country_codes, dtype=object)
+        order = np.argsort(-probabilities, axis=1, kind="stable")[:, :GUESSES]
+        for place, chosen in enumerate(order.T, start=1):
+            table[f"guess_{place}"] = codes[chosen]
+            table[f"probability_{place}"] = np.take_along_axis(probabilities, chosen[:, None], axis=1)[:, 0]
+    if isinstance(run.target, RegionTarget):
+        names = run.target.region_names
+        table["region"] = [names[one] for one in decoded.argmax(axis=1)]
+    if (points := run.target.points(decoded)) is not None:
+        towns = nearest_town(*points.astype(float).T)
+        countries = [find_country(code).name for code in towns["country_code"]]
+        table["lat"], table["lon"] = points.astype(float).round(3).T
+        table["place"] = [f"{town}, {name}" for town, name in zip(towns["name"], countries, strict=True)]
+        if not run.target.country_codes:
+            table["guess_1"] = towns["country_code"].to_numpy()
+    return table
+
+
+def text_of(table: pd.DataFrame) -> str:
+    """For reading: of one photo a line a guess, of several a line a photo."""
+    if len(table) == 1:
+        return _in_full(table.iloc[0])
+    width = min(60, max(map(len, table["photo"])))
+    return "\n".join(f"{row['photo']:<{width}}  {_in_short(row)}" for _, row in table.iterrows())
+
+
+def _in_full(row: pd.Series) -> str:
+    lines = [row["photo"]]
+    if row["problem"]:
+        return f"{lines[0]}: {row['problem']}"
+    guesses = [(find_country(code).name, share) for code, share in _countries(row)]
+    width = max(len(name) for name, _ in guesses)
+    lines += [f"  {name:<{width}}  {100 * share:5.1f} %" for name, share in guesses if share is not None]
+    if "place" in row:
+        region = f"{row['region']}, centre " if "region" in row else ""
+        lines.append(f"  {region}{row['lat']:.2f}, {row['lon']:.2f}, near {row['place']}")
+    return "\n".join(lines)
+
+
+def _in_short(row: pd.Series) -> str:
+    if row["problem"]:
+        return f"not read: {row['problem']}"
+    said = [
+        f"{find_country(code).name} {100 * share:.0f} %"
+        for code, share in _countries(row)[:3]
+        if share is not None
+    ]
+    near = [f"{row['lat']:.2f} {row['lon']:.2f} near {row['place']}"] if "place" in row else []
+    return ", ".join(said + near)
+
+
+def _countries(row: pd.Series) -> list[tuple[str, float | None]]:
+    """(code, probability or None) of each guess, the likeliest first."""
+    places = [place for place in range(1, GUESSES + 1) if f"guess_{place}" in row]
+    return [(row[f"guess_{place}"], row.get(f"probability_{place}")) for place in places]
+
+
+def _is_photo(path: Path, folder: Path) -> bool:
+    hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
+    return path.is_file() and not hidden and path.suffix.lower() in SUFFIXES
+
+
+def _run_folder(text: str, workspace: Workspace) -> Path:
+    named = Path(text)
+    return named if text and is_complete(named) else find_run(workspace.input(TRAIN) / "runs", text)
+
+
+def _size(text: str) -> tuple[int, int]:
+    match = re.fullmatch(r"([1-9]\d{1,3})x([1-9]\d{1,3})", text)
+    if not match:
+        raise argparse.ArgumentTypeError(f"{text!r} must be like 320x180")
+    return int(match[1]), int(match[2])
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="scripts/guess",
+        description="Where were these photos taken? Asks a model that was trained.",
+        epilog="Probabilities are scores to rank countries by, not calibrated chances: a model is often too "
+        "sure, and one trained with logit_adjustment leans less on how frequent countries are. "
+        "Exit status: 0 done, 1 an error, or a photo that can't be read; 2 wrong usage.",
+    )
+    add = parser.add_argument
+    add("photos", nargs="+", type=Path, metavar="PHOTO", help="an image, or a folder of images")
+    add("--dataset", default="practice", help="with which the model was trained (default: practice)")
+    add("--run", default="", metavar="ID", help="a run's id or folder (default: the one asked for last)")
+    add("--csv", type=Path, metavar="FILE", help="write all guesses there too")
+    add(
+        "--copy-size",
+        type=_size,
+        default=COPY_SIZE,
+        metavar="WxH",
+        help="of working copies (default: 320x180)",
+    )
+    add("--device", default="auto", help="auto, cpu, mps or cuda (default: auto)")
+    add("--root", type=Path, default=REPOSITORY, help="where the stages write (default: the repository)")
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The command line; returns the exit status."""
+    options = _parser().parse_args(arguments)
+    try:
+        if options.csv and not options.csv.parent.is_dir():
+            raise InvalidConfig(f"there is no folder {options.csv.parent} to write {options.csv.name} to")
+        photos = find_photos(options.photos)
+        run = load_run(
+            _run_folder(options.run, Workspace(options.root, options.dataset)), device=options.device
+        )
+        print(f"run {run.id}", file=sys.stderr)
+        tables = []
+        for table in guess_photos(run, photos, copy_size=options.copy_size):
+            print(text_of(table), flush=True)
+            tables.append(table)
+        everything = pd.concat(tables, ignore_index=True)
+        if options.csv:
+            write_atomically(options.csv, everything.to_csv(index=False).encode())
+    except LostAndFoundError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    unread = int((everything["problem"] != "").sum())
+    if unread:
+        print(f"{unread} of {len(everything)} photos could not be read", file=sys.stderr)
+    return int(unread > 0)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
