@@ -1,7 +1,8 @@
 """What `poetry.lock` asks for beside a torch that is there already, for pip.
 
-`python -m lost_and_found.requirements` prints what this Python lacks of it, one `name==version` a line. It
-runs before anything is installed, so it needs the standard library and `packaging`, or pip's copy of that.
+`python -m lost_and_found.requirements` prints what this Python lacks of it, one `name==version` a line; with
+`--note`, whether its torch is another than this project is tested with. It runs before anything is installed,
+so it needs the standard library and `packaging`, or pip's copy of that.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 LOCK = Path(__file__).resolve().parents[1] / "poetry.lock"
+PROJECT = LOCK.with_name("pyproject.toml")
 # A machine's own torch was built for its GPU and driver; it and what comes with it are never replaced.
 OF_THE_MACHINE = ("torch", "torchvision", "triton")
 FAMILIES_OF_THE_MACHINE = ("nvidia-", "cuda-")
@@ -41,10 +43,25 @@ def _is_wanted(package: dict[str, Any]) -> bool:
 
 
 def _marker(text: str) -> Any:  # noqa: ANN401 - of one library or the other
+    return _packaging("markers").Marker(text)
+
+
+def _packaging(module: str) -> Any:  # noqa: ANN401 - as above
     try:
-        return import_module("packaging.markers").Marker(text)
+        return import_module(f"packaging.{module}")
     except ImportError:
-        return import_module("pip._vendor.packaging.markers").Marker(text)
+        return import_module(f"pip._vendor.packaging.{module}")
+
+
+def torch_note(project: Path = PROJECT) -> str:
+    """A word on a torch outside the range of `pyproject.toml`, which stays all the same; empty if it fits."""
+    wanted = tomllib.loads(project.read_text())["project"]["dependencies"]
+    requirements = [_packaging("requirements").Requirement(one) for one in wanted]
+    (asked,) = [one for one in requirements if one.name == "torch"]
+    installed = _installed_version("torch")
+    if installed is None or asked.specifier.contains(installed, prereleases=True):
+        return ""
+    return f"torch {installed} is here; this project is tested with torch {asked.specifier}, and may need it"
 
 
 def missing(requirements: Sequence[str]) -> list[str]:
@@ -62,4 +79,7 @@ def _installed_version(name: str) -> str | None:
 
 
 if __name__ == "__main__":
-    sys.stdout.writelines(f"{one}\n" for one in missing(locked_requirements()))
+    if sys.argv[1:] == ["--note"]:
+        print(torch_note())
+    else:
+        sys.stdout.writelines(f"{one}\n" for one in missing(locked_requirements()))

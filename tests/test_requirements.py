@@ -1,5 +1,10 @@
 """What the lock asks for beside a torch that is there already."""
 
+import re
+from importlib.metadata import version
+
+import pytest
+
 from lost_and_found import requirements
 
 
@@ -39,3 +44,19 @@ def test_nothing_is_missing_where_the_lock_is_installed():
         "numpy==0.1",
         "no-such-package==1.0",
     ]
+
+
+@pytest.mark.parametrize(
+    ("wanted", "note"),
+    [
+        ("torch>=2,<99", ""),
+        ("torch>=98,<99", rf"torch {version('torch')} is here; .* tested with torch .*>=98.*"),
+    ],
+)
+def test_a_torch_that_the_project_is_not_tested_with_is_told(tmp_path, wanted, note):
+    (tmp_path / "pyproject.toml").write_text(f'[project]\ndependencies = ["torchvision>=1", "{wanted}"]\n')
+    assert re.fullmatch(note, requirements.torch_note(tmp_path / "pyproject.toml"))
+
+
+def test_the_torch_of_the_lock_is_one_that_the_project_is_tested_with():
+    assert requirements.torch_note() == ""
