@@ -176,6 +176,22 @@ def tracked(mode: str, *, run_id: str, config: Mapping[str, Any], folder: Path) 
         shutil.rmtree(staging, ignore_errors=True)
 
 
+def tell_again(folder: Path, mode: str) -> None:
+    """Send what is known of a complete run, for an agent of W&B that has just asked for this very run."""
+    import pandas as pd
+
+    config, summary = (json.loads((folder / name).read_text()) for name in ("config.json", "summary.json"))
+    with tracked(mode, run_id=folder.name, config=config, folder=folder) as tracker:
+        for row in pd.read_csv(folder / "metrics.csv").to_dict("records"):
+            tracker.log({str(name): value for name, value in row.items()})
+        tracker.summarise(summary)
+
+
+def agent_waits() -> bool:
+    """Whether an agent of W&B started this process, which gave the run its id."""
+    return bool(os.environ.get("WANDB_RUN_ID"))
+
+
 def has_key() -> bool:
     """Whether the environment has a key to W&B."""
     return bool(os.environ.get("WANDB_API_KEY"))

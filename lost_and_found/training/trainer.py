@@ -48,7 +48,7 @@ from lost_and_found.training.recording import RecordedSteps
 from lost_and_found.training.schedules import learning_rate_factor
 from lost_and_found.training.splits import Split, batches, epoch_order, read_splits
 from lost_and_found.training.targets import Labels, Target, build_target
-from lost_and_found.training.tracking import Tracker, Untracked, tracked
+from lost_and_found.training.tracking import Tracker, Untracked, agent_waits, tell_again, tracked
 
 VALIDATION_BATCH_FACTOR = 4
 # Looking at the loss makes a GPU wait, so it is looked at only so often.
@@ -99,6 +99,8 @@ def train_run(
                     _write_run(training, caches, place=place, test=test, tracking=tracking)
                 else:
                     training.fit(train, val, folder=None, tracker=Untracked())
+        elif world.is_main and agent_waits():
+            tell_again(place, tracking)
     if not world.is_main:
         raise SystemExit(0)
     (place / "summary.json").touch()  # the run asked for last is the one that is tested by default

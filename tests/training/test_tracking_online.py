@@ -2,11 +2,14 @@
 
 import pytest
 import wandb
+from made_splits import cache_of, write_samples
 from test_tracking import finish_run
 
 from lost_and_found.evaluation import comparison
+from lost_and_found.training.config import TrainingConfig
 from lost_and_found.training.runs import FILES
 from lost_and_found.training.tracking import TEST_FILES, online_runs, tracked
+from lost_and_found.training.trainer import train_run
 
 
 @pytest.fixture(autouse=True)
@@ -70,6 +73,22 @@ def test_an_epoch_that_a_run_taken_up_again_sends_twice_is_kept_as_it_came_last(
     (run,) = online_runs("made")
     found = [(row["epoch"], row["val/top1"]) for row in run["metrics"]]
     assert found == [(1, 0.25), (2, 0.5), (3, 0.5)]
+
+
+def test_an_agent_that_asks_for_a_run_that_is_there_is_told_its_numbers(tmp_path, server, monkeypatch):
+    split = cache_of(write_samples(tmp_path / "pictures", count=8), folder=tmp_path / "pixels")
+    config = TrainingConfig(
+        dataset="made", architecture="mobilenet_v3_small", width=64, height=40, batch_size=4, epochs=2
+    )
+    splits = {"train": split, "val": split, "folder": tmp_path / "runs"}
+    trained = train_run(config, **splits, tracking="off")
+    train_run(config, **splits, tracking="online")  # nobody waits for it
+    assert not server.runs
+    monkeypatch.setenv("WANDB_RUN_ID", "given-by-agent")
+    train_run(config, **splits, tracking="online")
+    rows = server.runs["given-by-agent"]
+    assert [row["val/top1"] for row in rows] == trained.metrics["val/top1"].tolist()
+    assert server.summaries["given-by-agent"]["best_epoch"] == trained.summary["best_epoch"]
 
 
 def test_a_service_that_speaks_nonsense_costs_a_warning_and_not_the_run(tmp_path, server):
