@@ -16,8 +16,10 @@ from pathlib import Path
 
 from dotenv import load_dotenv
 
+from lost_and_found.data_lists import read_list
 from lost_and_found.errors import InvalidConfig, LostAndFoundError, MissingInput, SiteError
-from lost_and_found.human_baseline.opening import MODEL_SIZE, open_quiz
+from lost_and_found.human_baseline.answers import read_answers
+from lost_and_found.human_baseline.opening import MODEL_SIZE, answers_path, open_quiz
 from lost_and_found.human_baseline.quiz import Quiz
 from lost_and_found.notebooks import REPOSITORY
 from lost_and_found.workspace import Workspace
@@ -35,6 +37,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     warnings.showwarning = lambda message, *_: print(f"warning: {message}", file=sys.stderr)
     try:
         workspace = Workspace(options.root, options.dataset)
+        if options.export:
+            return _export(workspace, options.list or f"{options.dataset}.test", options.export)
         _make_practice_pictures(workspace, options.list)
         quiz = open_quiz(
             workspace,
@@ -43,8 +47,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
             image_size=options.image_size,
             run=options.run,
         )
-        if options.export:
-            return _export(quiz, options.export)
         return _serve(quiz, options)
     except LostAndFoundError as error:
         print(f"error: {error}", file=sys.stderr)
@@ -97,8 +99,10 @@ def _network_address() -> str:
         return str(probe.getsockname()[0])
 
 
-def _export(quiz: Quiz, path: Path) -> int:
-    table = quiz.answers.table()
+def _export(workspace: Workspace, list_name: str, path: Path) -> int:
+    """Write the answers to a list, which needs none of its pictures."""
+    pinned = read_list(workspace.root / "data-lists" / f"{list_name}.txt")
+    table = read_answers(answers_path(workspace, list_name), list_name=list_name, list_digest=pinned.digest)
     if str(path) == "-":
         table.to_csv(sys.stdout, index=False)
     else:

@@ -3,6 +3,7 @@
 import io
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -14,6 +15,7 @@ import pytest
 from made_quiz import DATASET, make_workspace
 
 from lost_and_found.human_baseline.__main__ import main
+from lost_and_found.workspace import ENRICH
 
 
 @contextmanager
@@ -47,6 +49,7 @@ def test_it_serves_until_it_is_stopped_and_its_answers_can_be_exported(tmp_path,
         httpx.post(f"{address}gradio_api/run/answer", json={"data": data}, timeout=60).raise_for_status()
         process.send_signal(number)
         assert process.wait(30) == 0
+    shutil.rmtree(tmp_path / ENRICH)  # the pictures aren't needed for that
     assert main(["--root", str(tmp_path), "--dataset", DATASET, "--export", "-"]) == 0
     table = pd.read_csv(io.StringIO(capsys.readouterr().out), keep_default_na=False)
     assert table["country_code"].tolist() == ["FR", "NA"]
@@ -105,3 +108,9 @@ def test_a_corrupt_file_of_answers_is_named_and_kept(tmp_path, capsys):
     assert main(["--root", str(tmp_path), "--dataset", DATASET]) == 2
     assert f"error: {path} is damaged" in capsys.readouterr().err
     assert path.read_bytes() == b"x" * 4096
+
+
+def test_there_is_nothing_to_export_where_nobody_has_played(tmp_path, capsys):
+    make_workspace(tmp_path)
+    assert main(["--root", str(tmp_path), "--dataset", DATASET, "--export", "-"]) == 2
+    assert "run `scripts/quiz` and play first" in capsys.readouterr().err
