@@ -1,6 +1,7 @@
 """A quiz that runs, and what a player does at its page."""
 
 import asyncio
+import socket
 from contextlib import asynccontextmanager, contextmanager
 
 from lost_and_found.human_baseline.app import build_app, launch
@@ -25,6 +26,12 @@ def start(quiz, **options):
     except RuntimeError:
         return asyncio.run(in_a_loop())
     return starting()
+
+
+def free_port():
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return listener.getsockname()[1]
 
 
 @contextmanager
@@ -61,6 +68,7 @@ async def join(page, name):
     await page.wait_for_function("document.activeElement.closest('#player-name')")
     await page.keyboard.type(name)
     await press(page, "Tab", "Space")  # an amateur
+    await page.wait_for_function("document.activeElement.checked")
     while await page.evaluate("document.activeElement.innerText") != "Start":
         await press(page, "Tab")
     await press(page, "Enter")

@@ -5,7 +5,7 @@ import re
 import pandas as pd
 import pytest
 from made_quiz import DATASET, RUN, made_quiz, make_workspace
-from quiz_page import FIELD, answer, join, press, served, start, visitor
+from quiz_page import FIELD, answer, free_port, join, press, served, start, visitor
 
 from lost_and_found import notebooks
 from lost_and_found.geo.countries import find_country
@@ -82,7 +82,7 @@ def test_after_a_restart_of_the_server_the_same_page_goes_on(in_browser, tmp_pat
             demo.close(verbose=False)
             quiz.answers.close()
             again = open_quiz(Workspace(tmp_path, DATASET), image_size="64x36")
-            with served(again, port=int(first.rstrip("/").rpartition(":")[2])) as second:
+            with served(again, port=port) as second:
                 assert second == first
                 await page.reload()
                 await page.get_by_text("Picture 2 of 3").wait_for()
@@ -90,7 +90,8 @@ def test_after_a_restart_of_the_server_the_same_page_goes_on(in_browser, tmp_pat
                 assert [one.number for one in again.answers.rounds(again.answers.players()[0])] == [1, 2]
             again.answers.close()
 
-    demo, first = start(quiz)
+    port = free_port()  # Gradio's own choice is what another process chooses as soon as it is free
+    demo, first = start(quiz, port=port)
     in_browser(play)
 
 
