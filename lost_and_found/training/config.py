@@ -210,7 +210,9 @@ class TrainingConfig:
                 f"learning rate would never reach {self.learning_rate:g}"
             )
         if self.sampling == "balanced" and self.target == "coordinates":
-            raise InvalidConfig("sampling is 'balanced', but coordinates have no classes to balance")
+            raise InvalidConfig(
+                "sampling is 'balanced', but the target coordinates has no classes to balance"
+            )
         if self.sampling == "balanced" and self.logit_adjustment:
             raise InvalidConfig(
                 "sampling is 'balanced', which takes the frequencies of the classes out already; set "

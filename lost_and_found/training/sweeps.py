@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -34,8 +35,8 @@ from lost_and_found.workspace import Workspace
 
 NOTEBOOK = "3-training/02-tune-model"
 # Errors that come of the parameters; any other, such as a full disk, would hit every trial alike. So would
-# some of these, unless the sweep varies what they are about.
-FAULTS_OF_PARAMETERS = ("NotFinite", "InvalidConfig", "OutOfMemory")
+# those of FAULTS_OF, unless the sweep varies what they are about, and a wrong setting that it doesn't vary.
+FAULTS_OF_PARAMETERS = ("NotFinite", "OutOfMemory")
 FAULTS_OF = {
     "MissingDevice": ("device",),
     "MissingWeights": ("weights", "architecture"),
@@ -204,10 +205,15 @@ def _read_result(own: Path, status: int, *, trial: str, varied: Sequence[str]) -
             raise LostAndFoundError(f"{trial} ended without a result ({reason}); {log} has all it said")
         return {"status": FAILED, "reason": reason, "run": ""}
     result: dict[str, Any] = json.loads((own / "result.json").read_text())
-    error = result.get("error")
-    if error and error not in FAULTS_OF_PARAMETERS and not set(FAULTS_OF.get(error, ())) & set(varied):
+    if (error := result.get("error")) and not _is_of_parameters(error, result["reason"], varied):
         raise LostAndFoundError(f"{trial}: {result['reason']}; {log} has all it said")
     return result
+
+
+def _is_of_parameters(error: str, reason: str, varied: Sequence[str]) -> bool:
+    if error == "InvalidConfig":  # whose messages name the settings that they are about
+        return not set(varied).isdisjoint(re.findall(r"\w+", reason))
+    return error in FAULTS_OF_PARAMETERS or not set(varied).isdisjoint(FAULTS_OF.get(error, ()))
 
 
 def _ended(status: int) -> str:

@@ -42,7 +42,7 @@ class Trial:
 
 
 def begin(folder: Path, sweep: Sweep, *, seed: int) -> list[Trial]:
-    """The trials that a sweep's folder holds already; a new folder is made for this sweep.
+    """The trials that a sweep's folder holds already; one without any becomes this sweep's.
 
     Raises:
         InvalidConfig: the folder is of another sweep of the same name, or its files were edited.
@@ -50,14 +50,15 @@ def begin(folder: Path, sweep: Sweep, *, seed: int) -> list[Trial]:
     folder.mkdir(parents=True, exist_ok=True)
     wanted = {"seed": seed, **sweep.content()}
     path = folder / "sweep.json"
-    if not path.exists():
+    trials = read_trials(folder)
+    if not trials:
         write_atomically(path, (json.dumps(wanted, indent=2) + "\n").encode())
     if differing := _differing(json.loads(path.read_text()), wanted):
         raise InvalidConfig(
             f"{folder} holds trials of another sweep of this name, which differs in {', '.join(differing)}; "
             "give this one another name, or delete the folder"
         )
-    return read_trials(folder)
+    return trials
 
 
 def read_trials(folder: Path) -> list[Trial]:

@@ -36,6 +36,8 @@ if does == "silent":
     sys.exit(0)
 error, reason = {"diverges": ("NotFinite", "the loss is nan"), "full": ("StorageFull", "no room"),
                  "odd": ("ZeroDivisionError", "odd"),
+                 "misfit": ("InvalidConfig", "does is 'misfit'; allowed are others"),
+                 "wrong": ("InvalidConfig", "schedule is 'wrong'; allowed are constant, step, cosine"),
                  "unfit": ("UnfitWeights", "the weights don't fit")}.get(does, ("", ""))
 names = ("WANDB_RUN_GROUP", "WANDB_PROJECT", "WANDB_SWEEP_ID", "WANDB_SWEEP_PARAM_PATH")
 summary = {"val/top1": -(x - 3) ** 2, "argv": sys.orig_argv, "wandb": {n: os.environ.get(n) for n in names}}
@@ -114,18 +116,19 @@ def test_a_search_that_was_stopped_goes_on_as_if_it_had_not_been(write_sweep, tm
 
 
 def test_trials_that_fail_by_their_parameters_are_kept_with_the_reason(write_sweep, tmp_path):
-    does = {"values": ["diverges", "unfit", "killed", "fine"]}
+    does = {"values": ["diverges", "unfit", "misfit", "killed", "fine"]}
     sweep = read_sweep(write_sweep(x={"value": 1}, does=does, architecture={"values": ["resnet18"]}))
     trials = run_sweep(sweep, folder=tmp_path / "folder")
     assert [(one.status, one.reason) for one in trials] == [
         ("failed", "the loss is nan"),
         ("failed", "the weights don't fit"),
+        ("failed", "does is 'misfit'; allowed are others"),
         ("failed", "killed by SIGKILL: given ['architecture', 'does', 'x']"),
         ("finished", ""),
     ]
     table = ranking(trials, sweep.goal)
-    assert table["does"].tolist() == ["fine", "diverges", "unfit", "killed"]
-    assert table["rank"].isna().tolist() == [False, True, True, True]
+    assert table["does"].tolist() == ["fine", "diverges", "unfit", "misfit", "killed"]
+    assert table["rank"].isna().tolist() == [False, True, True, True, True]
 
 
 @pytest.mark.parametrize(
@@ -134,6 +137,7 @@ def test_trials_that_fail_by_their_parameters_are_kept_with_the_reason(write_swe
         ("full", LostAndFoundError, "trial 2: no room"),
         ("odd", LostAndFoundError, r"trial 2: odd; .*output\.log has all it said"),
         ("unfit", LostAndFoundError, "trial 2: the weights don't fit"),
+        ("wrong", LostAndFoundError, "trial 2: schedule is 'wrong'; allowed are"),
         ("silent", LostAndFoundError, r"trial 2 ended without a result \(exit status 0: given"),
         ("stopped", LostAndFoundError, "trial 2 was stopped; the same command takes it up again"),
         ("usage", InvalidConfig, r"trial 2 doesn't understand the sweep's command \(exit status 2"),
@@ -164,6 +168,13 @@ def test_a_sweep_that_was_changed_under_its_name_is_refused(write_sweep, tmp_pat
         run_sweep(read_sweep(write_sweep(x={"values": [1, 2]}, y={"value": 1})), folder=folder)
     with pytest.raises(InvalidConfig, match="differs in seed"):
         run_sweep(read_sweep(write_sweep()), folder=folder, seed=1)
+
+
+def test_a_sweep_that_failed_before_its_first_trial_may_be_mended_under_its_name(write_sweep, tmp_path):
+    folder = tmp_path / "folder"
+    with pytest.raises(LostAndFoundError, match="schedule is 'wrong'"):
+        run_sweep(read_sweep(write_sweep(does={"value": "wrong"})), folder=folder)
+    assert len(run_sweep(read_sweep(write_sweep(does={"value": "fine"})), folder=folder)) == 3
 
 
 def test_two_agents_never_work_on_one_sweep(write_sweep, tmp_path):
