@@ -81,9 +81,9 @@ def guess_photos(
     """Tables with a row a photo, for some thousand photos at a time.
 
     Columns photo; problem, why it couldn't be read, or empty; guess_1, probability_1, ... guess_5,
-    probability_5, countries by alpha-2 code; for regions also region; and for regions and coordinates lat,
-    lon, place (the nearest town and its country). A coordinates run has no probabilities, and guess_1 is the
-    country of the place. Cells of photos with a problem are empty.
+    probability_5, countries by alpha-2 code; for regions also region, the likeliest; and for regions and
+    coordinates lat, lon, place (the nearest town and its country). A coordinates run has no probabilities,
+    and guess_1 is the country of the place. Cells of photos with a problem are empty.
     """
     for first in range(0, len(photos), AT_ONCE):
         some = photos[first : first + AT_ONCE]
@@ -151,8 +151,8 @@ def _in_full(row: pd.Series) -> str:
     width = max(len(name) for name, _ in guesses)
     lines += [f"  {name:<{width}}  {100 * share:5.1f} %" for name, share in guesses if share is not None]
     if "place" in row:
-        region = f"{row['region']}, centre " if "region" in row else ""
-        lines.append(f"  {region}{row['lat']:.2f}, {row['lon']:.2f}, near {row['place']}")
+        lines += [f"  likeliest region: {row['region']}"] if "region" in row else []
+        lines.append(f"  guessed point: {row['lat']:.2f}, {row['lon']:.2f}, near {row['place']}")
     return "\n".join(lines)
 
 

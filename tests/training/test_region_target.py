@@ -120,7 +120,28 @@ def test_country_probabilities_are_sums_over_the_countrys_regions():
     target = RegionTarget(ON_THE_EQUATOR)
     summed = target.country_probabilities(np.array([[0.3, 0.3, 0.4]], np.float32))
     np.testing.assert_allclose(summed, [[0.6, 0.4]], atol=1e-6)
-    np.testing.assert_allclose(target.points(np.array([[0.3, 0.3, 0.4]])), [[0, 10]])
+
+
+def test_the_guess_is_the_centroid_with_the_best_expected_geoscore_and_not_of_the_likeliest_region():
+    target = RegionTarget(ON_THE_EQUATOR)
+    # b: 0.3 exp(-111 / 1493) + 0.3 + 0.4 exp(-1001 / 1493) = 0.78; a has 0.77, and c, the likeliest, 0.70.
+    np.testing.assert_allclose(target.points(np.array([[0.3, 0.3, 0.4]])), [[0, 1]])
+    np.testing.assert_allclose(target.points(np.array([[0.1, 0.1, 0.8]])), [[0, 10]])
+    measured = target.measure(torch.tensor([[0.3, 0.3, 0.4]]).log(), labels((0, 0), region=2))
+    assert measured["km"].item() == pytest.approx(DEGREE_KM, rel=1e-4)
+    assert measured["rank"].item() == 0
+
+
+def test_guesses_are_those_of_float64_for_any_number_of_pictures(monkeypatch):
+    monkeypatch.setattr("lost_and_found.training.targets.region.GUESSES_AT_ONCE", 7)
+    known = regions().iloc[::40].reset_index(drop=True)
+    probabilities = np.random.default_rng(0).dirichlet(np.full(len(known), 0.05), size=20)
+    centroids = known[["lat", "lon"]].to_numpy()
+    scores = np.exp(-haversine_km(centroids[:, None], centroids) / 1492.7)
+    best = (probabilities @ scores).argmax(axis=1)
+    assert (best != probabilities.argmax(axis=1)).any()
+    points = RegionTarget(known).points(probabilities.astype(np.float32))
+    np.testing.assert_allclose(points, centroids[best])
 
 
 def test_a_region_that_no_training_sample_had_counts_as_missed():
