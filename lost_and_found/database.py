@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import sqlite3
 import threading
+import weakref
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,7 +19,10 @@ LOCKED_AWAY = ("SQLITE_CANTOPEN", "SQLITE_READONLY", "SQLITE_READONLY_DIRECTORY"
 
 
 class Database:
-    """One file, which must be on a local disk: the shared journal needs memory that all processes see."""
+    """One file, which must be on a local disk: the shared journal needs memory that all processes see.
+
+    It is closed by `close`, or with the last reference to this object.
+    """
 
     def __init__(self, path: Path, *, tables: str) -> None:
         """Open the file, which is made with its folder and tables if absent.
@@ -34,13 +38,14 @@ class Database:
             self._connection = sqlite3.connect(
                 path, timeout=BUSY_S, isolation_level=None, check_same_thread=False
             )
+            self._close = weakref.finalize(self, self._connection.close)
             self._connection.execute("PRAGMA journal_mode=WAL")
             self._connection.execute("PRAGMA synchronous=NORMAL")
             self._connection.executescript(tables)
 
     def close(self) -> None:
         """Close the file."""
-        self._connection.close()
+        self._close()
 
     def execute(self, statement: str, values: tuple[object, ...] = ()) -> list[tuple]:
         """The rows of one statement, all of them.

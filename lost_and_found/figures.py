@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import matplotlib.pyplot as plt
+import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
+from matplotlib.collections import PolyCollection
+from matplotlib.colors import ListedColormap, Normalize
 from matplotlib.figure import Figure
 
 from lost_and_found.errors import BrokenSample
+from lost_and_found.geo.outlines import country_outlines
 from lost_and_found.samples import Sample, read_image
 
 BLUE, ORANGE, GREY = "#2f6f9f", "#c8612c", "#8a8a8a"
+LAND, BORDER = "#eeeeee", "#b5b5b5"
+# Begins where a shaded country can be told from plain land.
+SHADES = ListedColormap(plt.get_cmap("Blues")(np.linspace(0.12, 1, 256)))
 PICTURE = (320, 180)
 LONGEST_NAME = 24
 
@@ -33,6 +42,37 @@ def tidy(axes: Axes, title: str, *, grid: bool = False) -> None:
         axes.spines["left"].set_visible(False)
         axes.grid(axis="x", color="#dddddd", linewidth=0.8)
         axes.set_axisbelow(True)
+
+
+def plot_world(axes: Axes, shares: Mapping[str, float]) -> None:
+    """The countries of the world, in degrees, the darker the likelier, and a scale of probabilities.
+
+    Args:
+        axes: to draw on.
+        shares: by alpha-2 code, from 0 to 1; countries without one are plain, and without any so is the map.
+    """
+    highest = max(shares.values(), default=1.0)
+    rings: list[Sequence[tuple[float, float]]] = []
+    colours: list[Any] = []
+    for outline in country_outlines():  # larger ones first, so that enclaves are seen
+        rings += outline.polygons
+        colour = SHADES(shares[outline.code] / highest) if outline.code in shares else LAND
+        colours += [colour] * len(outline.polygons)
+    axes.add_collection(PolyCollection(rings, facecolors=colours, edgecolors=BORDER, linewidths=0.3))
+    axes.set(xlim=(-180, 180), ylim=(-58, 84), aspect="equal", anchor="N", xticks=[], yticks=[])
+    axes.spines[:].set_visible(False)
+    if shares:
+        scale = axes.figure.colorbar(
+            ScalarMappable(Normalize(0, 100 * highest), SHADES),
+            ax=axes,
+            orientation="horizontal",
+            shrink=0.4,
+            aspect=40,
+            pad=0.02,
+            format="{x:g} %",
+        )
+        scale.outline.set_visible(False)
+        scale.ax.tick_params(labelsize=8, length=0)
 
 
 def picture_grid(

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 
 from lost_and_found.errors import InvalidConfig
 from lost_and_found.evaluation.metrics import FEWEST_RESAMPLES, TAIL, proportion
-from lost_and_found.figures import BLUE, GREY, ORANGE, tidy
+from lost_and_found.figures import BLUE, GREY, ORANGE, plot_world, tidy
 from lost_and_found.geo.countries import find_country
 from lost_and_found.geo.distances import haversine_km
 from lost_and_found.samples import write_atomically
@@ -91,26 +91,27 @@ def country_distances(guesses: pd.DataFrame, *, fewest: int) -> pd.DataFrame:
 def plot_distances(guesses: pd.DataFrame) -> Figure:
     """The share of pictures within each distance, and where guesses and truths lie."""
     figure, (curve, world) = plt.subplots(
-        1, 2, figsize=(12, 4.2), width_ratios=[1, 1.35], layout="constrained"
+        1, 2, figsize=(12, 3.9), width_ratios=[1, 1.75], layout="constrained"
     )
     km = np.sort(guesses["km"].to_numpy().clip(min=SMALLEST_KM))
     curve.step(km, 100 * np.arange(1, len(km) + 1) / len(km), where="post", color=BLUE)
     for limit in WITHIN_KM:
         curve.axvline(limit, color=GREY, linewidth=0.7, linestyle=":")
         share = 100 * float((guesses["km"] <= limit).mean())
+        side, gap = ("left", 3) if limit == WITHIN_KM[0] else ("right", -3)  # where the curve isn't
         curve.annotate(
-            f"{share:.0f} %", (limit, share), xytext=(3, 5), textcoords="offset points", fontsize=8
+            f"{share:.0f} %", (limit, share), xytext=(gap, 5), textcoords="offset points", ha=side, fontsize=8
         )
     curve.set_xscale("log")
     curve.set_xlim(SMALLEST_KM, 21_000)
     curve.set_ylim(0, 104)
     curve.set_xlabel("km from the guess to the true point")
     tidy(curve, "Pictures within a distance, %")
+    plot_world(world, {})
     world.scatter(guesses["lon"], guesses["lat"], s=9, color=GREY, label="true", linewidths=0)
     world.scatter(
         guesses["guess_lon"], guesses["guess_lat"], s=9, color=ORANGE, label="guessed", linewidths=0
     )
-    world.set(xlim=(-180, 180), ylim=(-60, 80), xlabel="longitude", ylabel="latitude", aspect="equal")
     world.legend(frameon=False, fontsize=8, loc="lower left")
     tidy(world, "Where guesses fall")
     return figure

@@ -70,7 +70,18 @@ def load_test_samples(workspace: Workspace, run: Run) -> tuple[list[Sample], Pin
                 f"the test split shares {len(shared)} samples with {workspace.list_path(name)}; "
                 f"split again with {SPLIT}.ipynb"
             )
-    return load_samples(workspace.input(ENRICH), pinned=workspace.list_path(".test")), pinned
+    return load_split(workspace, ".test"), pinned
+
+
+def load_split(workspace: Workspace, name: str) -> list[Sample]:
+    """The samples of a split, such as ".val", in order.
+
+    Raises:
+        MissingInput: the split wasn't made.
+        ListMismatch: samples are missing or changed.
+    """
+    _read_split(workspace, name)
+    return load_samples(workspace.input(ENRICH), pinned=workspace.list_path(name))
 
 
 def cache_test_pixels(

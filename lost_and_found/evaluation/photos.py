@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import os.path
 import re
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -17,6 +19,7 @@ from lost_and_found.errors import BrokenSample, InvalidConfig, LostAndFoundError
 from lost_and_found.evaluation.held_out import find_run
 from lost_and_found.evaluation.predictions import GUESSES
 from lost_and_found.geo.countries import find_country
+from lost_and_found.geo.regions import locate
 from lost_and_found.geo.towns import nearest_town
 from lost_and_found.notebooks import REPOSITORY
 from lost_and_found.preparation.pictures import resized
@@ -32,6 +35,23 @@ COPY_SIZE = (320, 180)  # of the working copies that 2-data-preparation/01-resiz
 SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif", ".heic", ".heif"}
 AT_ONCE = 2048  # photos whose pixels are in memory
 IN_PROCESSES_FROM = 200
+FAR_KM = 50  # from where on nobody would call a town near
+
+
+class PhotoGuesses(NamedTuple):
+    """What a run says of some photos.
+
+    Attributes:
+        table: a row a photo; columns photo; problem, why it couldn't be read, or empty; guess_1,
+            probability_1, ... guess_5, probability_5, countries by alpha-2 code; for regions also region, the
+            likeliest; and for regions and coordinates lat, lon, place (the nearest town and its country) and
+            place_km, how far away that is. A coordinates run has no probabilities, and guess_1 is the country
+            of the point, at sea the nearest one. Cells of photos with a problem are empty.
+        decoded: what the run's target decoded, (N, outputs), a row for each photo without a problem.
+    """
+
+    table: pd.DataFrame
+    decoded: np.ndarray
 
 
 def photo_pixels(
@@ -75,16 +95,15 @@ def find_photos(places: Sequence[Path]) -> list[Path]:
     return list(dict.fromkeys(found))
 
 
+def common_folder(photos: Sequence[Path]) -> Path:
+    """The innermost folder that all of them lie in, absolute."""
+    return Path(os.path.commonpath([photo.absolute().parent for photo in photos]))
+
+
 def guess_photos(
     run: Run, photos: Sequence[Path], *, copy_size: tuple[int, int] = COPY_SIZE
-) -> Iterator[pd.DataFrame]:
-    """Tables with a row a photo, for some thousand photos at a time.
-
-    Columns photo; problem, why it couldn't be read, or empty; guess_1, probability_1, ... guess_5,
-    probability_5, countries by alpha-2 code; for regions also region, the likeliest; and for regions and
-    coordinates lat, lon, place (the nearest town and its country). A coordinates run has no probabilities,
-    and guess_1 is the country of the place. Cells of photos with a problem are empty.
-    """
+) -> Iterator[PhotoGuesses]:
+    """Guesses for some thousand photos at a time."""
     for first in range(0, len(photos), AT_ONCE):
         some = photos[first : first + AT_ONCE]
         read = partial(
@@ -96,9 +115,11 @@ def guess_photos(
         table = pd.DataFrame({"photo": list(map(str, some))})
         table["problem"] = ["" if isinstance(one, np.ndarray) else one for one in results]
         rows = table.index[table["problem"] == ""]
+        decoded = np.empty((0, run.target.outputs), np.float32)
         if pixels:
-            table = table.join(_guesses(run, np.stack(pixels)).set_index(rows))
-        yield table
+            decoded = predict(run, np.stack(pixels))
+            table = table.join(_guesses(run, decoded).set_index(rows))
+        yield PhotoGuesses(table, decoded)
 
 
 def _pixels_or_problem(
@@ -112,9 +133,8 @@ def _pixels_or_problem(
         return error.strerror or str(error)
 
 
-def _guesses(run: Run, pixels: np.ndarray) -> pd.DataFrame:
-    decoded = predict(run, pixels)
-    table = pd.DataFrame(index=range(len(pixels)))
+def _guesses(run: Run, decoded: np.ndarray) -> pd.DataFrame:
+    table = pd.DataFrame(index=range(len(decoded)))
     if run.target.country_codes:
         probabilities = run.target.country_probabilities(decoded)
         codes = np.asarray(run.target.country_codes, dtype=object)
@@ -130,8 +150,9 @@ def _guesses(run: Run, pixels: np.ndarray) -> pd.DataFrame:
         countries = [find_country(code).name for code in towns["country_code"]]
         table["lat"], table["lon"] = points.astype(float).round(3).T
         table["place"] = [f"{town}, {name}" for town, name in zip(towns["name"], countries, strict=True)]
+        table["place_km"] = towns["distance_km"].round(1).to_numpy()
         if not run.target.country_codes:
-            table["guess_1"] = towns["country_code"].to_numpy()
+            table["guess_1"] = locate(*points.astype(float).T)["country_code"].to_numpy()
     return table
 
 
@@ -143,6 +164,15 @@ def text_of(table: pd.DataFrame) -> str:
     return "\n".join(f"{row['photo']:<{width}}  {_in_short(row)}" for _, row in table.iterrows())
 
 
+def point_text(row: pd.Series) -> str:
+    """The guessed point of a row, by its coordinates and the nearest town."""
+    far = row["place_km"] >= FAR_KM
+    return (
+        f"{row['lat']:.2f}, {row['lon']:.2f}, "
+        f"{f'{row.place_km:,.0f} km from' if far else 'near'} {row['place']}"
+    )
+
+
 def _in_full(row: pd.Series) -> str:
     lines = [row["photo"]]
     if row["problem"]:
@@ -151,9 +181,14 @@ def _in_full(row: pd.Series) -> str:
     width = max(len(name) for name, _ in guesses)
     lines += [f"  {name:<{width}}  {100 * share:5.1f} %" for name, share in guesses if share is not None]
     if "place" in row:
-        lines += [f"  likeliest region: {row['region']}"] if "region" in row else []
-        lines.append(f"  guessed point: {row['lat']:.2f}, {row['lon']:.2f}, near {row['place']}")
+        lines += [f"  likeliest region: {_region_name(row['region'])}"] if "region" in row else []
+        lines.append(f"  guessed point: {point_text(row)}")
     return "\n".join(lines)
+
+
+def _region_name(region: str) -> str:
+    country, name, _ = region.split("_")
+    return f"{name}, {country}"
 
 
 def _in_short(row: pd.Series) -> str:
@@ -164,8 +199,7 @@ def _in_short(row: pd.Series) -> str:
         for code, share in _countries(row)[:3]
         if share is not None
     ]
-    near = [f"{row['lat']:.2f} {row['lon']:.2f} near {row['place']}"] if "place" in row else []
-    return ", ".join(said + near)
+    return ", ".join(said + ([point_text(row)] if "place" in row else []))
 
 
 def _countries(row: pd.Series) -> list[tuple[str, float | None]]:
@@ -205,6 +239,12 @@ def _parser() -> argparse.ArgumentParser:
     add("--run", default="", metavar="ID", help="a run's id or folder (default: the one asked for last)")
     add("--csv", type=Path, metavar="FILE", help="write all guesses there too")
     add(
+        "--figures",
+        type=Path,
+        metavar="FOLDER",
+        help="write a picture of each guess there: the photo, the countries, and a map of the probability",
+    )
+    add(
         "--copy-size",
         type=_size,
         default=COPY_SIZE,
@@ -222,15 +262,27 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         if options.csv and not options.csv.parent.is_dir():
             raise InvalidConfig(f"there is no folder {options.csv.parent} to write {options.csv.name} to")
+        if options.figures and options.figures.exists() and not options.figures.is_dir():
+            raise InvalidConfig(f"{options.figures} is a file; --figures takes a folder, new or old")
         photos = find_photos(options.photos)
         run = load_run(
             _run_folder(options.run, Workspace(options.root, options.dataset)), device=options.device
         )
         print(f"run {run.id}", file=sys.stderr)
         tables = []
-        for table in guess_photos(run, photos, copy_size=options.copy_size):
-            print(text_of(table), flush=True)
-            tables.append(table)
+        for guesses in guess_photos(run, photos, copy_size=options.copy_size):
+            print(text_of(guesses.table), flush=True)
+            tables.append(guesses.table)
+            if options.figures:
+                from lost_and_found.evaluation.guess_figures import write_guess_figures  # a second to load
+
+                write_guess_figures(
+                    options.figures,
+                    run,
+                    guesses,
+                    within=common_folder(photos),
+                    copy_size=options.copy_size,
+                )
         everything = pd.concat(tables, ignore_index=True)
         if options.csv:
             write_atomically(options.csv, everything.to_csv(index=False).encode())

@@ -1,14 +1,22 @@
 """Guesses for photos of any kind, by runs of every target."""
 
+from pathlib import Path
+
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
 from PIL import ExifTags, Image
 
+from lost_and_found import notebooks
+from lost_and_found.data_lists import read_list
 from lost_and_found.data_loader import load_samples
-from lost_and_found.evaluation.photos import main, photo_pixels
+from lost_and_found.evaluation.photos import main, photo_pixels, point_text
+from lost_and_found.figures import plot_world
+from lost_and_found.geo.outlines import country_outlines
+from lost_and_found.geo.regions import locate
 from lost_and_found.preparation.resizing import resize_collection
-from lost_and_found.samples import write_pair
+from lost_and_found.samples import read_image, write_pair
 from lost_and_found.training.decoding import decode
 
 RECORD = {"country_code": "FR"}
@@ -87,8 +95,79 @@ def test_runs_that_know_places_name_them(guess, tmp_path, target):
     _, printed, _ = guess(photo(tmp_path / "a.jpg"), "--csv", tmp_path / "a.csv", target=target)
     table = pd.read_csv(tmp_path / "a.csv", keep_default_na=False)
     row = table.iloc[0]
-    assert f"{row['lat']:.2f}, {row['lon']:.2f}, near {row['place']}" in printed.splitlines()[-1]
-    assert (row["region"] in printed) if target == "region" else ("probability_1" not in table)
+    assert printed.splitlines()[-1] == f"  guessed point: {point_text(row)}"
+    assert ("probability_1" in table) == (target == "region")
+    if target == "coordinates":
+        assert row["guess_1"] == locate(row["lat"], row["lon"])["country_code"].item()
+
+
+@pytest.mark.parametrize(
+    ("place_km", "text"),
+    [(3.2, "51.22, 0.73, near Lenham"), (585.4, "51.22, 0.73, 585 km from Lenham")],
+)
+def test_a_town_is_near_only_if_it_is(place_km, text):
+    row = pd.Series({"lat": 51.2201, "lon": 0.7299, "place": "Lenham", "place_km": place_km})
+    assert point_text(row) == text
+
+
+def test_regions_are_told_by_name(guess, tmp_path):
+    _, printed, _ = guess(photo(tmp_path / "a.jpg"), "--csv", tmp_path / "a.csv", target="region")
+    country, name, _ = pd.read_csv(tmp_path / "a.csv")["region"].item().split("_")
+    assert f"  likeliest region: {name}, {country}" in printed.splitlines()
+
+
+@pytest.mark.parametrize("target", ["country", "region", "coordinates"])
+def test_figures_lie_in_folders_as_the_photos_do(guess, tmp_path, target):
+    for name in ("a.jpg", "a.png", "deep/a.jpg"):
+        photo(tmp_path / "photos" / name)
+    (tmp_path / "photos" / "broken.jpg").write_bytes(b"no picture")
+    guess(tmp_path / "photos", "--figures", tmp_path / "out", target=target)
+    written = sorted(path for path in (tmp_path / "out").rglob("*") if path.is_file())
+    assert [str(path.relative_to(tmp_path / "out")) for path in written] == [
+        "a.jpg.png",
+        "a.png.png",
+        "deep/a.jpg.png",
+    ]
+    assert all(read_image(path).size == (1440, 480) for path in written)
+
+
+def test_a_country_is_shaded_by_its_probability_and_one_that_the_model_does_not_know_is_grey():
+    figure, axes = plt.subplots()
+    plot_world(axes, {"FR": 0.6, "DE": 0.3, "BE": 0.0})
+    (countries,) = axes.collections
+    colours = iter(countries.get_facecolors())
+    plt.close(figure)
+    darkness = {}
+    for outline in country_outlines():
+        first, *others = [next(colours)[:3] for _ in outline.polygons]
+        assert all(np.array_equal(first, other) for other in others)
+        darkness[outline.code] = 1 - first.mean()
+    assert darkness["FR"] > darkness["DE"] > darkness["BE"] > darkness["ES"]
+    assert len({value for code, value in darkness.items() if code not in ("FR", "DE", "BE")}) == 1
+
+
+@pytest.mark.end_to_end
+@pytest.mark.parametrize("given", ["a folder", "nothing"])
+def test_the_notebook_guesses_own_photos_or_some_of_the_validation_split(three_runs, tmp_path, given):
+    for number in range(3):
+        photo(tmp_path / "photos" / f"{number}.jpg", seed=number)
+    parameters = {"root": str(three_runs.root), "dataset": "made", "shown": 2}
+    if given == "a folder":
+        parameters["source"] = str(tmp_path / "photos")
+    notebook = notebooks.REPOSITORY / "4-evaluation" / "04-guess-photos.ipynb"
+    notebooks.execute(notebook, tmp_path / "executed.ipynb", parameters)
+    table_file = max(
+        (three_runs.root / "4-evaluation/04-guess-photos/made").glob("*/guesses.csv"),
+        key=lambda path: path.stat().st_mtime_ns,
+    )
+    table = pd.read_csv(table_file, keep_default_na=False)
+    if given == "a folder":
+        assert table["photo"].tolist() == [str(tmp_path / "photos" / f"{number}.jpg") for number in range(3)]
+    else:
+        validated = list(read_list(three_runs.list_path(".val")).ids[:2])
+        assert [Path(path).stem for path in table["photo"]] == validated
+    figures = [table_file.parent / "figures" / f"{Path(path).name}.png" for path in table["photo"][:2]]
+    assert all(path.stat().st_size > 10_000 for path in figures)
 
 
 def test_what_can_not_be_read_is_told_and_the_others_are_guessed(guess, tmp_path):
@@ -114,6 +193,7 @@ def test_what_can_not_be_read_is_told_and_the_others_are_guessed(guess, tmp_path
         (["absent.jpg"], [], "there is no .*absent.jpg"),
         (["empty"], [], "no image lies in .*empty"),
         (["a.jpg"], ["--csv", "nowhere/a.csv"], "there is no folder nowhere to write a.csv to"),
+        (["a.jpg"], ["--figures", "README.md"], "README.md is a file; --figures takes a folder"),
         (["a.jpg"], ["--device", "cuda:77"], "which this machine lacks"),
     ],
 )

@@ -1,9 +1,11 @@
 """The file of answers: one answer a picture, whatever happens."""
 
+import gc
 import sqlite3
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 
 import pytest
 
@@ -73,9 +75,10 @@ def test_of_many_clicks_at_once_one_is_counted(answers):
 def test_the_time_runs_from_the_first_look_not_from_a_reload(answers):
     player = join(answers)
     answers.show(player, 1, "item-1")
-    (before,) = sqlite3.connect(answers.path).execute("SELECT shown_at FROM rounds").fetchone()
-    answers.show(player, 1, "item-1")
-    (after,) = sqlite3.connect(answers.path).execute("SELECT shown_at FROM rounds").fetchone()
+    with closing(sqlite3.connect(answers.path)) as file:
+        (before,) = file.execute("SELECT shown_at FROM rounds").fetchone()
+        answers.show(player, 1, "item-1")
+        (after,) = file.execute("SELECT shown_at FROM rounds").fetchone()
     assert before == after
 
 
@@ -132,6 +135,16 @@ os.kill(os.getpid(), signal.SIGKILL)
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.returncode == -9, done.stderr
     assert len(read_answers(path, **LIST)) == 14
+
+
+def test_a_file_is_closed_with_the_last_reference_to_it(tmp_path):
+    answers = Answers(tmp_path / "answers.sqlite", **LIST)
+    join(answers)
+    journal = tmp_path / "answers.sqlite-wal"
+    assert journal.exists()
+    del answers
+    gc.collect()
+    assert not journal.exists()  # who closes last removes it
 
 
 def test_answers_to_another_list_are_not_mixed_in(answers):
