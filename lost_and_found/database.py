@@ -6,7 +6,7 @@ import contextlib
 import sqlite3
 import threading
 import weakref
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from lost_and_found.errors import DatabaseUnusable, StorageFull
@@ -47,8 +47,8 @@ class Database:
         """Close the file."""
         self._close()
 
-    def execute(self, statement: str, values: tuple[object, ...] = ()) -> list[tuple]:
-        """The rows of one statement, all of them.
+    def execute(self, statement: str, values: tuple[object, ...] | Mapping[str, object] = ()) -> list[tuple]:
+        """The rows of one statement, all of them, with values for its `?`, or by name for its `:name`.
 
         Raises:
             StorageFull: no room.

@@ -91,13 +91,16 @@ def plot_photo_guess(
     tidy(photo, path.name)
     if shares:
         plot_likeliest(panels["c"], shares)
-    plot_world(world, shares)
-    title = "Where it may have been taken"
-    if "place" in guess:
-        world.plot(guess["lon"], guess["lat"], "*", markersize=16, color=ORANGE, markeredgecolor="white")
-        title = point_text(guess)
-    tidy(world, title)
+    plot_guess_map(world, guess, shares)
+    tidy(world, point_text(guess) if "place" in guess else "Where it may have been taken")
     return figure
+
+
+def plot_guess_map(axes: Axes, guess: pd.Series, shares: Mapping[str, float]) -> None:
+    """The world shaded by probability, with a star at the guessed point where there is one."""
+    plot_world(axes, shares)
+    if "place" in guess:
+        axes.plot(guess["lon"], guess["lat"], "*", markersize=16, color=ORANGE, markeredgecolor="white")
 
 
 def plot_likeliest(axes: Axes, shares: Mapping[str, float]) -> None:

@@ -213,9 +213,23 @@ def _is_photo(path: Path, folder: Path) -> bool:
     return path.is_file() and not hidden and path.suffix.lower() in SUFFIXES
 
 
-def _run_folder(text: str, workspace: Workspace) -> Path:
-    named = Path(text)
-    return named if text and is_complete(named) else find_run(workspace.input(TRAIN) / "runs", text)
+def _run(options: argparse.Namespace) -> Run:
+    named = Path(options.run)
+    if not (options.run and is_complete(named)):
+        workspace = Workspace(options.root, options.dataset)
+        named = find_run(workspace.input(TRAIN) / "runs", options.run)
+    run = load_run(named, device=options.device)
+    print(f"run {run.id}", file=sys.stderr)
+    return run
+
+
+def _serve(options: argparse.Namespace) -> int:
+    from lost_and_found.evaluation.guess_page import build_page, launch  # takes seconds
+
+    page = build_page(_run(options), copy_size=options.copy_size)
+    print(f"{launch(page, port=options.port)} takes photos from this machine. Stop with Ctrl-C.", flush=True)
+    page.block_thread()
+    return 0
 
 
 def _size(text: str) -> tuple[int, int]:
@@ -234,7 +248,9 @@ def _parser() -> argparse.ArgumentParser:
         "Exit status: 0 done, 1 an error, or a photo that can't be read; 2 wrong usage.",
     )
     add = parser.add_argument
-    add("photos", nargs="+", type=Path, metavar="PHOTO", help="an image, or a folder of images")
+    add("photos", nargs="*", type=Path, metavar="PHOTO", help="an image, or a folder of images")
+    add("--page", action="store_true", help="serve a page to drop photos on, to this machine alone")
+    add("--port", type=int, help="of the page (default: the first free one from 7860)")
     add("--dataset", default="practice", help="with which the model was trained (default: practice)")
     add("--run", default="", metavar="ID", help="a run's id or folder (default: the one asked for last)")
     add("--csv", type=Path, metavar="FILE", help="write all guesses there too")
@@ -258,17 +274,21 @@ def _parser() -> argparse.ArgumentParser:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command line; returns the exit status."""
-    options = _parser().parse_args(arguments)
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    if bool(options.photos) == options.page:
+        parser.error("name photos, or ask for --page")
+    if options.page and (options.csv or options.figures):
+        parser.error("--page shows guesses and writes none; name photos with --csv and --figures")
     try:
+        if options.page:
+            return _serve(options)
         if options.csv and not options.csv.parent.is_dir():
             raise InvalidConfig(f"there is no folder {options.csv.parent} to write {options.csv.name} to")
         if options.figures and options.figures.exists() and not options.figures.is_dir():
             raise InvalidConfig(f"{options.figures} is a file; --figures takes a folder, new or old")
         photos = find_photos(options.photos)
-        run = load_run(
-            _run_folder(options.run, Workspace(options.root, options.dataset)), device=options.device
-        )
-        print(f"run {run.id}", file=sys.stderr)
+        run = _run(options)
         tables = []
         for guesses in guess_photos(run, photos, copy_size=options.copy_size):
             print(text_of(guesses.table), flush=True)

@@ -217,9 +217,9 @@ class Claims:
                 pairs that the file doesn't know are added, and saved rounds whose files were deleted no
                 longer count, but are not collected again.
         """
-        mine = "(?1 IS NULL OR worker = ?1)"
+        mine, who = "(:worker IS NULL OR worker = :worker)", {"worker": worker}
         writing = self._database.execute(
-            f"SELECT id, record FROM rounds WHERE state = 'writing' AND {mine}", (worker,)
+            f"SELECT id, record FROM rounds WHERE state = 'writing' AND {mine}", who
         )
         completed = [(one, text) for one, text in writing if _image(folder, one).exists()]
         for one, text in completed:
@@ -230,10 +230,10 @@ class Claims:
             saved = [(one,) for one in kept]
             database.executemany("UPDATE rounds SET state = 'saved', record = NULL WHERE id = ?", saved)
             database.executemany("DELETE FROM rounds WHERE id = ?", [(one,) for one in dropped])
-            database.execute(f"DELETE FROM seats WHERE {mine}", (worker,))
+            database.execute(f"DELETE FROM seats WHERE {mine}", who)
             rows = database.execute(
                 f"UPDATE games SET state = 'released' WHERE state = 'playing' AND {mine} RETURNING game",
-                (worker,),
+                who,
             ).fetchall()
         if worker is None:
             self._compare(folder)

@@ -144,9 +144,9 @@ class Turns:
         """Seconds to wait for the turn that is the caller's from now on; the next is `every_s` later."""
         now = time.time()
         ((next_at,),) = self._database.execute(
-            "INSERT INTO pace VALUES (?1, ?2 + ?3, 0) ON CONFLICT(account) DO UPDATE "
-            "SET next_at = MAX(next_at, ?2) + ?3 RETURNING next_at",
-            (account, now, every_s),
+            "INSERT INTO pace VALUES (:account, :now + :every, 0) ON CONFLICT(account) DO UPDATE "
+            "SET next_at = MAX(next_at, :now) + :every RETURNING next_at",
+            {"account": account, "now": now, "every": every_s},
         )
         return max(next_at - every_s - now, 0.0)
 
@@ -154,9 +154,9 @@ class Turns:
         """Nobody of the account is to do anything for so long, also those who have their turn already."""
         until = time.time() + for_s
         self._database.execute(
-            "INSERT INTO pace VALUES (?1, ?2, ?2) ON CONFLICT(account) DO UPDATE "
-            "SET next_at = MAX(next_at, ?2), held_until = MAX(held_until, ?2)",
-            (account, until),
+            "INSERT INTO pace VALUES (:account, :until, :until) ON CONFLICT(account) DO UPDATE "
+            "SET next_at = MAX(next_at, :until), held_until = MAX(held_until, :until)",
+            {"account": account, "until": until},
         )
 
     def held(self, account: str) -> float:

@@ -1,0 +1,108 @@
+"""`scripts/guess --page`: a page to drop photos on, served to this machine alone."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import gradio as gr
+import numpy as np
+import pandas as pd
+from gradio.data_classes import ImageData
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from PIL import Image
+
+from lost_and_found.errors import InvalidConfig
+from lost_and_found.evaluation.guess_figures import country_shares, plot_guess_map
+from lost_and_found.evaluation.photos import COPY_SIZE, guess_photos, point_text
+from lost_and_found.evaluation.predictions import GUESSES
+from lost_and_found.geo.countries import find_country
+from lost_and_found.training.runs import Run
+
+LOOPBACK = "127.0.0.1"
+KEPT_S = 600  # after which uploaded photos are deleted; the page shows them until then
+FONTS = ("system-ui", "sans-serif")
+
+
+def build_page(run: Run, *, copy_size: tuple[int, int] = COPY_SIZE) -> gr.Blocks:
+    """The page as a Gradio app, to be launched."""
+
+    def guess(photo: str | None) -> tuple[dict[str, float] | None, str, Image.Image | None]:
+        if photo is None:
+            return None, "", None
+        guesses = next(guess_photos(run, [Path(photo)], copy_size=copy_size))
+        row = guesses.table.iloc[0]
+        if row["problem"]:
+            return None, f"**This photo can't be read: {row['problem']}.**", None
+        (shares,) = country_shares(run, guesses.decoded)
+        named = {find_country(code).name: share for code, share in shares.items()}
+        point = f"Guessed point: {point_text(row)}" if "place" in row else ""
+        return named or None, point, _map_image(row, shares)
+
+    with gr.Blocks(
+        title="Lost & Found", analytics_enabled=False, delete_cache=(KEPT_S, KEPT_S), fill_width=True
+    ) as page:
+        gr.Markdown(
+            f"# Where was this photo taken?\nA model guesses from {run.config.width}x{run.config.height} "
+            "pixels. Photos don't leave this machine. Probabilities are scores to rank by: models tend to be "
+            "too sure."
+        )
+        with gr.Row():
+            photo = gr.Image(label="Photo", sources=["upload", "clipboard"], height=320)
+            # Else it opens the file, encodes it anew, and shows errors of its own.
+            photo.preprocess = _path_of  # type: ignore[method-assign, assignment]
+            countries = gr.Label(
+                label="Country", num_top_classes=GUESSES, visible=bool(run.target.country_codes)
+            )
+        point = gr.Markdown()
+        world = gr.Image(
+            label="Map of the probability",
+            alt_text="The world: the likelier a country, the darker it is; a star is the guessed point",
+            format="png",
+            interactive=False,
+            buttons=["fullscreen"],
+        )
+        photo.change(guess, photo, [countries, point, world], api_name="guess", show_progress="minimal")
+    return page
+
+
+def launch(page: gr.Blocks, *, port: int | None = None) -> str:
+    """Serve the page from a thread until `page.close()`; its address.
+
+    Args:
+        page: from `build_page`.
+        port: None for the first free one from 7860.
+
+    Raises:
+        InvalidConfig: the port is taken.
+    """
+    theme = gr.themes.Default(primary_hue="blue", font=FONTS, font_mono=("ui-monospace", "monospace"))
+    try:
+        _, address, _ = page.launch(
+            server_name=LOOPBACK,
+            server_port=port,
+            share=False,
+            prevent_thread_lock=True,
+            quiet=True,
+            ssr_mode=False,
+            max_file_size="50mb",
+            show_error=True,
+            footer_links=[],
+            theme=theme,
+        )
+    except OSError as error:
+        raise InvalidConfig(f"{LOOPBACK}:{port or 7860} can't be listened on ({error})") from None
+    return address
+
+
+def _path_of(dropped: ImageData | None) -> str | None:
+    """Path of the file as it was dropped, which need not be an image."""
+    return dropped.path if dropped else None
+
+
+def _map_image(row: pd.Series, shares: dict[str, float]) -> Image.Image:
+    figure = Figure(figsize=(11, 5), layout="constrained", dpi=120)  # not pyplot's, which threads can't share
+    plot_guess_map(figure.subplots(), row, shares)
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    return Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")

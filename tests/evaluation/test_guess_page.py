@@ -1,0 +1,128 @@
+"""The page to drop photos on, in a real browser."""
+
+import asyncio
+import signal
+import subprocess
+import sys
+from contextlib import contextmanager
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from lost_and_found.errors import InvalidConfig
+from lost_and_found.evaluation.guess_page import build_page, launch
+from lost_and_found.evaluation.photos import guess_photos, main, point_text
+from lost_and_found.geo.countries import find_country
+from lost_and_found.training.runs import load_run
+
+
+@contextmanager
+def served(run, **options):
+    """The address of a running page, started in a loop, as Gradio else makes its own."""
+
+    async def start():
+        page = build_page(run)
+        return page, launch(page, **options)
+
+    page, address = asyncio.run(start())
+    try:
+        yield address
+    finally:
+        page.close(verbose=False)
+
+
+@pytest.fixture
+def run_of(three_runs):
+    """The run of a target."""
+
+    def load(target):
+        (folder,) = (three_runs.root / "3-training/01-train-model/made/runs").glob(f"made-{target}-*")
+        return load_run(folder, device="cpu")
+
+    return load
+
+
+@pytest.fixture
+def photo(tmp_path):
+    path = tmp_path / "turned.jpg"
+    exif = Image.Exif()
+    exif[0x0112] = 6  # on its side
+    Image.fromarray(np.random.default_rng(3).integers(0, 256, (60, 40, 3), np.uint8)).save(path, exif=exif)
+    return path
+
+
+@pytest.mark.parametrize("target", ["country", "region", "coordinates"])
+def test_a_dropped_photo_gets_the_guess_that_the_shell_gives(run_of, in_browser, photo, target):
+    run = run_of(target)
+    row = next(guess_photos(run, [photo])).table.iloc[0]
+
+    async def drop(browser):
+        page = await browser.new_page()
+        await page.goto(address)
+        await page.set_input_files("input[type=file]", photo)
+        await page.wait_for_selector("img[alt^='The world']")
+        text = await page.inner_text("body")
+        await page.close()
+        return text
+
+    with served(run) as address:
+        text = in_browser(drop)
+    if target != "coordinates":
+        assert find_country(row["guess_1"]).name in text
+        assert f"{100 * row['probability_1']:.0f}%" in text
+    if target != "country":
+        assert f"Guessed point: {point_text(row)}" in text
+
+
+def test_what_is_no_photo_is_told_and_the_next_one_is_guessed(run_of, in_browser, photo, tmp_path):
+    broken = tmp_path / "broken.jpg"
+    broken.write_bytes(b"no picture")
+
+    async def drop(browser):
+        page = await browser.new_page()
+        await page.goto(address)
+        await page.set_input_files("input[type=file]", broken)
+        await page.get_by_text("This photo can't be read: not an image.").wait_for()
+        await page.get_by_label("Remove").or_(page.get_by_label("Clear")).first.click()
+        await page.get_by_text("can't be read").wait_for(state="hidden")
+        await page.set_input_files("input[type=file]", photo)
+        await page.wait_for_selector("img[alt^='The world']")
+        await page.close()
+
+    with served(run_of("country")) as address:
+        in_browser(drop)
+
+
+def test_a_port_that_is_taken_is_named(run_of):
+    with served(run_of("country")) as address:
+        port = int(address.rstrip("/").rsplit(":", 1)[1])
+        with (
+            pytest.raises(InvalidConfig, match=rf"127\.0\.0\.1:{port} can't be listened on"),
+            served(run_of("country"), port=port),
+        ):
+            pass
+
+
+def test_the_command_serves_until_it_is_stopped(three_runs):
+    command = [sys.executable, "-m", "lost_and_found.evaluation.photos", "--page", "--device", "cpu"]
+    command += ["--root", str(three_runs.root), "--dataset", "made"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as running:
+        assert running.stdout.readline().startswith("http://127.0.0.1:")
+        running.send_signal(signal.SIGTERM)
+        assert running.wait(timeout=60) in (0, -signal.SIGTERM)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "name photos, or ask for --page"),
+        (["--page", "a.jpg"], "name photos, or ask for --page"),
+        (["--page", "--csv", "a.csv"], "--page shows guesses and writes none"),
+    ],
+)
+def test_either_photos_or_the_page_are_wanted(arguments, message, capsys):
+    with pytest.raises(SystemExit) as ended:
+        main(arguments)
+    assert ended.value.code == 2
+    assert message in capsys.readouterr().err
