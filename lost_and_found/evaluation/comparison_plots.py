@@ -9,7 +9,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
+from matplotlib.figure import Figure, SubFigure
 
 from lost_and_found.evaluation.comparison import LOWER_IS_BETTER, ComparedRun, differing_settings
 from lost_and_found.figures import BLUE, GREY, ORANGE, short_name, tidy
@@ -22,29 +22,35 @@ COUNTRIES_SHOWN = 24
 def plot_top_curves(table: pd.DataFrame, runs: Sequence[ComparedRun], *, top: int) -> Figure:
     """Best metric and loss on the validation split by epoch, of the top runs; dots mark the epochs kept.
 
+    Each target has a row of its own, because its numbers mean something else.
+
     Args:
-        table: from `runs_table`, sorted; runs whose best metric or target isn't the first row's are left out,
-            because their numbers mean something else.
+        table: from `runs_table`, sorted.
         runs: all of them.
-        top: at most so many runs, and not more than there are colours.
+        top: at most so many runs of a target, and not more than there are colours.
     """
-    like_first = (table[["target", "best_metric"]] == table[["target", "best_metric"]].iloc[0]).all(axis=1)
     by_id = {run.id: run for run in runs}
-    shown = [by_id[one] for one in table["id"][like_first]][: min(top, len(COLOURS))]
-    metric = shown[0].best_metric
-    figure, panels = plt.subplots(1, 2, figsize=(12, 4.6), layout="constrained")
-    names = run_names(shown)
+    groups = table.groupby(["target", "best_metric"], sort=False, dropna=False)["id"]
+    figure = plt.figure(figsize=(12, 4.6 * len(groups)), layout="constrained")
+    parts = figure.subfigures(len(groups), 1, squeeze=False)[:, 0]
+    for part, ((target, metric), ids) in zip(parts, groups, strict=True):
+        shown = [by_id[one] for one in ids[: min(top, len(COLOURS))]]
+        _draw_curves(part, shown, target=str(target), metric=str(metric))
+    return figure
+
+
+def _draw_curves(figure: SubFigure, runs: Sequence[ComparedRun], *, target: str, metric: str) -> None:
+    panels = figure.subplots(1, 2)
     for axes, column in zip(panels, (metric, "loss"), strict=True):
-        for colour, name, run in zip(COLOURS, names, shown, strict=False):
+        for colour, name, run in zip(COLOURS, run_names(runs), runs, strict=False):
             _draw_curve(axes, run, f"val/{column}", colour=colour, name=name)
         axes.set_xlabel("epoch")
         axes.xaxis.get_major_locator().set_params(integer=True)
         axes.grid(axis="y", color="#dddddd", linewidth=0.8)
         better = "lower" if column in LOWER_IS_BETTER else "higher"
-        tidy(axes, f"{column.replace('_', ' ')} on the validation split ({better} is better)")
+        tidy(axes, f"{target}: {column.replace('_', ' ')} on the validation split ({better} is better)")
     handles, labels = panels[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower left", ncols=2, fontsize=8, frameon=False)
-    return figure
 
 
 def run_names(runs: Sequence[ComparedRun]) -> list[str]:

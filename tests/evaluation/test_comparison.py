@@ -234,10 +234,16 @@ def test_the_figures_show_what_the_tables_say():
     runs = [made_run("run-aaaaaaaa", 0.2, seed=0), made_run("run-bbbbbbbb", 0.3, seed=1)]
     runs.append(made_run("far", 900.0, metric="median_km", target="coordinates"))
     table = comparison.sort_rows(comparison.runs_table(runs), "")
-    figure = comparison_plots.plot_top_curves(table[1:], runs, top=6)
-    (legend,) = figure.legends
-    shown = [text.get_text() for text in legend.get_texts()]
-    assert shown == ["resnet18, 64x36, seed 1 (bbbbbbbb)", "resnet18, 64x36, seed 0 (aaaaaaaa)"]
+    figure = comparison_plots.plot_top_curves(table, runs, top=6)
+    shown = [
+        [text.get_text() for legend in part.legends for text in legend.get_texts()] for part in figure.subfigs
+    ]
+    assert shown == [
+        ["resnet18, 64x36 (far)"],
+        ["resnet18, 64x36, seed 1 (bbbbbbbb)", "resnet18, 64x36, seed 0 (aaaaaaaa)"],
+    ]
+    titles = [axes.get_title(loc="left").split(" on ")[0] for axes in figure.axes]
+    assert titles == ["coordinates: median km", "coordinates: loss", "country: top1", "country: loss"]
     differences = paired.paired_differences(**made_answers(60, seed=2), resamples=100)
     figure = comparison_plots.plot_differences(differences, ("one", "other"), fewest=1)
     names = [label.get_text() for label in figure.axes[0].get_yticklabels()]
