@@ -17,7 +17,7 @@ import pandas as pd
 
 from lost_and_found.errors import BrokenSample, InvalidConfig, LostAndFoundError, MissingInput
 from lost_and_found.evaluation.held_out import find_run
-from lost_and_found.evaluation.predictions import GUESSES
+from lost_and_found.evaluation.predictions import GUESSES, best_guesses
 from lost_and_found.geo.countries import find_country
 from lost_and_found.geo.regions import locate
 from lost_and_found.geo.towns import nearest_town
@@ -136,12 +136,7 @@ def _pixels_or_problem(
 def _guesses(run: Run, decoded: np.ndarray) -> pd.DataFrame:
     table = pd.DataFrame(index=range(len(decoded)))
     if run.target.country_codes:
-        probabilities = run.target.country_probabilities(decoded)
-        codes = np.asarray(run.target.country_codes, dtype=object)
-        order = np.argsort(-probabilities, axis=1, kind="stable")[:, :GUESSES]
-        for place, chosen in enumerate(order.T, start=1):
-            table[f"guess_{place}"] = codes[chosen]
-            table[f"probability_{place}"] = np.take_along_axis(probabilities, chosen[:, None], axis=1)[:, 0]
+        table = best_guesses(run.target.country_probabilities(decoded), run.target.country_codes)
     if isinstance(run.target, RegionTarget):
         names = run.target.region_names
         table["region"] = [names[one] for one in decoded.argmax(axis=1)]

@@ -27,13 +27,25 @@ def predictions_table(
         country_codes: (K,) the label order.
     """
     codes = np.asarray(country_codes, dtype=object)
+    table = pd.DataFrame({"id": ids, "truth": codes[truth], "rank": truth_ranks(probabilities, truth)})
+    return table.join(best_guesses(probabilities, country_codes))
+
+
+def best_guesses(probabilities: np.ndarray, country_codes: Sequence[str]) -> pd.DataFrame:
+    """One row a picture: guess_1, probability_1, ... guess_5, probability_5.
+
+    Args:
+        probabilities: (N, K); with fewer than five classes there are fewer guesses.
+        country_codes: (K,) the label order.
+    """
+    codes = np.asarray(country_codes, dtype=object)
     # Stable, so that equal probabilities keep the label order, as in the ranks.
     order = np.argsort(-probabilities, axis=1, kind="stable")[:, :GUESSES]
-    table = pd.DataFrame({"id": ids, "truth": codes[truth], "rank": truth_ranks(probabilities, truth)})
+    shares = np.take_along_axis(probabilities, order, axis=1).astype(float).round(6)
+    table = pd.DataFrame(index=range(len(order)))
     for place in range(order.shape[1]):
-        guess = order[:, place]
-        table[f"guess_{place + 1}"] = codes[guess]
-        table[f"probability_{place + 1}"] = probabilities[np.arange(len(guess)), guess].astype(float).round(6)
+        table[f"guess_{place + 1}"] = codes[order[:, place]]
+        table[f"probability_{place + 1}"] = shares[:, place]
     return table
 
 
