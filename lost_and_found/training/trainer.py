@@ -228,7 +228,7 @@ class Training:
             self.stepping.compile(dynamic=False)  # batches have two sizes at most
         elif may_fuse_and_record:
             for model in {self.model, self.validated_model}:
-                fuse(model)
+                fuse(model, precision=precision_for(self.config, self.device))
         if may_fuse_and_record:
             self.recorded = RecordedSteps(self.device)
 

@@ -11,7 +11,7 @@ from made_splits import cache_of, write_samples
 from test_training_state import interrupted_training, same_numbers
 from torch import nn
 from torch.nn import functional
-from torchvision.ops import StochasticDepth
+from torchvision.ops import SqueezeExcitation, StochasticDepth
 
 from lost_and_found.errors import InvalidConfig, OutOfMemory
 from lost_and_found.geo.regions import regions
@@ -21,7 +21,7 @@ from lost_and_found.training.backends import autocast_for, explained_memory, tun
 from lost_and_found.training.config import TrainingConfig
 from lost_and_found.training.degradation import degrade
 from lost_and_found.training.distributed import joined
-from lost_and_found.training.fused import fuse
+from lost_and_found.training.fused import ACTIVATION_NAMES, fuse, mistake_of
 from lost_and_found.training.models import InitialWeights, build_model
 from lost_and_found.training.recording import STEPS_BEFORE
 from lost_and_found.training.splits import Split, read_splits
@@ -102,6 +102,11 @@ def test_compiled_networks_learn_the_same(split):
     found, wanted = losses(on, split, steps=steps), losses(plain, split, steps=steps)
     assert found[:2] == pytest.approx(wanted[:2], rel=0.01)
     assert found == pytest.approx(wanted, rel=0.1)  # as above, rounding is enlarged from step to step
+
+
+@pytest.mark.parametrize("precision", [torch.float32, torch.bfloat16, torch.float16])
+def test_small_layers_come_out_as_those_of_torch(precision):
+    assert mistake_of(GPU, precision, frozenset({*ACTIVATION_NAMES, SqueezeExcitation})) == ""
 
 
 @pytest.mark.parametrize(

@@ -173,9 +173,48 @@ def test_a_fused_network_keeps_the_names_of_its_parameters(architecture):
 
 @pytest.fixture
 def fresh_check():
-    fused.problem_of.cache_clear()
+    checks = (fused.problem_of, fused.mistake_of)
+    for check in checks:
+        check.cache_clear()
     yield
-    fused.problem_of.cache_clear()
+    for check in checks:
+        check.cache_clear()
+
+
+@pytest.mark.parametrize("precision", [torch.float32, torch.bfloat16])
+def test_kernels_that_compute_what_torch_does_are_used(precision, fresh_check):
+    model = normalised_by(nn.SiLU, 16)
+    state = torch.get_rng_state()
+    for kinds in ([nn.SiLU, SqueezeExcitation], [nn.ReLU6], [nn.ReLU, nn.Hardswish, SqueezeExcitation], []):
+        assert fused.mistake_of(DEVICE, precision, frozenset(kinds)) == ""
+    assert isinstance(fuse(model, precision=precision)[1], nn.Identity)
+    assert torch.equal(torch.get_rng_state(), state)
+
+
+@pytest.mark.parametrize(
+    ("place", "wrong", "mistake"),
+    [
+        (
+            "batch_norm._normalised",
+            lambda x, *_: x.relu(),
+            r"the output of Identity is \d+ % off, more than 0\.1 %",
+        ),
+        (
+            "excitation.mean_over_pixels",
+            lambda x: x[:, :, :1, :1],
+            "the output of SqueezeExcitation is .* % off",
+        ),
+        ("batch_norm._normalised", lambda *_: 1 / 0, "ZeroDivisionError: division by zero"),
+        ("batch_norm._normalised", lambda x, *_: x * torch.nan, "the output of Identity is nan % off"),
+    ],
+)
+def test_kernels_that_compute_something_else_are_not(monkeypatch, fresh_check, place, wrong, mistake):
+    model = nn.Sequential(*normalised_by(nn.SiLU, 16), SqueezeExcitation(16, 8).to(DEVICE))
+    assert fused.problem_of(DEVICE) == ""  # kept, as it looks at one of these kernels as well
+    monkeypatch.setattr(f"lost_and_found.training.fused.{place}", wrong)
+    with pytest.warns(UserWarning, match=rf"slower: this project's kernels don't compute .*{mistake}"):
+        fuse(model, precision=torch.float32)
+    assert [type(module) for module in model] == [nn.BatchNorm2d, nn.SiLU, SqueezeExcitation]
 
 
 def test_long_trainings_are_compiled_only_where_kernels_can_be(monkeypatch):
