@@ -94,6 +94,9 @@ class RecordedSteps:
                 kept.graph, pool=self._pool, stream=self._stream, capture_error_mode="thread_local"
             ):
                 compute(kept.pixels, kept.drawn, kept.labels, len(pixels))
+        except RuntimeError as error:
+            error.add_note("This step could not be recorded as a CUDA graph; with compile off, none is.")
+            raise
         finally:
             if collects:
                 gc.enable()
