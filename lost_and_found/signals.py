@@ -11,6 +11,14 @@ from types import FrameType
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
+def asked_to_stop() -> threading.Event:
+    """Is set by Ctrl-C and by SIGTERM, which have no other effect from now on."""
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
+    return stop
+
+
 @contextmanager
 def caught_signals() -> Iterator[list[int]]:
     """The stop signals that come within the block; the first then has its usual effect at the end.

@@ -12,16 +12,14 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from PIL import Image
 
-from lost_and_found.errors import InvalidConfig
+from lost_and_found import pages
 from lost_and_found.evaluation.guess_figures import country_shares, plot_guess_map
 from lost_and_found.evaluation.photos import COPY_SIZE, guess_photos, point_text
 from lost_and_found.evaluation.predictions import GUESSES
 from lost_and_found.geo.countries import find_country
 from lost_and_found.training.runs import Run
 
-LOOPBACK = "127.0.0.1"
 KEPT_S = 600  # after which uploaded photos are deleted; the page shows them until then
-FONTS = ("system-ui", "sans-serif")
 
 
 def build_page(run: Run, *, copy_size: tuple[int, int] = COPY_SIZE) -> gr.Blocks:
@@ -67,7 +65,7 @@ def build_page(run: Run, *, copy_size: tuple[int, int] = COPY_SIZE) -> gr.Blocks
 
 
 def launch(page: gr.Blocks, *, port: int | None = None) -> str:
-    """Serve the page from a thread until `page.close()`; its address.
+    """Serve the page to this machine from a thread until `page.close()`; its address.
 
     Args:
         page: from `build_page`.
@@ -76,23 +74,7 @@ def launch(page: gr.Blocks, *, port: int | None = None) -> str:
     Raises:
         InvalidConfig: the port is taken.
     """
-    theme = gr.themes.Default(primary_hue="blue", font=FONTS, font_mono=("ui-monospace", "monospace"))
-    try:
-        _, address, _ = page.launch(
-            server_name=LOOPBACK,
-            server_port=port,
-            share=False,
-            prevent_thread_lock=True,
-            quiet=True,
-            ssr_mode=False,
-            max_file_size="50mb",
-            show_error=True,
-            footer_links=[],
-            theme=theme,
-        )
-    except OSError as error:
-        raise InvalidConfig(f"{LOOPBACK}:{port or 7860} can't be listened on ({error})") from None
-    return address
+    return pages.launch(page, port=port, max_file_size="50mb")
 
 
 def _path_of(dropped: ImageData | None) -> str | None:

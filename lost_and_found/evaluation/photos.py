@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-import os.path
+import os
 import re
 import sys
 import tempfile
@@ -25,6 +25,7 @@ from lost_and_found.notebooks import REPOSITORY
 from lost_and_found.preparation.pictures import resized
 from lost_and_found.processes import map_in_processes
 from lost_and_found.samples import write_atomically
+from lost_and_found.signals import asked_to_stop
 from lost_and_found.training.decoding import decode
 from lost_and_found.training.runs import Run, is_complete, load_run, predict
 from lost_and_found.training.targets.region import RegionTarget
@@ -221,9 +222,14 @@ def _run(options: argparse.Namespace) -> Run:
 def _serve(options: argparse.Namespace) -> int:
     from lost_and_found.evaluation.guess_page import build_page, launch  # takes seconds
 
-    page = build_page(_run(options), copy_size=options.copy_size)
-    print(f"{launch(page, port=options.port)} takes photos from this machine. Stop with Ctrl-C.", flush=True)
-    page.block_thread()
+    run, stop = _run(options), asked_to_stop()
+    with tempfile.TemporaryDirectory() as folder:
+        os.environ["GRADIO_TEMP_DIR"] = folder  # where photos are until the end, and not after it
+        page = build_page(run, copy_size=options.copy_size)
+        address = launch(page, port=options.port)
+        print(f"{address} takes photos from this machine. Stop with Ctrl-C.", flush=True)
+        stop.wait()
+        page.close(verbose=False)
     return 0
 
 

@@ -5,11 +5,9 @@ from __future__ import annotations
 import argparse
 import os
 import secrets
-import signal
 import socket
 import subprocess
 import sys
-import threading
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,11 +15,12 @@ from pathlib import Path
 from dotenv import load_dotenv
 
 from lost_and_found.data_lists import read_list
-from lost_and_found.errors import InvalidConfig, LostAndFoundError, MissingInput, SiteError
+from lost_and_found.errors import LostAndFoundError, MissingInput, SiteError
 from lost_and_found.human_baseline.answers import read_answers
 from lost_and_found.human_baseline.opening import MODEL_SIZE, answers_path, open_quiz
 from lost_and_found.human_baseline.quiz import Quiz
 from lost_and_found.notebooks import REPOSITORY
+from lost_and_found.signals import asked_to_stop
 from lost_and_found.workspace import Workspace
 
 PASSWORD = "LOST_AND_FOUND_QUIZ_PASSWORD"
@@ -55,19 +54,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _serve(quiz: Quiz, options: argparse.Namespace) -> int:
     # Takes seconds, and isn't needed for --help and errors.
-    from lost_and_found.human_baseline.app import LOOPBACK, build_app, launch
+    from lost_and_found.human_baseline.app import build_app, launch
+    from lost_and_found.pages import LOOPBACK
 
     password = os.environ.get(PASSWORD, "")
     if not password and (options.share or options.host not in LOOPBACK):
         password = secrets.token_urlsafe(9)
-    stop = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stop.set())
+    stop = asked_to_stop()
     demo = build_app(quiz)
-    try:
-        address = launch(demo, host=options.host, port=options.port, password=password, share=options.share)
-    except OSError as error:
-        raise InvalidConfig(f"{options.host}:{options.port or 7860} can't be listened on ({error})") from None
+    address = launch(demo, host=options.host, port=options.port, password=password, share=options.share)
     if options.share and not demo.share_url:
         demo.close()
         raise SiteError("no public address could be had; try again later, or play without --share")

@@ -13,6 +13,7 @@ from typing import Any
 
 import gradio as gr
 
+from lost_and_found import pages
 from lost_and_found.errors import InvalidConfig, LostAndFoundError, NotTaken
 from lost_and_found.human_baseline import views
 from lost_and_found.human_baseline.answer_map import land_symbols
@@ -23,8 +24,6 @@ from lost_and_found.human_baseline.quiz import EXPERIENCES, LONGEST_NAME, Quiz
 HERE = Path(__file__).parent
 STORAGE_KEY = "lost-and-found-player"
 THREADS = 64  # as many events at once; each is a few milliseconds of work
-FONTS = ("system-ui", "sans-serif")
-LOOPBACK = ("127.0.0.1", "localhost", "::1")
 # Kept by the browser in place of a token; an empty text would not be.
 NOBODY = "nobody"
 
@@ -245,7 +244,7 @@ def build_app(quiz: Quiz) -> gr.Blocks:
 def launch(
     demo: gr.Blocks,
     *,
-    host: str = LOOPBACK[0],
+    host: str = pages.LOOPBACK[0],
     port: int | None = None,
     password: str = "",
     share: bool = False,
@@ -260,24 +259,19 @@ def launch(
         share: also through Gradio's public tunnel.
 
     Raises:
-        InvalidConfig: others than this machine could come in without a password.
+        InvalidConfig: others than this machine could come in without a password, or host and port can't be
+            listened on.
     """
-    if not password and (share or host not in LOOPBACK):
+    if not password and (share or host not in pages.LOOPBACK):
         raise InvalidConfig("a quiz that others than this machine can reach needs a password")
-    _, local, public = demo.launch(
-        server_name=host,
-        server_port=port,
+    return pages.launch(
+        demo,
+        host=host,
+        port=port,
         share=share,
         auth=("player", password) if password else None,
-        prevent_thread_lock=True,
-        quiet=True,
-        footer_links=[],
-        ssr_mode=False,
         max_threads=THREADS,
         max_file_size=1,  # nothing is to be uploaded
-        show_error=True,
-        theme=gr.themes.Default(primary_hue="blue", font=FONTS, font_mono=("ui-monospace", "monospace")),
         css_paths=HERE / "quiz.css",
         js=(HERE / "page.js").read_text(encoding="utf-8"),
     )
-    return public or local

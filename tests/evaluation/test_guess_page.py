@@ -1,6 +1,7 @@
 """The page to drop photos on, in a real browser."""
 
 import asyncio
+import os
 import signal
 import subprocess
 import sys
@@ -84,7 +85,7 @@ def test_what_is_no_photo_is_told_and_the_next_one_is_guessed(run_of, in_browser
         await page.goto(address)
         await page.set_input_files("input[type=file]", broken)
         await page.get_by_text("This photo can't be read: not an image.").wait_for()
-        await page.get_by_label("Remove").or_(page.get_by_label("Clear")).first.click()
+        await page.get_by_label("Remove").click()
         await page.get_by_text("can't be read").wait_for(state="hidden")
         await page.set_input_files("input[type=file]", photo)
         await page.wait_for_selector("img[alt^='The world']")
@@ -104,13 +105,31 @@ def test_a_port_that_is_taken_is_named(run_of):
             pass
 
 
-def test_the_command_serves_until_it_is_stopped(three_runs):
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_the_command_serves_until_it_is_stopped_and_keeps_no_photo(
+    three_runs, in_browser, photo, tmp_path, number
+):
     command = [sys.executable, "-m", "lost_and_found.evaluation.photos", "--page", "--device", "cpu"]
     command += ["--root", str(three_runs.root), "--dataset", "made"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as running:
-        assert running.stdout.readline().startswith("http://127.0.0.1:")
-        running.send_signal(signal.SIGTERM)
-        assert running.wait(timeout=60) in (0, -signal.SIGTERM)
+    kept = tmp_path / "kept"
+    kept.mkdir()
+    environment = {**os.environ, "TMPDIR": str(kept)}
+
+    async def drop(browser):
+        page = await browser.new_page()
+        await page.goto(address)
+        await page.set_input_files("input[type=file]", photo)
+        await page.wait_for_selector("img[alt^='The world']")
+        await page.close()
+
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as running:
+        address = running.stdout.readline().split()[0]
+        assert address.startswith("http://127.0.0.1:")
+        in_browser(drop)
+        assert list(kept.rglob("turned.jpg")) != []
+        running.send_signal(number)
+        assert running.wait(timeout=60) == 0
+    assert list(kept.rglob("turned.jpg")) == []
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,43 @@
+"""How pages made with Gradio look and are served. Knows nothing of stages."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gradio as gr
+
+from lost_and_found.errors import InvalidConfig
+
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
+FIRST_PORT = 7860
+FONTS = ("system-ui", "sans-serif")
+FIXED_FONTS = ("ui-monospace", "monospace")
+
+
+def launch(page: gr.Blocks, *, host: str = LOOPBACK[0], port: int | None = None, **options: Any) -> str:  # noqa: ANN401
+    """Serve a page from a thread until its `close`; its address, the public one if it is shared.
+
+    Args:
+        page: to be served.
+        host: 127.0.0.1 is for this machine alone.
+        port: None for the first free one from 7860.
+        options: others of `gr.Blocks.launch`.
+
+    Raises:
+        InvalidConfig: host and port can't be listened on.
+    """
+    fixed: dict[str, Any] = {
+        "prevent_thread_lock": True,
+        "quiet": True,
+        "footer_links": [],
+        "ssr_mode": False,
+        "show_error": True,
+        "theme": gr.themes.Default(primary_hue="blue", font=FONTS, font_mono=FIXED_FONTS),
+    }
+    try:
+        _, local, public = page.launch(
+            server_name=host, server_port=port, **{"share": False} | fixed | options
+        )
+    except OSError as error:
+        raise InvalidConfig(f"{host}:{port or FIRST_PORT} can't be listened on ({error})") from None
+    return str(public or local)
