@@ -31,6 +31,7 @@ from sklearn.model_selection import StratifiedGroupKFold
 
 from lost_and_found.digests import digest
 from lost_and_found.errors import UnsplittableClass
+from lost_and_found.evaluation.bootstrap import group_numbers, percentiles, resampled_rows
 from lost_and_found.geo.distances import haversine_km
 from lost_and_found.preparation.splitting import group_samples
 from lost_and_found.processes import map_in_processes
@@ -279,19 +280,14 @@ def comparison_text(reference: Guesses, candidate: Guesses) -> str:
     if reference.km.size:
         scores["median km"] = lambda one, rows: float(np.median(one.km[:, rows], axis=1).mean())
         scores["mean km"] = lambda one, rows: float(one.km[:, rows].mean())
-    rng = np.random.default_rng(0)
-    members = [np.flatnonzero(reference.groups == group) for group in np.unique(reference.groups)]
-    draws = [
-        np.concatenate([members[group] for group in rng.integers(len(members), size=len(members))])
-        for _ in range(RESAMPLES)
-    ]
+    groups = group_numbers(reference.groups, len(reference.classes))
+    draws = list(resampled_rows(groups, resamples=RESAMPLES, seed=0))
     everything = np.arange(len(reference.classes))
     lines = []
     for name, score in scores.items():
         theirs, ours = (score(one, everything) for one in (reference, candidate))
-        low, high = np.quantile(
-            [score(candidate, rows) - score(reference, rows) for rows in draws], [0.025, 0.975]
-        )
+        differences = [score(candidate, rows) - score(reference, rows) for rows in (everything, *draws)]
+        low, high = percentiles(np.asarray(differences), np.asarray(len(np.unique(groups))))
         lines.append(
             f"{name:28} {theirs:8.1f} | {ours:8.1f} | {ours - theirs:+8.1f} [{low:+.1f}, {high:+.1f}]"
         )

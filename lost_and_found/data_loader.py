@@ -170,14 +170,15 @@ def read_records(samples: Sequence[Sample]) -> list[Record]:
 def records_table(samples: Sequence[Sample]) -> pd.DataFrame:
     """One row a sample, in order: id, game, lat, lon, country_code, country_name, region.
 
-    `game` is the id without its round. Degrees are NaN and texts None where the record has none.
+    `game` is what belongs together: the id without its round, or the record's `group` where it has one.
+    Degrees are NaN and texts None where the record has none.
     """
     records = read_records(samples)
     points = [record.get("coordinates") or (np.nan, np.nan) for record in records]
     return pd.DataFrame(
         {
             "id": [sample.id for sample in samples],
-            "game": [sample.id.rpartition("_")[0] for sample in samples],
+            "game": [_game(sample.id, record) for sample, record in zip(samples, records, strict=True)],
             "lat": np.array([lat for lat, _ in points], dtype=float),
             "lon": np.array([lon for _, lon in points], dtype=float),
             "country_code": pd.Series([record.get("country_code") for record in records], dtype=object),
@@ -187,13 +188,24 @@ def records_table(samples: Sequence[Sample]) -> pd.DataFrame:
     )
 
 
+def _game(sample_id: str, record: Record) -> str:
+    group = record.get("group")
+    return f"{parse_id(sample_id).site}_group_{group}" if group else sample_id.rpartition("_")[0]
+
+
 def _files(folder: str) -> Iterator[tuple[str, str]]:
-    """(Folder, name) of each file below, hidden ones left out; strings, as Path objects cost seconds."""
+    """(Folder, name) of each file below, hidden ones left out; strings, as Path objects cost seconds.
+
+    Raises:
+        InvalidConfig: a link leads back to a folder that it lies in.
+    """
     with os.scandir(folder) as entries:
         for entry in entries:
             if entry.name.startswith("."):
                 continue
             if entry.is_dir():
+                if entry.is_symlink() and Path(folder).resolve().is_relative_to(Path(entry.path).resolve()):
+                    raise InvalidConfig(f"{entry.path} links to a folder that it lies in; remove the link")
                 yield from _files(entry.path)
             else:
                 yield folder, entry.name

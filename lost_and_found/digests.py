@@ -16,18 +16,20 @@ from lost_and_found.stamps import stamp
 INDEX_NAME = ".digests"
 PARALLEL_FROM = 20_000
 CHUNK = 2_000
+DIGITS = 32
 
 
 def digest(data: bytes) -> str:
     """The first 32 hex digits (128 bits) of the SHA-256."""
-    return hashlib.sha256(data).hexdigest()[:32]
+    return hashlib.sha256(data).hexdigest()[:DIGITS]
 
 
 def digest_images(samples: Sequence[Sample]) -> list[str]:
     """The digest of each sample's image, in order.
 
     As git does, a digest is taken from an index beside the files (`.digests`) while the size and the times of
-    the last change stay the same. An index that can't be written (a read-only folder) only costs time.
+    the last change stay the same. An index that can't be written (a read-only folder), or was damaged, only
+    costs time.
 
     Raises:
         FileNotFoundError: a file is missing.
@@ -70,10 +72,11 @@ def _hash_chunk(chunk: tuple[str, Sequence[str]]) -> list[str]:
 def _read_index(folder: str) -> dict[str, tuple[str, str]]:
     try:
         lines = Path(folder, INDEX_NAME).read_text().splitlines()
-    except FileNotFoundError:
+    except (FileNotFoundError, UnicodeDecodeError):
         return {}
     rows = (line.split("\t") for line in lines)
-    return {name: (stamp, hexdigits) for name, stamp, hexdigits in rows}
+    # A line that was damaged is as good as none: its file is read again.
+    return {row[0]: (row[1], row[2]) for row in rows if len(row) == 3 and len(row[2]) == DIGITS}
 
 
 def _write_index(folder: str, index: Mapping[str, tuple[str, str]]) -> None:

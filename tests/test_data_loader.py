@@ -271,3 +271,20 @@ def test_a_sublist_keeps_the_digests_and_names_its_parent(folder, list_path, tmp
     assert child.countries == {"FR": 2, "DE": 1}
     with pytest.raises(ListMismatch, match="doesn't hold s_m_g_0"):
         sublist(list_path, ["s_m_g_0"], "split")
+
+
+def test_a_link_back_to_its_own_folder_is_named_instead_of_being_followed_for_ever(folder):
+    (folder / "deeper").mkdir()
+    (folder / "deeper" / "back").symlink_to(folder)
+    with pytest.raises(InvalidConfig, match="back links to a folder that it lies in; remove the link"):
+        find_pairs(folder)
+
+
+def test_a_damaged_index_of_digests_costs_time_and_nothing_else(folder, list_path):
+    pinned = pin(list_path, new_list(load_samples(folder), "folder"))
+    index = folder / ".digests"
+    whole = index.read_bytes()
+    for damaged in (whole[: len(whole) // 2], whole.replace(b"\t", b" ", 3), b"\xff\xfe\n" + whole, b""):
+        index.write_bytes(damaged)
+        assert ids(load_samples(folder, pinned=list_path)) == pinned.ids
+        assert sorted(index.read_bytes().splitlines()) == sorted(whole.splitlines())

@@ -29,18 +29,21 @@ from lost_and_found.geo.countries import Country, find_country
 from lost_and_found.samples import Record, Sample
 
 LABELS_NAME = "labels.csv"
-COLUMNS = ("path", "country", "lat", "lon", "city", "region")
+COLUMNS = ("path", "country", "lat", "lon", "city", "region", "group")
 
 
 def import_labelled(
-    source: Path, destination: Path, *, site: str, workers: int | None = None
+    source: Path, destination: Path, *, site: str, series: bool = False, workers: int | None = None
 ) -> ImportReport:
     """Import labelled photos as `<site>_photo_<path and hash>_0`.
 
     With a `labels.csv` (UTF-8; comma, semicolon or tab) its rows count: `path` and `country`, or `path`,
     `lat` and `lon`; `city` and `region` are kept as text, other columns are ignored. Without one, the first
     folder of a file's path names its country. Records hold `country_code`, `country_name`, `coordinates` if
-    given, `labels` (what the source said, word for word), `source` and `file`.
+    given, `group` if there is one, `labels` (what the source said, word for word), `source` and `file`.
+
+    Photos of one group, such as frames of a video, stay in one split and count as one piece of evidence. The
+    column `group` names it; or, with `series` and without a table, a folder below a country's is one.
 
     Raises:
         MissingInput: no such folder, or nothing in it could be imported.
@@ -50,7 +53,7 @@ def import_labelled(
     if LABELS_NAME in files:
         findings = _find_by_table(source, files, site)
     else:
-        findings = _find_by_folder(source, files, site)
+        findings = _find_by_folder(source, files, site, series=series)
     return import_findings(findings, source, destination, workers=workers)
 
 
@@ -151,7 +154,7 @@ def _check_header(header: list[str], path: Path) -> None:
         )
 
 
-def _find_by_folder(source: Path, files: list[str], site: str) -> Findings:
+def _find_by_folder(source: Path, files: list[str], site: str, *, series: bool) -> Findings:
     candidates, rejected = [], []
     for file in files:
         folder, _, rest = file.partition("/")
@@ -159,7 +162,9 @@ def _find_by_folder(source: Path, files: list[str], site: str) -> Findings:
             rejected.append(Rejection("", file, f"lies in no country's folder and there is no {LABELS_NAME}"))
             continue
         try:
-            record = _record({"country": folder}) | {"source": source.resolve().name, "file": file}
+            below = rest.rpartition("/")[0]
+            labels = {"country": folder, "group": f"{folder}/{below}" if series and below else ""}
+            record = _record(labels) | {"source": source.resolve().name, "file": file}
             candidates.append(Candidate(photo_id(site, file), file, record))
         except UnknownCountry as error:
             rejected.append(Rejection(photo_id(site, file), file, f"unknown country: {error}"))
@@ -174,6 +179,8 @@ def _record(labels: dict[str, str]) -> Record:
         UnknownCountry: with the nearest names.
     """
     record: Record = {"labels": {name: text for name, text in labels.items() if text and name != "path"}}
+    if labels.get("group"):
+        record["group"] = labels["group"]
     lat, lon = labels.get("lat", ""), labels.get("lon", "")
     if lat or lon:
         numbers = [_number(lat, "lat"), _number(lon, "lon")]

@@ -10,7 +10,14 @@ import pandas as pd
 from matplotlib.figure import Figure
 from scipy import sparse
 
-from lost_and_found.evaluation.metrics import group_numbers, proportion, resampled_sums
+from lost_and_found.evaluation.bootstrap import (
+    check_resamples,
+    group_numbers,
+    groups_with,
+    proportion,
+    ratio,
+    resampled_sums,
+)
 from lost_and_found.figures import BLUE, GREY, tidy
 
 FEWEST_IN_BIN = 10
@@ -42,10 +49,14 @@ def calibration_table(
         Columns bin ("all", "1", ...), n, lowest, highest and mean probability of the first guess, right (the
         share that is), low, high (the 95 % interval of that share).
 
+    Raises:
+        InvalidConfig: too few resamples, or groups that don't fit.
+
     Source:
         Niculescu-Mizil and Caruana, Predicting good probabilities with supervised learning (2005), with bins
         of equal numbers, as few samples have high probabilities.
     """
+    check_resamples(resamples)
     sure, right = probabilities.max(axis=1), probabilities.argmax(axis=1) == truth
     bins = min(MOST_BINS, max(1, len(sure) // FEWEST_IN_BIN))
     places = 1 + np.argsort(np.argsort(sure, kind="stable"), kind="stable") * bins // len(sure)
@@ -59,9 +70,9 @@ def calibration_table(
     )
     sums = sparse.hstack([counts, hits]).tocsr()
     observed = np.asarray(sums.sum(axis=0), dtype=float).reshape(1, -1)
-    drawn = np.vstack([observed, resampled_sums(sums, resamples, seed)])
+    drawn = np.vstack([observed, resampled_sums(sums, resamples=resamples, seed=seed)])
     n, found = drawn[:, : 1 + bins], drawn[:, 1 + bins :]
-    share = proportion(np.divide(found, n, out=np.full(n.shape, np.nan), where=n > 0), n[0])
+    share = proportion(ratio(found, n), n[0], groups_with(counts))
     by_bin = pd.Series(np.tile(sure.astype(float), 2)).groupby(columns)
     table = by_bin.agg(n="size", lowest="min", highest="max", mean="mean").reset_index(drop=True)
     names = ["all", *map(str, range(1, 1 + bins))]

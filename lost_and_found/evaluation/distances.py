@@ -11,16 +11,26 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from lost_and_found.errors import InvalidConfig
-from lost_and_found.evaluation.metrics import FEWEST_RESAMPLES, TAIL, proportion
+from lost_and_found.evaluation.bootstrap import (
+    check_resamples,
+    group_numbers,
+    percentiles,
+    proportion,
+    resampled_rows,
+)
 from lost_and_found.figures import BLUE, GREY, ORANGE, plot_world, tidy
 from lost_and_found.geo.countries import find_country
-from lost_and_found.geo.distances import haversine_km
+from lost_and_found.geo.distances import EARTH_RADIUS_KM, haversine_km
 from lost_and_found.samples import write_atomically
 from lost_and_found.training.pixel_cache import PixelCache
 from lost_and_found.training.runs import Run, predict
 from lost_and_found.training.targets.base import GEOSCORE_KM, WITHIN_KM
 
 SMALLEST_KM = 1.0
+FARTHEST_KM = np.pi * EARTH_RADIUS_KM
+GEOSCORE = "GeoScore, 0 to 5000"
+# What scores that are no shares can be at most.
+MOST = {"median km": FARTHEST_KM, "mean km": FARTHEST_KM, GEOSCORE: 5000.0}
 
 
 def guessed_points(run: Run, cache: PixelCache) -> pd.DataFrame:
@@ -47,8 +57,8 @@ def distance_table(
 ) -> pd.DataFrame:
     """Scores of distances: metric, value, low, high (the 95 % interval), n.
 
-    Intervals are percentiles of a bootstrap over groups, as rounds of one game, or pictures of one place, are
-    no independent evidence. Shares have those of `proportion`, which knows what 0 and 1 are worth.
+    Intervals of kilometres are those of `bootstrap.percentiles`, of shares those of `bootstrap.proportion`;
+    of a single group they hold all that there can be.
 
     Args:
         km: (N,).
@@ -59,23 +69,17 @@ def distance_table(
     Raises:
         InvalidConfig: too few resamples.
     """
-    if resamples < FEWEST_RESAMPLES:
-        raise InvalidConfig(f"resamples is {resamples}; below {FEWEST_RESAMPLES} the interval is noise")
-    rng = np.random.default_rng(seed)
-    units = np.unique(np.asarray(groups, dtype=str), return_inverse=True)[1]
-    rows = [np.flatnonzero(units == unit) for unit in range(units.max() + 1)]
-    resampled = (
-        np.concatenate([rows[unit] for unit in rng.integers(len(rows), size=len(rows))])
-        for _ in range(resamples)
-    )
-    draws = pd.DataFrame([_scores(km), *(_scores(km[drawn]) for drawn in resampled)])
-    value, (low, high) = draws.iloc[0], np.quantile(draws[1:], [TAIL, 1 - TAIL], axis=0)
-    is_share = draws.columns.str.startswith("within")
-    shares = proportion(draws.loc[:, is_share].to_numpy(), np.full(is_share.sum(), len(km)))
+    check_resamples(resamples)
+    numbers = group_numbers(groups, len(km))
+    resampled = resampled_rows(numbers, resamples=resamples, seed=seed)
+    scores = pd.DataFrame([_scores(km), *(_scores(km[drawn]) for drawn in resampled)])
+    draws, count = scores.to_numpy(), np.asarray(len(np.unique(numbers)))
+    is_share = ~scores.columns.isin(MOST.keys())
+    most = np.array([MOST.get(str(metric), 1.0) for metric in scores])
+    low, high = (end.clip(0, most) for end in percentiles(draws, count))
+    shares = proportion(draws[:, is_share], np.asarray(len(km)), count)
     low[is_share], high[is_share] = shares.low, shares.high
-    return pd.DataFrame(
-        {"metric": draws.columns, "value": value.to_numpy(), "low": low, "high": high, "n": len(km)}
-    )
+    return pd.DataFrame({"metric": scores.columns, "value": draws[0], "low": low, "high": high, "n": len(km)})
 
 
 def country_distances(guesses: pd.DataFrame, *, fewest: int) -> pd.DataFrame:
@@ -143,6 +147,6 @@ def _scores(km: np.ndarray) -> dict[str, float]:
     return {
         "median km": float(np.median(km)),
         "mean km": float(km.mean()),
-        "GeoScore, 0 to 5000": float((5000 * np.exp(-km / GEOSCORE_KM)).mean()),
+        GEOSCORE: float((5000 * np.exp(-km / GEOSCORE_KM)).mean()),
         **{f"within {limit:,} km": float(np.mean(km <= limit)) for limit in WITHIN_KM},
     }

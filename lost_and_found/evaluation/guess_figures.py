@@ -13,7 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from tqdm.auto import tqdm
 
-from lost_and_found.evaluation.photos import COPY_SIZE, PhotoGuesses, point_text
+from lost_and_found.evaluation.photos import PhotoGuesses, point_text
 from lost_and_found.evaluation.predictions import GUESSES
 from lost_and_found.figures import BLUE, ORANGE, plot_world, short_name, tidy
 from lost_and_found.geo.countries import find_country
@@ -29,7 +29,6 @@ def write_guess_figures(
     *,
     within: Path,
     limit: int | None = None,
-    copy_size: tuple[int, int] = COPY_SIZE,
 ) -> list[Path]:
     """Write a PNG for each photo that could be read, and return their paths.
 
@@ -39,7 +38,6 @@ def write_guess_figures(
         guesses: from `guess_photos`.
         within: the `common_folder` of all photos.
         limit: of how many photos, the first ones; None for all.
-        copy_size: (width, height) of the working copies.
     """
     read = guesses.table[guesses.table["problem"] == ""][:limit]
     rows = zip(read.iterrows(), country_shares(run, guesses.decoded[:limit]), strict=True)
@@ -47,7 +45,7 @@ def write_guess_figures(
     for (_, guess), shares in tqdm(rows, desc="figures", total=len(read), unit=" photos"):
         photo = Path(guess["photo"]).absolute()
         path = folder / photo.relative_to(within).with_name(f"{photo.name}.png")
-        figure = plot_photo_guess(guess, shares, copy_size=copy_size)
+        figure = plot_photo_guess(guess, shares, copy_size=run.copy_size)
         image = io.BytesIO()
         figure.savefig(image, dpi=120)
         plt.close(figure)
@@ -67,9 +65,7 @@ def country_shares(run: Run, decoded: np.ndarray) -> list[dict[str, float]]:
     ]
 
 
-def plot_photo_guess(
-    guess: pd.Series, shares: Mapping[str, float], *, copy_size: tuple[int, int] = COPY_SIZE
-) -> Figure:
+def plot_photo_guess(guess: pd.Series, shares: Mapping[str, float], *, copy_size: tuple[int, int]) -> Figure:
     """The photo as it is cropped for the model, the likeliest countries, and the world with the guess.
 
     Args:

@@ -14,7 +14,7 @@ from PIL import Image
 
 from lost_and_found import pages
 from lost_and_found.evaluation.guess_figures import country_shares, plot_guess_map
-from lost_and_found.evaluation.photos import COPY_SIZE, guess_photos, point_text
+from lost_and_found.evaluation.photos import guess_photos, point_text
 from lost_and_found.evaluation.predictions import GUESSES
 from lost_and_found.geo.countries import find_country
 from lost_and_found.training.runs import Run
@@ -22,13 +22,13 @@ from lost_and_found.training.runs import Run
 KEPT_S = 600  # after which uploaded photos are deleted; the page shows them until then
 
 
-def build_page(run: Run, *, copy_size: tuple[int, int] = COPY_SIZE) -> gr.Blocks:
+def build_page(run: Run) -> gr.Blocks:
     """The page as a Gradio app, to be launched."""
 
     def guess(photo: str | None) -> tuple[dict[str, float] | None, str, Image.Image | None]:
         if photo is None:
             return None, "", None
-        guesses = next(guess_photos(run, [Path(photo)], copy_size=copy_size))
+        guesses = next(guess_photos(run, [Path(photo)]))
         row = guesses.table.iloc[0]
         if row["problem"]:
             return None, f"**This photo can't be read: {row['problem']}.**", None

@@ -73,6 +73,21 @@ def load_test_samples(workspace: Workspace, run: Run) -> tuple[list[Sample], Pin
     return load_split(workspace, ".test"), pinned
 
 
+def tested_text(folder: Path) -> str:
+    """How many runs were tested on a dataset's test split by now, and what follows from that.
+
+    Args:
+        folder: of the dataset's tests, with a folder of tables for each run.
+    """
+    count = len({table.parent for table in folder.glob("*/*.csv")})
+    if count < 2:
+        return "No other run was tested on this split here, so none was chosen by it."
+    return (
+        f"{count} runs were tested on this split here. The best of them was lucky in it too, and would score "
+        "less on other pictures: choose by validation (02-compare-runs), and report that run's test."
+    )
+
+
 def load_split(workspace: Workspace, name: str) -> list[Sample]:
     """The samples of a split, such as ".val", in order.
 

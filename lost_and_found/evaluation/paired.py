@@ -10,8 +10,16 @@ import pandas as pd
 from scipy import sparse, stats
 
 from lost_and_found.errors import InvalidConfig, ListMismatch, MissingInput
+from lost_and_found.evaluation.bootstrap import (
+    TAIL,
+    check_resamples,
+    group_numbers,
+    groups_with,
+    percentiles,
+    ratio,
+    resampled_sums,
+)
 from lost_and_found.evaluation.comparison import ComparedRun
-from lost_and_found.evaluation.metrics import FEWEST_RESAMPLES, RESAMPLES_AT_ONCE, TAIL
 from lost_and_found.geo.countries import find_country
 from lost_and_found.preparation.splitting import group_samples
 from lost_and_found.training.pixel_cache import CacheSpec, read_cache
@@ -135,16 +143,18 @@ def paired_differences(
         Bonett and Price, Adjusted Wald confidence interval for a difference of binomial proportions based
         on paired data (2012).
     """
-    if resamples < FEWEST_RESAMPLES:
-        raise InvalidConfig(f"resamples is {resamples}; below {FEWEST_RESAMPLES} the interval is noise")
+    check_resamples(resamples)
     codes, columns = np.unique(np.asarray(truth, dtype=str), return_inverse=True)
-    rows = np.unique(np.asarray(group, dtype=str), return_inverse=True)[1]
+    rows = group_numbers(group, len(columns))
     right, counts, wins, losses = (
         _sums(values, rows, columns)
         for values in (reference, np.ones_like(reference), candidate & ~reference, reference & ~candidate)
     )
     n, won, lost = (totals.sum(axis=0) for totals in (counts, wins, losses))
-    low, high = _bootstrap(wins - losses, counts, resamples=resamples, seed=seed)
+    sums = sparse.hstack([wins - losses, counts]).tocsr()
+    observed = np.concatenate([won - lost, n]).reshape(1, -1)
+    drawn = np.vstack([observed, resampled_sums(sums, resamples=resamples, seed=seed)])
+    low, high = percentiles(ratio(drawn[:, : len(n)], drawn[:, len(n) :]), groups_with(counts))
     few_low, few_high = bonett_price(won, lost, n)
     table = pd.DataFrame(
         {
@@ -154,8 +164,8 @@ def paired_differences(
             "reference": right.sum(axis=0) / n,
             "candidate": (right.sum(axis=0) + won - lost) / n,
             "difference": (won - lost) / n,
-            "low": np.minimum(low, few_low),
-            "high": np.maximum(high, few_high),
+            "low": np.minimum(low, few_low).clip(min=-1),
+            "high": np.maximum(high, few_high).clip(max=1),
         }
     )
     by_country = table[1:].sort_values("difference", key=abs, ascending=False, kind="stable")
@@ -187,29 +197,6 @@ def _sums(values: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> sparse.c
     shape = (int(rows.max()) + 1, 2 + int(columns.max()))
     places = (np.tile(rows, 2), np.concatenate([np.zeros_like(columns), 1 + columns]))
     return sparse.coo_array((np.tile(values.astype(float), 2), places), shape=shape).tocsr()
-
-
-def _bootstrap(
-    gains: sparse.csr_array, counts: sparse.csr_array, *, resamples: int, seed: int
-) -> tuple[np.ndarray, np.ndarray]:
-    """Percentiles of the sum of gains over the sum of counts, (columns,) each, when groups are resampled.
-
-    A resample without pictures of a country has no difference there and is left out.
-    """
-    rng = np.random.default_rng(seed)
-    groups = counts.shape[0]
-    gains, counts = gains.T.tocsr(), counts.T.tocsr()
-    draws = np.empty((resamples, counts.shape[0]))
-    for start in range(0, resamples, RESAMPLES_AT_ONCE):
-        stop = min(start + RESAMPLES_AT_ONCE, resamples)
-        weights = [
-            np.bincount(rng.integers(groups, size=groups), minlength=groups) for _ in range(start, stop)
-        ]
-        drawn = np.stack(weights, axis=1).astype(float)  # (groups, resamples at once)
-        whole = (counts @ drawn).T
-        draws[start:stop] = np.divide((gains @ drawn).T, whole, np.full(whole.shape, np.nan), where=whole > 0)
-    low, high = np.nanquantile(draws, [TAIL, 1 - TAIL], axis=0)
-    return low, high
 
 
 def bonett_price(

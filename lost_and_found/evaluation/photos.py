@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import re
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -27,11 +26,11 @@ from lost_and_found.processes import map_in_processes
 from lost_and_found.samples import write_atomically
 from lost_and_found.signals import asked_to_stop
 from lost_and_found.training.decoding import decode
+from lost_and_found.training.pixel_cache import COPY_SIZE
 from lost_and_found.training.runs import Run, is_complete, load_run, predict
 from lost_and_found.training.targets.region import RegionTarget
 from lost_and_found.workspace import TRAIN, Workspace
 
-COPY_SIZE = (320, 180)  # of the working copies that 2-data-preparation/01-resize-images makes
 # In a folder; a file that is named is tried whatever it is called.
 SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif", ".heic", ".heif"}
 AT_ONCE = 2048  # photos whose pixels are in memory
@@ -101,14 +100,12 @@ def common_folder(photos: Sequence[Path]) -> Path:
     return Path(os.path.commonpath([photo.absolute().parent for photo in photos]))
 
 
-def guess_photos(
-    run: Run, photos: Sequence[Path], *, copy_size: tuple[int, int] = COPY_SIZE
-) -> Iterator[PhotoGuesses]:
+def guess_photos(run: Run, photos: Sequence[Path]) -> Iterator[PhotoGuesses]:
     """Guesses for some thousand photos at a time."""
     for first in range(0, len(photos), AT_ONCE):
         some = photos[first : first + AT_ONCE]
         read = partial(
-            _pixels_or_problem, width=run.config.width, height=run.config.height, copy_size=copy_size
+            _pixels_or_problem, width=run.config.width, height=run.config.height, copy_size=run.copy_size
         )
         workers = None if len(some) >= IN_PROCESSES_FROM else 1
         results = list(map_in_processes(read, some, description="photos", workers=workers))
@@ -225,19 +222,12 @@ def _serve(options: argparse.Namespace) -> int:
     run, stop = _run(options), asked_to_stop()
     with tempfile.TemporaryDirectory() as folder:
         os.environ["GRADIO_TEMP_DIR"] = folder  # where photos are until the end, and not after it
-        page = build_page(run, copy_size=options.copy_size)
+        page = build_page(run)
         address = launch(page, port=options.port)
         print(f"{address} takes photos from this machine. Stop with Ctrl-C.", flush=True)
         stop.wait()
         page.close(verbose=False)
     return 0
-
-
-def _size(text: str) -> tuple[int, int]:
-    match = re.fullmatch(r"([1-9]\d{1,3})x([1-9]\d{1,3})", text)
-    if not match:
-        raise argparse.ArgumentTypeError(f"{text!r} must be like 320x180")
-    return int(match[1]), int(match[2])
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -260,13 +250,6 @@ def _parser() -> argparse.ArgumentParser:
         type=Path,
         metavar="FOLDER",
         help="write a picture of each guess there: the photo, the countries, and a map of the probability",
-    )
-    add(
-        "--copy-size",
-        type=_size,
-        default=COPY_SIZE,
-        metavar="WxH",
-        help="of working copies (default: 320x180)",
     )
     add("--device", default="auto", help="auto, cpu, mps or cuda (default: auto)")
     add("--root", type=Path, default=REPOSITORY, help="where the stages write (default: the repository)")
@@ -291,7 +274,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         photos = find_photos(options.photos)
         run = _run(options)
         tables = []
-        for guesses in guess_photos(run, photos, copy_size=options.copy_size):
+        for guesses in guess_photos(run, photos):
             print(text_of(guesses.table), flush=True)
             tables.append(guesses.table)
             if options.figures:
@@ -302,7 +285,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
                     run,
                     guesses,
                     within=common_folder(photos),
-                    copy_size=options.copy_size,
                 )
         everything = pd.concat(tables, ignore_index=True)
         if options.csv:

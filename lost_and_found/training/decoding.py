@@ -43,7 +43,9 @@ def allocate(file: Path, shape: tuple[int, ...]) -> int:
     return offset
 
 
-def write_picture(item: tuple[int, Sample], *, file: Path, offset: int, shape: tuple[int, ...]) -> None:
+def write_picture(
+    item: tuple[int, Sample], *, file: Path, offset: int, shape: tuple[int, ...]
+) -> tuple[int, int]:
     """Decode one picture into its row of an array (N, 3, height, width) that `allocate` made.
 
     Written as a file and not through a memory map, where a full disk kills the process instead of raising.
@@ -53,6 +55,9 @@ def write_picture(item: tuple[int, Sample], *, file: Path, offset: int, shape: t
         file: the array's.
         offset: of its first value, in bytes.
         shape: of the array.
+
+    Returns:
+        (width, height) of the picture's file.
     """
     row, sample = item
     _, _, height, width = shape
@@ -60,3 +65,5 @@ def write_picture(item: tuple[int, Sample], *, file: Path, offset: int, shape: t
     with file.open("r+b") as stream:  # buffered: a raw stream may write a part only, and doesn't raise
         stream.seek(offset + row * picture.size)
         stream.write(picture.tobytes())
+    with Image.open(sample.image) as header:
+        return header.size

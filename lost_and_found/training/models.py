@@ -56,13 +56,20 @@ def initial_weights(config: TrainingConfig) -> InitialWeights:
     if config.weights not in ("default", "auto"):
         return _weights_from_file(Path(config.weights))
     try:
-        return _default_weights(config.architecture)
+        weights = _default_weights(config.architecture)
     except MissingWeights as error:
         if config.weights == "default":
             raise
         warning = f"training {config.architecture} from random weights, which needs far more data: {error}"
         warnings.warn(warning, stacklevel=2)
         return InitialWeights("none", str(error))
+    if config.normalisation != "imagenet":
+        warnings.warn(
+            f"normalisation is {config.normalisation!r}, as the study had it, but torchvision's weights were "
+            "trained with 'imagenet'",
+            stacklevel=2,
+        )
+    return weights
 
 
 def build_model(architecture: str, outputs: int, weights: InitialWeights | None = None) -> nn.Module:

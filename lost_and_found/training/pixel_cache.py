@@ -1,8 +1,8 @@
 """Pictures decoded and resized once: a memory-mapped array of 8-bit pixels and a table of labels.
 
 A cache is the folder `<list>-<width>x<height>-<digest of the list>` with `pixels.npy` (uint8, N x 3 x height
-x width), `labels.csv` (the records in the same order) and `cache.json`. It gets its name only when it
-is whole. Nothing is normalised here: that belongs to the model.
+x width), `labels.csv` (the records in the same order) and `cache.json` (what it was made of). It gets its
+name only when it is whole. Nothing is normalised here: that belongs to the model.
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ from lost_and_found.training.decoding import CHANNELS, RESAMPLING, allocate, wri
 from lost_and_found.workspace import ENRICH, Workspace
 
 DEGREES = ("lat", "lon")
+COPY_SIZE = (320, 180)  # (width, height) of working copies, unless said otherwise
 # In the cache's folder: sizes and times of the record files from which the table was made, as a digest, and
 # the folder below that of the samples in which all of them lie.
 STAMPS = "records.stamp"
@@ -61,12 +62,14 @@ class PixelCache:
         pixels: uint8, shape (N, 3, height, width), mapped from the file; RGB, rows from the top.
         table: one record a picture in the same order, with at least the column `id`.
         folder: where it lies.
+        copy_size: (width, height) of the largest file that it was made of: that of stage 2's working copies.
     """
 
     spec: CacheSpec
     pixels: np.ndarray
     table: pd.DataFrame
     folder: Path
+    copy_size: tuple[int, int] = COPY_SIZE
 
     @property
     def ids(self) -> list[str]:
@@ -218,7 +221,9 @@ def read_cache(place: Path, *, spec: CacheSpec | None = None) -> PixelCache:
     """
     if not (place / "cache.json").is_file():
         raise MissingInput(f"{place} is no pixel cache; run 3-training/01-train-model.ipynb to make it")
-    found = CacheSpec(**json.loads((place / "cache.json").read_text()))
+    content = json.loads((place / "cache.json").read_text())
+    copy_size = content.pop("copy_size", COPY_SIZE)
+    found = CacheSpec(**content)
     if spec is not None and found != spec:
         raise ListMismatch(f"{place} was made of {found}, but {spec} is wanted; delete it and run again")
     table = _from_csv(place / "labels.csv")
@@ -232,7 +237,7 @@ def read_cache(place: Path, *, spec: CacheSpec | None = None) -> PixelCache:
             f"{place} is damaged (pixels {pixels.dtype} {pixels.shape} for {len(table)} records of "
             f"{found.width}x{found.height}); delete it and run again"
         )
-    return PixelCache(found, pixels, table, place)
+    return PixelCache(found, pixels, table, place, tuple(copy_size))
 
 
 def _build(
@@ -243,14 +248,15 @@ def _build(
     shutil.rmtree(unfinished, ignore_errors=True)  # of a killed process: only the sole writer gets here
     unfinished.mkdir(parents=True)
     try:
-        write_atomically(unfinished / "cache.json", json.dumps(asdict(spec), indent=2).encode())
         write_atomically(unfinished / "labels.csv", _as_csv(table))
         shape = (len(samples), CHANNELS, spec.height, spec.width)
         offset = allocate(unfinished / "pixels.npy", shape)
         write = functools.partial(write_picture, file=unfinished / "pixels.npy", offset=offset, shape=shape)
         items = list(enumerate(samples))
-        for _ in map_in_processes(write, items, description=f"caching {spec.list_name}", workers=workers):
-            pass
+        sizes = map_in_processes(write, items, description=f"caching {spec.list_name}", workers=workers)
+        copy_size = np.max(list(sizes), axis=0).tolist()
+        content = json.dumps({**asdict(spec), "copy_size": copy_size}, indent=2)
+        write_atomically(unfinished / "cache.json", content.encode())
         unfinished.rename(place)
     except OSError as error:
         if error.errno in NO_ROOM:

@@ -35,7 +35,7 @@ from lost_and_found.locks import sole_writer
 from lost_and_found.samples import write_atomically
 from lost_and_found.training.config import NORMALISATIONS, TrainingConfig
 from lost_and_found.training.models import InitialWeights, Normalisation, build_model, pick_device
-from lost_and_found.training.pixel_cache import PixelCache
+from lost_and_found.training.pixel_cache import COPY_SIZE, PixelCache
 from lost_and_found.training.targets import Target, target_from_json
 
 FILES = ("config.json", "metrics.csv", "summary.json", "model.safetensors", "labels.json", "environment.json")
@@ -59,6 +59,7 @@ class Run:
         summary: best metrics, best epoch, weights used, times.
         list_digests: of the lists it was trained and validated with, by list name.
         environment: where, when and with what code it was begun, see `environment`.
+        copy_size: (width, height) of the working copies of the pictures that it was trained with.
     """
 
     folder: Path
@@ -71,6 +72,7 @@ class Run:
     summary: dict[str, Any]
     list_digests: dict[str, str]
     environment: dict[str, Any]
+    copy_size: tuple[int, int]
 
     @property
     def id(self) -> str:
@@ -81,7 +83,8 @@ class Run:
 def run_id(config: TrainingConfig, weights: InitialWeights, caches: Mapping[str, PixelCache]) -> str:
     """`<dataset>-<target>-<architecture>-<width>x<height>-<8 hex digits>`.
 
-    The digits come from everything that decides the outcome: settings, initial weights, lists and labels.
+    The digits come from what is asked for: settings, initial weights, lists and labels. Of the code, and what
+    it runs on, `environment.json` tells.
     """
     settings = {name: value for name, value in config.to_json().items() if name not in NOT_IN_DIGEST}
     content = {
@@ -132,11 +135,18 @@ def new_run_folder(folder: Path) -> Iterator[Path]:
 
 
 def write_settings(
-    folder: Path, *, config: TrainingConfig, target: Target, digests: Mapping[str, str], device: torch.device
+    folder: Path,
+    *,
+    config: TrainingConfig,
+    target: Target,
+    digests: Mapping[str, str],
+    copy_size: tuple[int, int],
+    device: torch.device,
 ) -> None:
     """Write what is known before training: `config.json`, `labels.json` and `environment.json`.
 
-    A training that goes on adds its environment to the first one's, under "resumed".
+    A training that goes on adds its environment to the first one's, under "resumed", and warns if other code
+    began it.
     """
     mean, std = NORMALISATIONS[config.normalisation]
     labels = {
@@ -144,6 +154,7 @@ def write_settings(
         "normalisation": {"name": config.normalisation, "mean": mean, "std": std},
         "width": config.width,
         "height": config.height,
+        "copy_size": copy_size,
         "lists": dict(digests),
     }
     write_json(folder / "config.json", config.to_json())
@@ -151,8 +162,31 @@ def write_settings(
     now, path = environment(device), folder / "environment.json"
     if path.is_file() and (folder / CHECKPOINT).is_file():
         first = read_json(path)
+        warn_of_other_code(first, name=folder.name, so="it goes on with what is here now")
         now = {**first, "resumed": [*first.get("resumed", []), now]}
     write_json(path, now)
+
+
+def warn_of_other_code(begun: Mapping[str, Any], *, name: str, so: str) -> None:
+    """Warn if a training was begun by other code, or another torch, than there is now.
+
+    Args:
+        begun: from `environment.json`.
+        name: of the run's folder.
+        so: what that means here.
+    """
+    now = {"code": code_digest(), "torch": _version("torch")}
+    then = {"code": begun.get("code"), "torch": begun.get("packages", {}).get("torch")}
+    then = {key: value or now[key] for key, value in then.items()}  # of what isn't known nothing is said
+    if now != then:
+        other = " and ".join(f"{key} {then[key]} (here: {now[key]})" for key in now if now[key] != then[key])
+        warnings.warn(f"{name} was begun with {other}; {so}, and training anew may differ", stacklevel=3)
+
+
+def code_digest() -> str:
+    """12 hex digits that are others once the code of training is."""
+    sources = sorted(Path(__file__).resolve().parent.rglob("*.py"))
+    return digest(b"".join(path.read_bytes() for path in sources))[:12]
 
 
 def write_json(path: Path, values: Mapping[str, Any]) -> None:
@@ -240,6 +274,7 @@ def load_run(folder: Path, *, device: str = "auto") -> Run:
         summary=read_json(folder / "summary.json"),
         list_digests=labels["lists"],
         environment=read_json(folder / "environment.json"),
+        copy_size=tuple(labels.get("copy_size", COPY_SIZE)),
     )
 
 
@@ -308,6 +343,7 @@ def environment(device: torch.device) -> dict[str, Any]:
         "packages": {name: _version(name) for name in PACKAGES},
         "device": torch.cuda.get_device_name(device) if is_gpu else f"{device.type} {platform.machine()}",
         "threads": torch.get_num_threads(),
+        "code": code_digest(),
         "git_commit": _git_commit(),
     }
 

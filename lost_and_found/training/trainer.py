@@ -99,8 +99,11 @@ def train_run(
                     _write_run(training, caches, place=place, test=test, tracking=tracking)
                 else:
                     training.fit(train, val, folder=None, tracker=Untracked())
-        elif world.is_main and agent_waits():
-            tell_again(place, tracking)
+        elif world.is_main:
+            begun = runs.read_json(place / "environment.json")
+            runs.warn_of_other_code(begun, name=place.name, so="it is loaded, and not trained again")
+            if agent_waits():
+                tell_again(place, tracking)
     if not world.is_main:
         raise SystemExit(0)
     (place / "summary.json").touch()  # the run asked for last is the one that is tested by default
@@ -193,7 +196,12 @@ class Training:
         digests = runs.list_digests({"train": train, "val": val})
         if folder:
             runs.write_settings(
-                folder, config=self.config, target=self.target, digests=digests, device=self.device
+                folder,
+                config=self.config,
+                target=self.target,
+                digests=digests,
+                copy_size=train.copy_size,
+                device=self.device,
             )
         self.resume(folder)
         train_split, val_split = read_splits((train, val), self.target, self.device)

@@ -12,6 +12,7 @@ import papermill
 import pytest
 import torch
 from PIL import Image
+from scipy import stats
 
 from lost_and_found.data_loader import records_table
 from lost_and_found.errors import InvalidConfig, ListMismatch, MissingInput
@@ -208,7 +209,10 @@ def test_paired_intervals_are_those_of_a_plain_loop_over_groups():
         wins, losses, n = (gain[own] > 0).sum(), (gain[own] < 0).sum(), own.sum()
         win, loss = (wins + 1) / (n + 2), (losses + 1) / (n + 2)
         half = 1.959964 * ((win + loss - (win - loss) ** 2) / (n + 2)) ** 0.5
-        low, high = np.quantile(values, [0.025, 0.975])
+        games = len(np.unique(answers["group"][own]))
+        student = np.sqrt(games / (games - 1)) * stats.t.ppf(0.975, games - 1) / 1.959964
+        value = gain[own].mean()
+        low, high = value + student * (np.quantile(values, [0.025, 0.975]) - value)
         assert found["low"][code] == pytest.approx(min(low, win - loss - half), abs=1e-6)
         assert found["high"][code] == pytest.approx(max(high, win - loss + half), abs=1e-6)
 

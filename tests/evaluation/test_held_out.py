@@ -176,3 +176,13 @@ def test_the_notebook_leaves_a_report_and_ends_with_the_table(workspace, tmp_pat
     assert overall.loc["balanced accuracy, 2 of published-75", "n"] == 6  # Namibia is not in it
     last = [cell for cell in nbformat.read(executed, 4).cells if cell.cell_type == "code"][-1]
     assert (folder / "test-table.txt").read_text().splitlines()[-1] in last.outputs[0].text
+
+
+def test_how_many_runs_were_tested_is_told(tmp_path):
+    (tmp_path / "pixels" / "made.test-32x32-0").mkdir(parents=True)
+    (tmp_path / "pixels" / "made.test-32x32-0" / "labels.csv").touch()
+    for name, said in (("first", "No other run was tested"), ("second", "2 runs were tested on this split")):
+        (tmp_path / name).mkdir()
+        for table in ("overall.csv", "predictions.csv"):
+            (tmp_path / name / table).touch()
+        assert held_out.tested_text(tmp_path).startswith(said)

@@ -1,5 +1,6 @@
 """Guesses for photos of any kind, by runs of every target."""
 
+import dataclasses
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -11,13 +12,14 @@ from PIL import ExifTags, Image
 from lost_and_found import notebooks
 from lost_and_found.data_lists import read_list
 from lost_and_found.data_loader import load_samples
-from lost_and_found.evaluation.photos import main, photo_pixels, point_text
+from lost_and_found.evaluation.photos import guess_photos, main, photo_pixels, point_text
 from lost_and_found.figures import plot_world
 from lost_and_found.geo.outlines import country_outlines
 from lost_and_found.geo.regions import locate
 from lost_and_found.preparation.resizing import resize_collection
 from lost_and_found.samples import read_image, write_pair
 from lost_and_found.training.decoding import decode
+from lost_and_found.training.runs import load_run, predict
 
 RECORD = {"country_code": "FR"}
 
@@ -203,3 +205,14 @@ def test_what_is_wrong_is_told(guess, tmp_path, places, more, message):
     status, printed, errors = guess(*[tmp_path / place for place in places], *more)
     assert (status, printed) == (1, "")
     assert pd.Series([errors]).str.contains(f"error: .*{message}").item()
+
+
+def test_photos_are_cropped_as_the_pictures_were_that_the_run_was_trained_with(three_runs, tmp_path):
+    (folder,) = (three_runs.root / "3-training/01-train-model/made/runs").glob("made-country-*")
+    run = load_run(folder, device="cpu")
+    assert run.copy_size == (64, 36)
+    run = dataclasses.replace(run, copy_size=(64, 64))
+    photos = [photo(tmp_path / "wide.jpg", (1600, 400)), photo(tmp_path / "high.jpg", (300, 900), seed=1)]
+    (guesses,) = guess_photos(run, photos)
+    pixels = [photo_pixels(one, width=32, height=32, copy_size=(64, 64)) for one in photos]
+    np.testing.assert_array_equal(guesses.decoded, predict(run, np.stack(pixels)))

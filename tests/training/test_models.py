@@ -1,3 +1,5 @@
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
@@ -115,6 +117,10 @@ def test_default_weights_come_from_torchs_cache_without_network(without_network,
     weights = initial_weights(config(choice))
     assert weights.used == "default"
     assert weights.digest == "mobilenet_v3_small-047dcff4.pth"
+    with pytest.warns(
+        UserWarning, match="'half', as the study had it, but torchvision's weights were trained"
+    ):
+        initial_weights(dataclasses.replace(config(choice), normalisation="half"))
 
 
 def test_the_derived_weights_are_image_features(real_data):

@@ -1,4 +1,5 @@
 import dataclasses
+import json
 import shutil
 import subprocess
 import sys
@@ -251,3 +252,20 @@ def test_the_module_that_workers_import_does_without_torch_and_pandas():
         "import sys, lost_and_found.training.decoding; sys.exit(bool({'torch', 'pandas'} & set(sys.modules)))"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_a_cache_knows_how_large_the_pictures_were_that_it_was_made_of(make_samples, tmp_path):
+    samples = make_samples(3)
+    Image.new("RGB", (700, 20)).save(samples[1].image)
+    Image.new("RGB", (30, 800)).save(samples[2].image)
+    cache = cache_pixels(samples, table_of(samples), folder=tmp_path, spec=SPEC)
+    assert cache.copy_size == (700, 800) == read_cache(cache.folder).copy_size
+
+
+def test_a_cache_that_does_not_say_how_large_they_were_was_made_of_usual_copies(make_samples, tmp_path):
+    samples = make_samples(2)
+    cache = cache_pixels(samples, table_of(samples), folder=tmp_path, spec=SPEC)
+    description = json.loads((cache.folder / "cache.json").read_text())
+    del description["copy_size"]
+    (cache.folder / "cache.json").write_text(json.dumps(description))
+    assert read_cache(cache.folder).copy_size == (320, 180)

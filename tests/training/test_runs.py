@@ -201,6 +201,27 @@ def test_a_package_that_is_not_installed_has_no_version(monkeypatch):
     assert versions == {"torch": versions["torch"], "not-installed": None}
 
 
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"code": "0123456789ab"}, r"begun with code 0123456789ab \(here: [0-9a-f]{12}\); it is loaded"),
+        (
+            {"packages": {"torch": "1.0"}},
+            r"begun with torch 1\.0 \(here: .*\); it is loaded, and not trained",
+        ),
+        ({"code": None, "packages": {}}, None),
+    ],
+)
+def test_a_run_that_other_code_trained_is_loaded_with_a_warning(
+    trained, eight_pictures, tmp_path, change, said
+):
+    shutil.copytree(trained.folder, tmp_path / trained.id)
+    path = tmp_path / trained.id / "environment.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | change))
+    with pytest.warns(UserWarning, match=said) if said else contextlib.nullcontext():
+        assert train(CONFIG, eight_pictures, tmp_path).id == trained.id
+
+
 def test_weights_of_another_run_are_refused(trained, eight_pictures, tmp_path):
     shutil.copytree(trained.folder, tmp_path / "run")
     labels = json.loads((tmp_path / "run" / "labels.json").read_text())

@@ -1,6 +1,7 @@
 """Stopping, going on, and what becomes of a training on a bad day."""
 
 import dataclasses
+import json
 import os
 import resource
 import signal
@@ -85,6 +86,15 @@ def test_a_training_stopped_anywhere_goes_on_exactly(uninterrupted, split, tmp_p
     assert (len(run.environment["resumed"]), "resumed" in uninterrupted.environment) == (1, False)
     assert (run.summary["resumed"], uninterrupted.summary["resumed"]) == (True, False)
     assert not list(run.folder.glob(f"*{runs.CHECKPOINT}*"))
+
+
+def test_a_training_that_other_code_began_goes_on_with_a_warning(uninterrupted, split, tmp_path, monkeypatch):
+    interrupted_training(CONFIG, split, tmp_path, monkeypatch, steps=3)
+    (partial,) = tmp_path.glob(".*.partial")
+    environment = json.loads((partial / "environment.json").read_text())
+    (partial / "environment.json").write_text(json.dumps(environment | {"code": "another"}))
+    with pytest.warns(UserWarning, match="begun with code another .*; it goes on with what is here now"):
+        same_numbers(train(CONFIG, split, tmp_path), uninterrupted)
 
 
 def test_a_training_in_float16_goes_on_exactly(split, tmp_path, monkeypatch):

@@ -74,16 +74,17 @@ class Target(Protocol):
 
 
 def ranks(outputs: Tensor, truth: Tensor) -> Tensor:
-    """The place (B,) of the true class among the outputs (B, K), 0 for the first, K for a class of -1.
+    """The place (B,) of the true class among the outputs (B, K), 0 for the first.
 
-    Of equal outputs the first ranks first, as with argmax; so saying nothing isn't always right.
+    A class of -1 is beyond all of them, and beyond any k that is reported where they are few. Of equal
+    outputs the first ranks first, as with argmax; so saying nothing isn't always right.
     """
     known = truth >= 0
     own = truth.clamp(min=0)[:, None]  # (B, 1)
     of_truth = outputs.gather(1, own)  # (B, 1)
     earlier = torch.arange(outputs.shape[1], device=outputs.device) < own  # (B, K)
     ahead = (outputs > of_truth) | ((outputs == of_truth) & earlier)
-    return torch.where(known, ahead.sum(dim=1), outputs.shape[1])
+    return torch.where(known, ahead.sum(dim=1), max(outputs.shape[1], TOP_K[-1]))
 
 
 def great_circle_km(a: Tensor, b: Tensor) -> Tensor:

@@ -1,0 +1,80 @@
+"""Intervals over groups, few and many."""
+
+import numpy as np
+import pytest
+from scipy.stats import beta, norm
+
+from lost_and_found.errors import InvalidConfig
+from lost_and_found.evaluation import bootstrap
+from lost_and_found.evaluation.distances import distance_table
+from lost_and_found.evaluation.metrics import score
+
+
+def test_rows_of_a_group_are_drawn_together_and_as_many_groups_as_there_are():
+    groups = np.array([2, 0, 1, 0, 2, 2])
+    for rows in bootstrap.resampled_rows(groups, resamples=20, seed=0):
+        times = np.bincount(rows, minlength=6)
+        assert times[1] == times[3]
+        assert times[0] == times[4] == times[5]
+        assert times[[0, 1, 2]].sum() == 3
+
+
+def test_the_same_groups_are_drawn_whether_sums_or_rows_are_wanted():
+    groups = np.arange(40) // 4
+    values = np.random.default_rng(0).random(40)
+    table = bootstrap.sparse.csr_array(np.bincount(groups, values)[:, None])
+    sums = bootstrap.resampled_sums(table, resamples=70, seed=3)[:, 0]
+    rows = bootstrap.resampled_rows(groups, resamples=70, seed=3)
+    assert sums == pytest.approx([values[drawn].sum() for drawn in rows])
+
+
+def test_single_samples_have_the_exact_interval_of_tables():
+    right = np.array([1.0] * 7 + [0.0] * 3)
+    draws = np.stack(
+        [right, *(right[rows] for rows in bootstrap.resampled_rows(np.arange(10), resamples=4000, seed=0))]
+    )
+    found = bootstrap.proportion(draws.mean(axis=1), np.asarray(10), np.asarray(10))
+    assert (found.low, found.high) == pytest.approx((beta.ppf(0.025, 7, 4), beta.ppf(0.975, 8, 3)), abs=0.02)
+
+
+@pytest.mark.parametrize(("groups", "size"), [(2, 10), (3, 5), (4, 10), (10, 5), (40, 5)])
+@pytest.mark.parametrize("accuracy", [0.5, 0.9])
+def test_few_groups_that_hang_together_make_a_wide_interval_that_holds_the_true_accuracy(
+    groups, size, accuracy
+):
+    rng = np.random.default_rng(1)
+    games = np.repeat(np.arange(groups), size)
+    held = []
+    for seed in range(150):
+        luck = np.sqrt(0.4) * rng.normal(size=groups)[games] + np.sqrt(0.6) * rng.normal(size=len(games))
+        wrong = (norm.cdf(luck) > accuracy).astype(int)
+        top1 = score(
+            np.eye(2)[wrong], np.zeros(len(games), dtype=int), groups=games, resamples=100, seed=seed
+        ).top_k[1]
+        held.append(top1.low <= accuracy <= top1.high)
+    assert np.mean(held) >= 0.91
+
+
+@pytest.mark.parametrize("groups", [2, 4, 12])
+def test_the_median_distance_of_few_places_is_held_by_its_interval(groups):
+    rng = np.random.default_rng(2)
+    places = np.repeat(np.arange(groups), 8)
+    held = []
+    for seed in range(100):
+        km = np.exp(rng.normal(6, 1, groups)[places] + rng.normal(0, 0.5, len(places)))
+        row = distance_table(km, groups=places, resamples=100, seed=seed).set_index("metric").loc["median km"]
+        held.append(row["low"] <= np.exp(6) <= row["high"])
+    assert np.mean(held) >= 0.85
+
+
+def test_pictures_of_one_place_say_nothing_of_other_places():
+    table = distance_table(np.array([3.0, 40.0, 500.0]), groups=["here"] * 3, resamples=100)
+    assert table["low"].tolist() == pytest.approx([0] * len(table))
+    assert table["high"].round(0).tolist() == [20015, 20015, 5000, 1, 1, 1, 1, 1]
+
+
+def test_groups_that_do_not_fit_and_too_few_resamples_are_refused():
+    with pytest.raises(InvalidConfig, match="2 groups for 3 samples"):
+        bootstrap.group_numbers(["a", "b"], 3)
+    with pytest.raises(InvalidConfig, match="noise"):
+        bootstrap.check_resamples(99)
