@@ -1,8 +1,8 @@
 """Runs the training notebook as a plain script: without a kernel, on one or more processes of this machine.
 
-`python -m lost_and_found.notebook_script [--processes N] [--preset NAME] [-p NAME VALUE]...` is what
-`scripts/train` calls. The notebook is converted, the parameters stand after its own, and the script, kept
-under `executed/`, takes this process's place: its exit status and its signals are those of the command.
+`python -m lost_and_found.notebook_script [--processes N] [--profile NAME] [--preset NAME] [-p NAME VALUE]...`
+is what `scripts/train` calls. The notebook is converted, the parameters stand after its own, and the script,
+kept under `executed/`, takes this process's place: its exit status and its signals are those of the command.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ from lost_and_found.notebooks import (
     add_parameter_options,
     parameters_of,
     read_notebook,
+    read_profile,
     resolve_parameters,
 )
 from lost_and_found.samples import write_atomically
@@ -97,6 +98,22 @@ def from_environment(known: Mapping[str, Scalar], environment: Mapping[str, str]
     return {name: environment[variable] for name, variable in names.items() if variable in environment}
 
 
+def training_part(name: str, known: Mapping[str, Scalar], given: Mapping[str, str]) -> Profile:
+    """What a profile says of the training notebook; nothing without a name.
+
+    Raises:
+        MissingInput: there is no such profile.
+        InvalidConfig: it leaves the dataset open, and so does what was given.
+    """
+    if not name:
+        return Profile((TRAIN,), {})
+    parameters = read_profile(name).parameters
+    if parameters.get("dataset", "") is None and "dataset" not in given:
+        raise InvalidConfig(f"profile {name} is for any dataset; say which: -p dataset NAME")
+    own = {key: value for key, value in parameters.items() if key in known and value is not None}
+    return Profile((TRAIN,), own)
+
+
 def command(script: Path, processes: int) -> list[str]:
     """What runs a script on so many processes, each of which knows its place by RANK and WORLD_SIZE.
 
@@ -141,6 +158,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         prog="scripts/train", description=f"Train as {TRAIN}.ipynb does, without Jupyter."
     )
     parser.add_argument("--processes", type=int, default=1, metavar="N", help="one for each GPU (default 1)")
+    parser.add_argument(
+        "--profile", default="", metavar="NAME", help="train as scripts/run-stages does with this profile"
+    )
     add_parameter_options(parser)
     parser.add_argument(
         "--environment",
@@ -152,7 +172,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         defaults = parameters_of(NOTEBOOK)
         given = from_environment(defaults, os.environ if options.environment else {}) | dict(options.p)
-        profile = Profile((TRAIN,), {})
+        profile = training_part(options.profile, defaults, given)
         values = resolve_parameters(profile, given, defaults, folder=Path.cwd(), preset=options.preset)
         command(NOTEBOOK, options.processes)  # checks the number before anything slow
         if options.list:

@@ -140,6 +140,20 @@ def test_a_preset_lies_under_what_is_given_and_over_the_defaults(capsys):
     assert values["width"] == str(DEFAULTS["width"])
 
 
+def test_a_profile_trains_as_run_stages_does_with_it(capsys):
+    values = listed(capsys, "--profile", "photos", "-p", "dataset", "mine", "-p", "epochs", "7")
+    assert (values["dataset"], values["architecture"], values["weights"]) == ("mine", "mobilenet_v2", "auto")
+    assert values["epochs"] == "7"
+    assert listed(capsys, "--profile", "practice")["augmentation"] == "none"
+
+
+def test_a_profile_for_any_dataset_wants_one_and_an_unknown_profile_is_refused(capsys):
+    assert notebook_script.main(["--profile", "photos", "--list"]) == 1
+    assert "profile photos is for any dataset; say which: -p dataset NAME" in capsys.readouterr().err
+    assert notebook_script.main(["--profile", "foto", "--list"]) == 1
+    assert "no profile 'foto'; there are: geotagged, photos" in capsys.readouterr().err
+
+
 def test_a_preset_lies_over_a_profile_and_sets_only_what_is_known(tmp_path):
     profile = notebooks.Profile((), {"batch_size": 16, "gamma": 0.9, "epochs": 3})
     known = {"batch_size": 32, "gamma": 0.1, "epochs": 6}

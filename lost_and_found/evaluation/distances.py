@@ -24,13 +24,18 @@ from lost_and_found.geo.distances import EARTH_RADIUS_KM, haversine_km
 from lost_and_found.samples import write_atomically
 from lost_and_found.training.pixel_cache import PixelCache
 from lost_and_found.training.runs import Run, predict
-from lost_and_found.training.targets.base import GEOSCORE_KM, WITHIN_KM
+from lost_and_found.training.targets.base import WITHIN_KM, distance_metrics
 
 SMALLEST_KM = 1.0
+# Metrics of `distance_metrics` as they are shown, and what those that are no shares can be at most.
+NAMES = {
+    "median_km": "median km",
+    "mean_km": "mean km",
+    "geoscore": "GeoScore, 0 to 5000",
+    **{f"within_{limit}_km": f"within {limit:,} km" for limit in WITHIN_KM},
+}
 FARTHEST_KM = np.pi * EARTH_RADIUS_KM
-GEOSCORE = "GeoScore, 0 to 5000"
-# What scores that are no shares can be at most.
-MOST = {"median km": FARTHEST_KM, "mean km": FARTHEST_KM, GEOSCORE: 5000.0}
+MOST = {"median km": FARTHEST_KM, "mean km": FARTHEST_KM, "GeoScore, 0 to 5000": 5000.0}
 
 
 def guessed_points(run: Run, cache: PixelCache) -> pd.DataFrame:
@@ -144,9 +149,5 @@ def distances_text(distances: pd.DataFrame) -> str:
 
 
 def _scores(km: np.ndarray) -> dict[str, float]:
-    return {
-        "median km": float(np.median(km)),
-        "mean km": float(km.mean()),
-        GEOSCORE: float((5000 * np.exp(-km / GEOSCORE_KM)).mean()),
-        **{f"within {limit:,} km": float(np.mean(km <= limit)) for limit in WITHIN_KM},
-    }
+    found = distance_metrics(km)
+    return {name: found[key] for key, name in NAMES.items()}
