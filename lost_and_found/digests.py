@@ -72,7 +72,7 @@ def _hash_chunk(chunk: tuple[str, Sequence[str]]) -> list[str]:
 def _read_index(folder: str) -> dict[str, tuple[str, str]]:
     try:
         lines = Path(folder, INDEX_NAME).read_text().splitlines()
-    except (FileNotFoundError, UnicodeDecodeError):
+    except (OSError, UnicodeDecodeError):
         return {}
     rows = (line.split("\t") for line in lines)
     # A line that was damaged is as good as none: its file is read again.

@@ -10,6 +10,7 @@ from lost_and_found.errors import InvalidConfig
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 FIRST_PORT = 7860
+LAST_PORT = 65535
 FONTS = ("system-ui", "sans-serif")
 FIXED_FONTS = ("ui-monospace", "monospace")
 
@@ -34,9 +35,13 @@ def launch(page: gr.Blocks, *, host: str = LOOPBACK[0], port: int | None = None,
         "show_error": True,
         "theme": gr.themes.Default(primary_hue="blue", font=FONTS, font_mono=FIXED_FONTS),
     }
+    if port is not None and not 1 <= port <= LAST_PORT:
+        raise InvalidConfig(f"port {port} must lie in 1 to {LAST_PORT}")
     try:
         _, local, public = page.launch(
-            server_name=host, server_port=port, **{"share": False} | fixed | options
+            server_name=f"[{host}]" if ":" in host else host,
+            server_port=port,
+            **{"share": False} | fixed | options,
         )
     except OSError as error:
         raise InvalidConfig(f"{host}:{port or FIRST_PORT} can't be listened on ({error})") from None

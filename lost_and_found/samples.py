@@ -23,6 +23,7 @@ from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 from lost_and_found.errors import BrokenSample, InvalidConfig, StorageFull
 
 IMAGE_SUFFIXES = (".png", ".jpg")
+SIDEWAYS = (5, 6, 7, 8)  # EXIF orientations in which width and height are exchanged
 # What Pillow's decoders raise on damaged files; found by changing bytes at random.
 DAMAGE = (OSError, SyntaxError, ValueError, EOFError, TypeError, LookupError, OverflowError, struct.error)
 NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
@@ -147,8 +148,10 @@ def read_image(path: Path, *, at_least: tuple[int, int] | None = None) -> Image.
         if path.stat().st_size == 0:
             raise BrokenSample(path, "image file is empty")
         with Image.open(path) as image:
+            if image.mode == "F":
+                raise BrokenSample(path, "image has floating-point levels; save it with 8 bits a channel")
             if at_least:
-                lies_on_its_side = image.getexif().get(ExifTags.Base.Orientation, 1) >= 5
+                lies_on_its_side = image.getexif().get(ExifTags.Base.Orientation) in SIDEWAYS
                 image.draft(None, at_least[::-1] if lies_on_its_side else at_least)
             image.load()
             ImageOps.exif_transpose(image, in_place=True)
@@ -188,15 +191,30 @@ def write_pair(folder: Path, sample_id: str, *, image: bytes, suffix: str, recor
         image: an encoded picture.
         suffix: `.png` or `.jpg`.
         record: JSON-serialisable, without NaN.
+
+    Raises:
+        BrokenSample: the record can't be written; nothing is.
     """
     parse_id(sample_id)
     if suffix not in IMAGE_SUFFIXES:
         raise InvalidConfig(f"{sample_id}: image suffix {suffix!r} is not one of {IMAGE_SUFFIXES}")
     sample = Sample(sample_id, str(folder), suffix)
-    text = json.dumps(record, ensure_ascii=False, allow_nan=False)
+    text = record_bytes(record, where=sample.record)
     write_atomically(sample.image, image)
-    write_atomically(sample.record, text.encode())
+    write_atomically(sample.record, text)
     return sample
+
+
+def record_bytes(record: Record, *, where: Path) -> bytes:
+    """The record as JSON.
+
+    Raises:
+        BrokenSample: it holds what reads as JSON and can't be written, such as 1e999, which is infinite.
+    """
+    try:
+        return json.dumps(record, ensure_ascii=False, allow_nan=False).encode()
+    except ValueError as error:
+        raise BrokenSample(where, f"record can't be written as JSON ({error})") from None
 
 
 def write_atomically(path: Path, data: bytes) -> None:

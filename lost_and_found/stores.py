@@ -1,7 +1,7 @@
 """Where samples can be fetched from: whatever fsspec opens, read only.
 
 Among others a folder, flat or nested (`/data/streets`), a file server with a directory listing
-(`http://host:8000/streets/`) and an archive (`zip:///data/streets.zip`).
+(`http://host:8000/streets/`) and an archive (`zip://::/data/streets.zip`).
 """
 
 from __future__ import annotations

@@ -35,12 +35,12 @@ def import_geotagged(
         MissingInput: no such folder, or nothing in it could be imported.
         InvalidConfig: the destination holds another import.
     """
-    files = list_files(source)
+    files, aside = list_files(source)
     candidates = [
         Candidate(photo_id(site, file), file, {"source": source.resolve().name, "file": file})
         for file in files
     ]
-    findings = Findings("geotagged", len(files), candidates, [], [], _read_record)
+    findings = Findings("geotagged", len(files), candidates, [], aside, _read_record)
     return import_findings(findings, source, destination, workers=workers)
 
 

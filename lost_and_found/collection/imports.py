@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import os
 import re
 import unicodedata
 from collections.abc import Callable, Iterable, Mapping
@@ -33,6 +34,7 @@ REPORT_NAME = "import.json"
 REJECTED_NAME = "rejected.csv"
 REJECTED_COLUMNS = ["id", "file", "reason"]
 LONGEST_SLUG = 60
+PREVIEWS = ("@eaDir", "__MACOSX", "Thumbs.db")
 VERIFY_AT = (64, 64)  # JPEG decodes the whole stream at any scale, so a small one shows the same damage
 
 
@@ -109,6 +111,7 @@ class ImportReport:
         """What was found: what was imported and the rejected by reason, without the details."""
         reasons = self.rejected["reason"].str.replace(r"(: | \((?!0, 0)).*", "", regex=True).value_counts()
         head = {"found": self.found, "imported": self.imported}
+        head |= {"files of earlier pairs removed": self.removed} if self.removed else {}
         return pd.Series(
             head | {f"rejected: {reason}": int(n) for reason, n in reasons.items()}, name="count"
         )
@@ -163,8 +166,11 @@ def _fill(
         imported=len(kept) // 2,
         written=written,
         removed=_remove_pairs_but(kept, destination) if kept else 0,
-        rejected=pd.DataFrame([(r.id, r.file, r.reason) for r in rejected], columns=REJECTED_COLUMNS),
-        ignored=findings.ignored,
+        rejected=pd.DataFrame(
+            [(row.id, printable(row.file), printable(row.reason)) for row in rejected],
+            columns=REJECTED_COLUMNS,
+        ),
+        ignored=[printable(one) for one in findings.ignored],
     )
     _write_report(report, claim, destination)
     return report
@@ -185,15 +191,43 @@ def source_folder(root: Path, source: str) -> Path:
     return folder
 
 
-def list_files(source: Path) -> list[str]:
-    """All files below a folder, as sorted relative paths with forward slashes.
+def list_files(source: Path) -> tuple[list[str], list[str]]:
+    """All files below a folder, as sorted relative paths with forward slashes; what was left aside, in words.
+
+    Links are followed. Left aside is what is hidden, and what systems keep beside photos: previews of them,
+    and what was deleted.
 
     Raises:
-        MissingInput: there is no such folder.
+        MissingInput: there is no such folder, or one below it can't be read.
+        InvalidConfig: a link leads back to a folder that it lies in.
     """
     if not source.is_dir():
         raise MissingInput(f"source {source} is not a folder; give the folder that holds the pictures")
-    return sorted(path.relative_to(source).as_posix() for path in source.rglob("*") if not path.is_dir())
+
+    def stop(error: OSError) -> None:
+        raise MissingInput(
+            f"{error.filename} can't be read ({error.strerror}); mend that, or move it elsewhere"
+        )
+
+    files: list[str] = []
+    for folder, below, names in os.walk(source, followlinks=True, onerror=stop):
+        here = Path(folder)
+        for name in below:
+            if (here / name).is_symlink() and here.resolve().is_relative_to((here / name).resolve()):
+                raise InvalidConfig(f"{here / name} links to a folder that it lies in; remove the link")
+        files += [(here / name).relative_to(source).as_posix() for name in names]
+    aside = [file for file in files if any(_is_aside(part) for part in file.split("/"))]
+    told = [f"{len(aside)} hidden files and previews, such as {printable(min(aside))}"] if aside else []
+    return sorted(set(files).difference(aside)), told
+
+
+def _is_aside(name: str) -> bool:
+    return name.startswith(".") or name in PREVIEWS
+
+
+def printable(text: str) -> str:
+    """The text with bytes that are no UTF-8, as names of files may have them, written out."""
+    return text.encode(errors="surrogateescape").decode(errors="backslashreplace")
 
 
 def photo_id(site: str, file: str) -> str:
@@ -228,8 +262,7 @@ def _import_one(
     try:
         candidate.file.encode()
     except UnicodeEncodeError:
-        name = candidate.file.encode(errors="surrogateescape").decode(errors="backslashreplace")
-        return Rejection(candidate.id, name, "file name is not UTF-8; rename the file")
+        return Rejection(candidate.id, candidate.file, "file name is not UTF-8; rename the file")
     path = source / candidate.file
     try:
         record = read_record(source, candidate)
@@ -237,9 +270,9 @@ def _import_one(
         if image_name:
             return _Imported(candidate.id, image_name, is_new=False)
         image, suffix = _verified_bytes(path)
+        sample = samples.write_pair(destination, candidate.id, image=image, suffix=suffix, record=record)
     except BrokenSample as error:
         return Rejection(candidate.id, candidate.file, error.reason)
-    sample = samples.write_pair(destination, candidate.id, image=image, suffix=suffix, record=record)
     mark_finished(path, sample.image)
     return _Imported(candidate.id, sample.image.name, is_new=True)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import functools
 import io
 import unicodedata
@@ -49,11 +50,12 @@ def import_labelled(
         MissingInput: no such folder, or nothing in it could be imported.
         InvalidConfig: `labels.csv` can't be read, or the destination holds another import.
     """
-    files = list_files(source)
+    files, aside = list_files(source)
     if LABELS_NAME in files:
         findings = _find_by_table(source, files, site)
     else:
         findings = _find_by_folder(source, files, site, series=series)
+    findings = dataclasses.replace(findings, ignored=[*findings.ignored, *aside])
     return import_findings(findings, source, destination, workers=workers)
 
 
@@ -77,6 +79,10 @@ class _Row:
     values: dict[str, str]
 
     @property
+    def labels(self) -> dict[str, str]:
+        return {name: text for name, text in self.values.items() if name != "path"}
+
+    @property
     def path(self) -> str:
         return unicodedata.normalize("NFC", self.values["path"].replace("\\", "/").removeprefix("./"))
 
@@ -95,7 +101,7 @@ def _find_by_table(source: Path, files: list[str], site: str) -> Findings:
         file, outcome = actual.get(path), same[0]
         if file is None:
             reason = "no such file"
-        elif any(row.values != outcome.values for row in same):
+        elif any(row.labels != outcome.labels for row in same):
             reason = "labelled in several ways"
         else:
             try:

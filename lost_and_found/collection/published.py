@@ -42,9 +42,9 @@ def import_published(source: Path, destination: Path, *, workers: int | None = N
 
 
 def _find(source: Path) -> Findings:
-    ignored = []
+    files, ignored = list_files(source)
     halves: dict[PurePosixPath, set[str]] = defaultdict(set)
-    for file in map(PurePosixPath, list_files(source)):
+    for file in map(PurePosixPath, files):
         if file.name in INDEX_FILES:
             ignored.append(f"index file {file}")
         else:

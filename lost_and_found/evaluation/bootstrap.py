@@ -139,7 +139,8 @@ def effective_samples(
         variance: of the share, by a bootstrap over groups.
         n: samples.
         most: at most so many, because a variance from few hits, or few misses, is often far too small.
-        groups: in which the samples are. Where each sample is one, there is nothing to correct.
+        groups: in which the samples are. Where each sample is one, there is nothing to correct; where all are
+            hits, or none is, nothing tells how a group hangs together, and each is taken for one sample.
     """
     value, variance, n, most, groups = np.broadcast_arrays(value, variance, n, most, groups)
     n, groups = n.astype(float), groups.astype(float)
@@ -151,7 +152,8 @@ def effective_samples(
     effective = np.minimum(effective, most)
     students = _student(n - 1) / _student(groups - 1)
     fewer = np.where(groups == n, 1.0, np.where(several, students**2, 0.0))
-    return np.maximum(effective * fewer, NEXT_TO_NOTHING)
+    effective = np.maximum(effective * fewer, NEXT_TO_NOTHING)
+    return np.where((variance == 0) & several, np.minimum(effective, groups), effective)
 
 
 def exact_interval(value: np.ndarray, n: np.ndarray) -> Estimate:

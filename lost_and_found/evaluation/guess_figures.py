@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -43,7 +44,7 @@ def write_guess_figures(
     rows = zip(read.iterrows(), country_shares(run, guesses.decoded[:limit]), strict=True)
     written = []
     for (_, guess), shares in tqdm(rows, desc="figures", total=len(read), unit=" photos"):
-        photo = Path(guess["photo"]).absolute()
+        photo = Path(os.path.abspath(guess["photo"]))  # noqa: PTH100  without "..", with links as they are
         path = folder / photo.relative_to(within).with_name(f"{photo.name}.png")
         figure = plot_photo_guess(guess, shares, copy_size=run.copy_size)
         image = io.BytesIO()

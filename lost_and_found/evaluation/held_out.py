@@ -15,9 +15,10 @@ from lost_and_found.samples import Sample
 from lost_and_found.training.config import TARGETS
 from lost_and_found.training.pixel_cache import CacheSpec, PixelCache, cache_pixels
 from lost_and_found.training.runs import Run, is_complete, predict, read_json
-from lost_and_found.workspace import ENRICH, TRAIN, Workspace
+from lost_and_found.workspace import ENRICH, TEST, TRAIN, Workspace
 
 SPLIT = "2-data-preparation/05-split-list"
+DISTANCES = "4-evaluation/03-measure-distances"
 
 
 def find_run(folder: Path, run_id: str = "", *, targets: Sequence[str] = TARGETS) -> Path:
@@ -73,13 +74,10 @@ def load_test_samples(workspace: Workspace, run: Run) -> tuple[list[Sample], Pin
     return load_split(workspace, ".test"), pinned
 
 
-def tested_text(folder: Path) -> str:
-    """How many runs were tested on a dataset's test split by now, and what follows from that.
-
-    Args:
-        folder: of the dataset's tests, with a folder of tables for each run.
-    """
-    count = len({table.parent for table in folder.glob("*/*.csv")})
+def tested_text(workspace: Workspace) -> str:
+    """How many runs were tested on the workspace's test split by now, and what follows from that."""
+    folders = [workspace.root / notebook / workspace.dataset for notebook in (TEST, DISTANCES)]
+    count = len({table.parent.name for folder in folders for table in folder.glob("*/*.csv")})
     if count < 2:
         return "No other run was tested on this split here, so none was chosen by it."
     return (

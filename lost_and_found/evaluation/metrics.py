@@ -256,9 +256,9 @@ def _mean_recall(
 ) -> _MeanRecall:
     """Mean recall over those of `classes` that have samples.
 
-    A sample's influence is its hit less the hit expected without it, over its class's share of the mean. What
-    is expected comes from the others of its class and, counted as one sample more, the mean recall: so the
-    only sample of a class has an influence too.
+    A sample's influence is its hit less the hit expected without its group, over its class's share of the
+    mean. What is expected comes from the other groups of its class and, in the group's place, the mean
+    recall: so the only group of a class has an influence too.
     """
     chosen = np.isin(truth, np.asarray(classes, dtype=int))
     if not chosen.any():
@@ -269,7 +269,9 @@ def _mean_recall(
     count = int(present.sum())
     value = float((hits[present] / support[present]).mean())
     influence = np.zeros(len(truth))
-    expected = (hits[own] - right + value) / support[own]
+    cells = np.unique(np.stack([own, groups[chosen]]), axis=1, return_inverse=True)[1].ravel()
+    size, found = np.bincount(cells)[cells], np.bincount(cells, right)[cells]  # of its class and group
+    expected = (hits[own] - found + size * value) / support[own]
     influence[chosen] = (right - expected) / (count * support[own])
     worth = count**2 / float((1 / support[present]).sum())
     return _MeanRecall(value, len(own), worth, len(np.unique(groups[chosen])), influence)
@@ -286,7 +288,8 @@ def _balanced(mean: _MeanRecall, variance: float) -> Estimate:
 
     Of 1,000 simulated test sets of each kind, the interval held the true value in 97.6 % with 20 classes of
     50 samples, 99.0 % with the rare classes above, 99.3 % where those were also found less often, 98.9 % with
-    a mean recall of 3 % as with 95 %, and 96.7 % with 600 correlated samples of 50 classes in games of five.
+    a mean recall of 3 % as with 95 %, and 96.7 % with 600 correlated samples of 50 classes in games of five;
+    of 150 with one group of ten a class, wholly or half alike, in 98.7 and 100 %.
     It was 1.1 to 1.3 times as wide as the spread of the scores needed: rather too wide than too narrow.
 
     Source:

@@ -200,7 +200,7 @@ def _sums(values: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> sparse.c
 
 
 def bonett_price(
-    wins: np.ndarray | int, losses: np.ndarray | int, n: np.ndarray | int
+    wins: np.ndarray | float, losses: np.ndarray | float, n: np.ndarray | float
 ) -> tuple[np.ndarray, np.ndarray]:
     """Ends of the 95 % interval of (wins - losses) / n, each share taken as if one more had been seen of two.
 

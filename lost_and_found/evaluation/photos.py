@@ -97,7 +97,7 @@ def find_photos(places: Sequence[Path]) -> list[Path]:
 
 def common_folder(photos: Sequence[Path]) -> Path:
     """The innermost folder that all of them lie in, absolute."""
-    return Path(os.path.commonpath([photo.absolute().parent for photo in photos]))
+    return Path(os.path.commonpath([os.path.dirname(os.path.abspath(photo)) for photo in photos]))  # noqa: PTH100, PTH120
 
 
 def guess_photos(run: Run, photos: Sequence[Path]) -> Iterator[PhotoGuesses]:
@@ -267,6 +267,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         if options.page:
             return _serve(options)
+        if options.csv and options.csv.is_dir():
+            raise InvalidConfig(f"{options.csv} is a folder; --csv takes a file, new or old")
         if options.csv and not options.csv.parent.is_dir():
             raise InvalidConfig(f"there is no folder {options.csv.parent} to write {options.csv.name} to")
         if options.figures and options.figures.exists() and not options.figures.is_dir():

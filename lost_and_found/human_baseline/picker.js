@@ -237,8 +237,9 @@ input.addEventListener("keydown", (event) => {
   else if (event.key === "Backspace" && !input.value && guesses().length) remove(guesses().at(-1));
 });
 
-list.addEventListener("pointerdown", (event) => {
-  event.preventDefault(); // the field keeps the focus
+list.addEventListener("mousedown", (event) => event.preventDefault()); // the field keeps the focus
+// Not when a finger comes down: it may have come to scroll.
+list.addEventListener("click", (event) => {
   const place = [...list.children].indexOf(event.target.closest("[role=option]"));
   if (place >= 0) add(matches[place]);
 });

@@ -149,7 +149,8 @@ class Quiz:
         and left out.
 
         Raises:
-            MissingInput: several in a row can't be read, so it isn't the pictures' fault; none is left out.
+            MissingInput: their folder is gone, or several in a row can't be read, so it isn't the pictures'
+                fault; none is left out.
         """
         rounds = self.answers.rounds(player)
         is_open = bool(rounds) and rounds[-1].is_open
@@ -162,9 +163,15 @@ class Quiz:
         ahead = chain([rounds[-1].item], unseen) if is_open else unseen
         broken: list[tuple[str, str]] = []
         for item in ahead:
+            path = self.deck.items[item].path
             try:
-                picture = encode_picture(self.deck.items[item].path, player.size)
+                picture = encode_picture(path, player.size)
             except BrokenSample as error:
+                if not path.parent.is_dir():
+                    raise MissingInput(
+                        f"{path.parent}, where the pictures were, is gone; bring it back, and players go on "
+                        "where they were"
+                    ) from None
                 broken.append((item, _short(error.reason)))
                 if len(broken) >= MOST_BROKEN:
                     raise MissingInput(

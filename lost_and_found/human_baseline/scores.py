@@ -154,7 +154,7 @@ def compare_with_model(
 
     The interval takes players and pictures as drawn, see `reach_of_mean`: with five players or more it speaks
     of people like them, with fewer of these players alone. It is never narrower than that of Bonett and
-    Price, which knows nothing of clusters but of small numbers.
+    Price for one answer a picture, which knows of small numbers.
 
     Args:
         ranks: from `answer_ranks`.
@@ -175,10 +175,11 @@ def compare_with_model(
             paired = pair_up(people, model)
             gains = model.astype(float) - people
             reach = reach_of_mean(gains, part["player"].to_numpy(), part["item"].to_numpy())
-            few_low, few_high = bonett_price(paired.second, paired.first, paired.n)
+            pictures = part["item"].nunique()
+            worth = pictures / paired.n  # answers to one picture hang together, and that may not show in few
+            few_low, few_high = bonett_price(paired.second * worth, paired.first * worth, pictures)
             low = max(-1.0, min(float(few_low), paired.difference - reach))
             high = min(1.0, max(float(few_high), paired.difference + reach))
-            pictures = part["item"].nunique()
             rows.append(
                 [
                     *(group, k, paired.n, part["player"].nunique(), pictures),
@@ -208,7 +209,7 @@ def country_table(ranks: pd.DataFrame) -> pd.DataFrame:
     rows = []
     for code, part in ranks.groupby("country_code"):
         row = {"country": find_country(str(code)).name, "country_code": code, "n": len(part)}
-        columns = {"people": ("rank", len(part))}
+        columns = {"people": ("rank", _independent(_hits(part["rank"], 1), part))}
         if part["model_rank"].notna().all():
             columns["model"] = ("model_rank", part["item"].nunique())
         for who, (column, independent) in columns.items():
@@ -227,11 +228,18 @@ def order_table(ranks: pd.DataFrame) -> pd.DataFrame:
     rows = []
     for place in range(1, MOST_GUESSES + 1):
         given = ranks[ranks["guesses"] >= place]
-        share = Proportion(int((given["rank"] == place).sum()), len(given))
-        rows.append(
-            {"place": place, "n": share.n, "value": share.value, "low": share.low, "high": share.high}
-        )
+        right = given["rank"] == place
+        independent = _independent(right, given) if len(given) else 0
+        share = Proportion(float(right.mean()) * independent if independent else 0, independent)
+        ends = {"value": share.value, "low": share.low, "high": share.high}
+        rows.append({"place": place, "n": len(given), **ends})
     return pd.DataFrame(rows)
+
+
+def _independent(hits: pd.Series, answers: pd.DataFrame) -> float:
+    """As many answers that don't hang together would say as much of the share of hits."""
+    ids = (answers["player"].to_numpy(), answers["item"].to_numpy())
+    return independent_answers(hits.to_numpy(), *ids)
 
 
 def _hits(ranks: pd.Series, k: int) -> pd.Series:
@@ -249,10 +257,7 @@ def _share(ranks: pd.Series, k: int, *, independent: float | None = None) -> Pro
 def _top_row(part: pd.DataFrame, k: int, *, group: str, who: str) -> dict[str, object]:
     ranks = part["rank" if who == "people" else "model_rank"]
     players, pictures = part["player"].nunique(), part["item"].nunique()
-    independent: float = pictures
-    if who == "people":
-        ids = (part["player"].to_numpy(), part["item"].to_numpy())
-        independent = independent_answers(_hits(ranks, k).to_numpy(), *ids)
+    independent = _independent(_hits(ranks, k), part) if who == "people" else pictures
     share = _share(ranks, k, independent=independent)
     told = {"group": group, "who": who, "k": k, "n": len(ranks), "players": players, "pictures": pictures}
     return {**told, "value": share.value, "low": share.low, "high": share.high}

@@ -8,7 +8,6 @@ wrong for about 1 % of points near towns and 7 % of points anywhere.
 from __future__ import annotations
 
 import functools
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,12 +23,20 @@ from lost_and_found.geo.regions import locate, nearest_regions, region_source, r
 from lost_and_found.geo.towns import nearest_town
 from lost_and_found.preparation.pairs import Outcome, Transfer, transfer_pairs, write_table
 from lost_and_found.processes import map_in_processes
-from lost_and_found.samples import IMAGE_SUFFIXES, Record, Sample, read_record, write_atomically
+from lost_and_found.samples import (
+    IMAGE_SUFFIXES,
+    Record,
+    Sample,
+    read_record,
+    record_bytes,
+    write_atomically,
+)
 from lost_and_found.stamps import link_or_copy, mark_finished
 
 CHUNK = 500
 IN_PROCESSES_FROM = 5_000
 MAXIMUM_SEA_KM = 25.0
+CHANGED_COLUMNS = ["id", "from", "to", "border_km"]
 COUNTRY_FIELDS = ("country_name", "country", "country_code")
 # What this step says about a point; values that a record brought along may come from another map.
 POSITION_FIELDS = ("region", "regions", "place", "border_km", "is_in_region", "country_before")
@@ -40,7 +47,9 @@ class Enrichment(Outcome):
     """What became of a folder of pairs.
 
     Attributes:
-        changed: one row for each sample whose own country isn't where its coordinates are: id, from, to.
+        changed: one row for each sample whose own country isn't where its coordinates are: id, from, to, and
+            border_km, how far the point is from the border. The map is simplified, so close to a border, and
+            off every region, the record may have been right.
     """
 
     changed: pd.DataFrame
@@ -98,7 +107,7 @@ def _enrich(transfer: Transfer, *, maximum_sea_km: float, workers: int | None) -
             elif change:
                 changed.append((sample.id, *change))
     outcome = transfer.outcome()
-    changes = pd.DataFrame(sorted(changed), columns=["id", "from", "to"])
+    changes = pd.DataFrame(sorted(changed), columns=CHANGED_COLUMNS)
     write_table(transfer.destination / "changed.csv", changes)
     return Enrichment(outcome.written, outcome.kept, outcome.removed, outcome.rejected, changes)
 
@@ -182,8 +191,8 @@ def _own_country(record: Record) -> tuple[str | None, str | None]:
 
 def _enrich_chunk(
     samples: Sequence[Sample], *, destination: Path, maximum_sea_km: float
-) -> list[tuple[str | None, tuple[str, str] | None]]:
-    """For each sample, why it was rejected, and its change of country (from, to); None where neither."""
+) -> list[tuple[str | None, tuple[str, str, float] | None]]:
+    """For each sample, why it was rejected, and its change (from, to, border_km); None where neither."""
     read: list[Record | BrokenSample] = []
     for sample in samples:
         try:
@@ -191,7 +200,7 @@ def _enrich_chunk(
         except BrokenSample as error:
             read.append(error)
     fresh = iter(enriched([one for one in read if isinstance(one, dict)], maximum_sea_km=maximum_sea_km))
-    answers: list[tuple[str | None, tuple[str, str] | None]] = []
+    answers: list[tuple[str | None, tuple[str, str, float] | None]] = []
     for sample, record in zip(samples, read, strict=True):
         result = record if isinstance(record, BrokenSample) else next(fresh)
         if isinstance(result, BrokenSample):
@@ -199,22 +208,23 @@ def _enrich_chunk(
             continue
         reason = _write(sample, destination, result)
         before = result.get("country_before")
-        answers.append((reason, (before, result["country_code"]) if before else None))
+        change = (before, result["country_code"], result["border_km"]) if before else None
+        answers.append((reason, change))
     return answers
 
 
 def _write(sample: Sample, destination: Path, record: Record) -> str | None:
     """Why the pair can't be written; None once it is."""
+    target = destination / f"{sample.id}.json"
     try:
-        text = json.dumps(record, ensure_ascii=False, allow_nan=False).encode()
-    except ValueError as error:  # such as 1e999, which is valid JSON, reads as infinity and can't be written
-        return f"record can't be written as JSON ({error})"
+        text = record_bytes(record, where=target)
+    except BrokenSample as error:
+        return error.reason
     image = destination / sample.image.name
     for suffix in IMAGE_SUFFIXES:
         if suffix != sample.image.suffix:
             image.with_suffix(suffix).unlink(missing_ok=True)
     link_or_copy(sample.image, image)
-    target = destination / f"{sample.id}.json"
     write_atomically(target, text)
     mark_finished(sample.record, target)
     return None
@@ -227,12 +237,13 @@ def _changes_of_finished(destination: Path, finished: Sequence[Sample]) -> list[
         rows: list[tuple[Any, ...]] = []
     elif path.exists():
         # Namibia's code is NA.
-        stored = pd.read_csv(path, dtype=str, keep_default_na=False)
+        types = dict.fromkeys(CHANGED_COLUMNS[:3], str)
+        stored = pd.read_csv(path, dtype=types, keep_default_na=False).reindex(columns=CHANGED_COLUMNS)
         done = {sample.id for sample in finished}
         rows = [row for row in stored.itertuples(index=False, name=None) if row[0] in done]
     else:
         rows = [
-            (sample.id, record["country_before"], record["country_code"])
+            (sample.id, record["country_before"], record["country_code"], record["border_km"])
             for sample, record in zip(finished, read_records(finished), strict=True)
             if record.get("country_before")
         ]

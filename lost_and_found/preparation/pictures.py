@@ -17,6 +17,7 @@ from lost_and_found.stamps import mark_finished
 
 JPEG_QUALITY = 92
 JPEG_MAGIC = b"\xff\xd8\xff"
+JPEG_END = b"\xff\xd9"  # what stands behind it is no part of the picture
 # What an image file may carry and still be copied as it is; anything else is metadata, or needs decoding.
 HARMLESS = {
     *("jfif", "jfif_version", "jfif_unit", "jfif_density", "dpi", "adobe", "adobe_transform"),
@@ -72,12 +73,12 @@ def resized(path: Path, size: tuple[int, int]) -> tuple[bytes, str]:
 def _is_plain(path: Path, size: tuple[int, int]) -> bool:
     """Whether a file is an upright RGB picture of this size without metadata, to be copied as it is."""
     with Image.open(path) as header:
-        return (
-            header.size == size
-            and (header.format, header.mode) in (("JPEG", "RGB"), ("PNG", "RGB"))
-            and header.info.keys() <= HARMLESS
-            and not getattr(header, "is_animated", False)
-        )
+        if header.size != size or (header.format, header.mode) not in (("JPEG", "RGB"), ("PNG", "RGB")):
+            return False
+        header.load()  # a PNG may have its metadata behind the pixels
+        if not header.info.keys() <= HARMLESS or getattr(header, "is_animated", False):
+            return False
+        return header.format == "PNG" or path.read_bytes().endswith(JPEG_END)
 
 
 def fit(image: Image.Image, size: tuple[int, int]) -> Image.Image:

@@ -55,13 +55,16 @@ def split(
 
     Raises:
         UnsplittableClass: a class has fewer groups than there are splits.
-        InvalidConfig: impossible ratios, samples without a class, or a place_km that chains too much.
+        InvalidConfig: no samples, impossible ratios, samples without a class, or a place_km that chains too
+            much.
 
     Source: Sechidis et al., "On the Stratification of Multi-Label Data" (2011), algorithm 1, with groups in
         the place of samples that have several labels.
     """
     if len(ratios) != len(NAMES) or min(ratios) <= 0 or abs(sum(ratios) - 1) > 1e-9:
         raise InvalidConfig(f"ratios {tuple(ratios)} must be three shares above 0 that add up to 1")
+    if table.empty:
+        raise InvalidConfig("there are no samples to split")
     table = table.sort_values("id", ignore_index=True)
     if unlabelled := table.loc[table["country_code"].isna(), "id"].tolist():
         raise InvalidConfig(
@@ -312,7 +315,12 @@ class _Deal:
 
 
 def _check_group_sizes(table: pd.DataFrame, groups: np.ndarray, place_km: float) -> None:
-    largest, limit = np.bincount(groups).max(), max(LARGEST_IN_SMALL_LISTS, LARGEST_SHARE * len(table))
+    # Games and declared groups may be of any size; what is refused are chains of them.
+    games = table["game"].value_counts()
+    largest, limit = (
+        np.bincount(groups).max(),
+        max(LARGEST_IN_SMALL_LISTS, LARGEST_SHARE * len(table), games.max()),
+    )
     if largest <= limit:
         return
     smaller_km = place_km / 2

@@ -57,3 +57,18 @@ def test_a_photo_that_lies_in_the_countrys_folder_itself_is_of_no_series(tmp_pat
     import_labelled(tmp_path / "in", tmp_path / "out", site="s", series=True, workers=1)
     records = [read_record(sample.record) for sample in load_samples(tmp_path / "out")]
     assert sorted(record.get("group", "") for record in records) == ["", "France/walk"]
+
+
+def test_a_long_series_is_split_like_any_other_group(tmp_path):
+    games = [f"s_group_{country}{clip}" for country in "AB" for clip in range(4) for _ in range(80)]
+    table = pd.DataFrame(
+        {
+            "id": [f"s_photo_{number:04}_0" for number in range(len(games))],
+            "game": games,
+            "country_code": [game[len("s_group_")] + "X" for game in games],
+            "lat": float("nan"),
+            "lon": float("nan"),
+        }
+    )
+    report = audit(table, split(table))
+    assert report[["train", "val", "test"]].to_numpy().tolist() == [[160, 80, 80]] * 2

@@ -78,3 +78,26 @@ def test_groups_that_do_not_fit_and_too_few_resamples_are_refused():
         bootstrap.group_numbers(["a", "b"], 3)
     with pytest.raises(InvalidConfig, match="noise"):
         bootstrap.check_resamples(99)
+
+
+def test_none_of_many_alike_pictures_is_worth_no_more_than_their_places():
+    table = distance_table(np.full(200, 100.0), groups=np.arange(200) // 5, resamples=100).set_index("metric")
+    single = distance_table(np.full(40, 100.0), groups=np.arange(40), resamples=100).set_index("metric")
+    for metric in ("within 1 km", "within 200 km"):
+        ends = tuple(table.loc[metric, ["low", "high"]])
+        assert ends == pytest.approx(tuple(single.loc[metric, ["low", "high"]]), abs=1e-6)
+
+
+@pytest.mark.parametrize(("groups", "size", "alike"), [(1, 10, 1.0), (1, 10, 0.4), (2, 10, 0.5), (3, 5, 0.5)])
+def test_balanced_accuracy_holds_where_each_countrys_pictures_are_of_few_places(groups, size, alike):
+    rng = np.random.default_rng(4)
+    truth = np.repeat(np.arange(20), groups * size)
+    places = np.arange(len(truth)) // size
+    held = []
+    for seed in range(100):
+        luck = np.sqrt(alike) * rng.normal(size=places.max() + 1)[places]
+        right = luck + np.sqrt(1 - alike) * rng.normal(size=len(truth)) < 0
+        guesses = np.eye(20)[np.where(right, truth, (truth + 1) % 20)]
+        found = score(guesses, truth, groups=places, resamples=100, seed=seed).balanced
+        held.append(found.low <= 0.5 <= found.high)
+    assert np.mean(held) >= 0.92

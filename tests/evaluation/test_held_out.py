@@ -179,10 +179,18 @@ def test_the_notebook_leaves_a_report_and_ends_with_the_table(workspace, tmp_pat
 
 
 def test_how_many_runs_were_tested_is_told(tmp_path):
-    (tmp_path / "pixels" / "made.test-32x32-0").mkdir(parents=True)
-    (tmp_path / "pixels" / "made.test-32x32-0" / "labels.csv").touch()
-    for name, said in (("first", "No other run was tested"), ("second", "2 runs were tested on this split")):
-        (tmp_path / name).mkdir()
-        for table in ("overall.csv", "predictions.csv"):
-            (tmp_path / name / table).touch()
-        assert held_out.tested_text(tmp_path).startswith(said)
+    workspace = Workspace(tmp_path, "made")
+    by_country, by_km = (
+        workspace.output(f"4-evaluation/{one}") for one in ("01-test-model", "03-measure-distances")
+    )
+    (by_country / "pixels" / "made.test-32x32-0").mkdir(parents=True)
+    (by_country / "pixels" / "made.test-32x32-0" / "labels.csv").touch()
+    for folder, run, said in (
+        (by_country, "first", "No other run was tested"),
+        (by_km, "first", "No other run was tested"),
+        (by_km, "second", "2 runs were tested on this split"),
+    ):
+        (folder / run).mkdir()
+        (folder / run / "overall.csv").touch()
+        (folder / run / "predictions.csv").touch()
+        assert held_out.tested_text(workspace).startswith(said)

@@ -216,3 +216,19 @@ def test_photos_are_cropped_as_the_pictures_were_that_the_run_was_trained_with(t
     (guesses,) = guess_photos(run, photos)
     pixels = [photo_pixels(one, width=32, height=32, copy_size=(64, 64)) for one in photos]
     np.testing.assert_array_equal(guesses.decoded, predict(run, np.stack(pixels)))
+
+
+def test_figures_stay_in_their_folder_however_the_photos_are_named(guess, tmp_path, monkeypatch):
+    photo(tmp_path / "other" / "a.jpg")
+    photo(tmp_path / "work" / "b.jpg", seed=1)
+    monkeypatch.chdir(tmp_path / "work")
+    status, _, errors = guess("../other/a.jpg", "b.jpg", "--figures", "figures")
+    assert status == 0, errors
+    figures = sorted(path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*.png"))
+    assert figures == ["work/figures/other/a.jpg.png", "work/figures/work/b.jpg.png"]
+
+
+def test_a_folder_is_no_table(guess, tmp_path):
+    status, printed, errors = guess(photo(tmp_path / "a.jpg"), "--csv", tmp_path)
+    assert (status, printed) == (1, "")
+    assert "is a folder; --csv takes a file" in errors

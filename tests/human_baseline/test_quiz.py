@@ -145,16 +145,25 @@ def test_a_deleted_picture_is_left_out_counted_and_told(quiz):
     assert quiz.standing(player).answered == 1
 
 
-def test_when_no_picture_can_be_read_nothing_is_left_out_for_good(quiz, monkeypatch):
+@pytest.mark.parametrize(("answered", "emptied"), [(0, True), (0, False), (4, False)])
+def test_when_no_picture_can_be_read_nothing_is_left_out_for_good(quiz, answered, emptied):
     player = join(quiz)
+    for _ in range(answered):
+        quiz.answer(player, quiz.question(player).number, ["FR"])
     folder = quiz.deck.items[quiz.deck.ids[0]].path.parent
     hidden = folder.rename(folder.with_name("unmounted"))
-    with pytest.raises(MissingInput, match=r"5 pictures in a row can't be read \(image missing\)"):
+    said = r"pictures, where the pictures were, is gone|made, where the pictures were, is gone"
+    if emptied:  # as the folder is where a disk was mounted
+        folder.mkdir()
+        said = r"5 pictures in a row can't be read \(image missing\)"
+    with pytest.raises(MissingInput, match=said):
         quiz.question(player)
     assert quiz.answers.problems() == []
+    if emptied:
+        folder.rmdir()
     hidden.rename(folder)
     asked = quiz.question(player)
-    assert (asked.number, asked.problem) == (1, "")
+    assert (asked.number, asked.problem) == (1 + answered, "")
 
 
 def test_a_session_whose_last_pictures_are_deleted_ends_with_those_that_were_there(tmp_path):

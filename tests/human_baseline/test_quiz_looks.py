@@ -115,6 +115,35 @@ def test_the_page_fits_a_phone_and_can_be_read_in_the_dark(in_browser, tmp_path,
         assert worst["ratio"] >= 4.5, worst  # WCAG AA for text
 
 
+def test_a_finger_that_scrolls_the_proposals_adds_none_and_a_tap_adds_one(in_browser, tmp_path):
+    quiz = made_quiz(tmp_path, rounds=2)
+
+    async def play(browser):
+        async with visitor(browser, address, viewport=PHONE, has_touch=True) as page:
+            await join(page, "Ann")
+            await page.keyboard.type("an")
+            option = page.get_by_role("option").nth(2)
+            box = await option.bounding_box()
+            finger = await page.context.new_cdp_session(page)
+
+            async def touch(kind, up=None):
+                points = [{"x": box["x"] + 40, "y": box["y"] + 10 - up}] if up is not None else []
+                await finger.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
+
+            await touch("touchStart", 0)
+            for up in range(10, 100, 10):
+                await touch("touchMove", up)
+            await touch("touchEnd")
+            await page.wait_for_timeout(300)
+            dragged = await page.locator("[data-code]").count(), await option.is_visible()
+            await page.get_by_role("option").last.tap()
+            await page.wait_for_selector("[data-code]")
+            return dragged, await page.locator("[data-code]").count()
+
+    with served(quiz) as address:
+        assert in_browser(play) == ((0, True), 1)
+
+
 def test_everything_has_a_name_for_screen_readers(on_page):
     async def play(page):
         await page.get_by_role("textbox", name="Your name").wait_for()

@@ -270,7 +270,7 @@ def test_without_pictures_the_player_is_told_and_goes_on_when_they_are_back(in_b
 
     with served(quiz) as address:
         in_browser(play)
-    assert "5 pictures in a row can't be read" in capsys.readouterr().err
+    assert "where the pictures were, is gone; bring it back" in capsys.readouterr().err
 
 
 def test_a_quiz_without_predictions_is_played_without_a_model(in_browser, tmp_path):

@@ -212,3 +212,41 @@ def test_the_figures_show_both_and_every_group(ranks):
 def test_tables_are_written_by_their_names(ranks, tmp_path):
     scores.write_tables(tmp_path, groups=scores.group_table(ranks))
     assert pd.read_csv(tmp_path / "groups.csv")["value"].between(0, 1).all()
+
+
+def many_answers(players, pictures, right):
+    """Ranks of players who all answered the same pictures, right (1) or wrong (0) by player and picture."""
+    rows = [
+        {
+            "player": f"p{player}",
+            "experience": "amateur",
+            "item": f"item-{picture}",
+            "country_code": "IS",
+            "rank": int(right[player, picture]),
+            "guesses": 1,
+            "model_rank": 1,
+            "seconds": 1.0,
+            "size": "130x80",
+        }
+        for player in range(players)
+        for picture in range(pictures)
+    ]
+    return pd.DataFrame(rows)
+
+
+def test_many_answers_to_one_picture_say_little_of_its_country():
+    ranks = many_answers(20, 1, np.arange(20)[:, None] % 2)
+    country, order = scores.country_table(ranks).iloc[0], scores.order_table(ranks).iloc[0]
+    whole = scores.group_table(ranks).query("group == 'everybody' and who == 'people' and k == 1").iloc[0]
+    for low, high in (country[["people_low", "people_high"]], order[["low", "high"]]):
+        assert (low, high) == pytest.approx((whole["low"], whole["high"]))
+        assert high - low > 0.8
+    assert (country["n"], order["n"], order["value"]) == (20, 20, 0.5)
+
+
+def test_unanimous_answers_to_few_pictures_are_no_proof_that_people_and_model_are_alike():
+    ranks = many_answers(30, 4, np.ones((30, 4)))
+    row = scores.compare_with_model(ranks).query("k == 1").iloc[0]
+    assert row["difference"] == 0
+    assert row["low"] < -0.3
+    assert row["high"] > 0.3

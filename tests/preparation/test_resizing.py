@@ -2,9 +2,11 @@ import io
 import json
 import os
 import signal
+import struct
 import subprocess
 import sys
 import time
+import zlib
 
 import numpy as np
 import pytest
@@ -85,6 +87,22 @@ def test_the_centre_of_a_wide_picture_is_kept(tmp_path):
 def test_pictures_of_the_right_size_are_copied_byte_for_byte(tmp_path, suffix):
     path = saved(tmp_path, photo(1, (320, 180)), f"one{suffix}")
     assert resized(path, (320, 180)) == (path.read_bytes(), suffix)
+
+
+@pytest.mark.parametrize("name", ["late.png", "behind.jpg"])
+def test_what_stands_behind_the_pixels_is_no_part_of_a_copy(tmp_path, name):
+    path = saved(tmp_path, Image.new("RGB", (320, 180), "blue"), name)
+    whole = path.read_bytes()
+    assert resized(path, (320, 180))[0] == whole
+    if name.endswith("png"):
+        exif = Image.Exif()
+        exif[0x010F] = "a maker of cameras"
+        chunk = b"eXIf" + exif.tobytes().removeprefix(b"Exif\0\0")
+        chunk = struct.pack(">I", len(chunk) - 4) + chunk + struct.pack(">I", zlib.crc32(chunk))
+        path.write_bytes(whole[:-12] + chunk + whole[-12:])  # between the pixels and the end
+    else:
+        path.write_bytes(whole + b"a maker of cameras")
+    assert b"a maker" not in resized(path, (320, 180))[0]
 
 
 def test_a_photo_stored_on_its_side_is_turned_and_loses_its_metadata(tmp_path):
