@@ -79,6 +79,8 @@ def main() -> None:
     print(f"{config.architecture}, {config.width}x{config.height}, batches of {config.batch_size}")
     with tempfile.TemporaryDirectory(dir=arguments.scratch) as scratch, tuned_backends(config):
         images = arguments.images or (20_480 if device.type == "cuda" else 512)
+        if images < config.batch_size:
+            raise SystemExit(f"--images {images}: at least a batch of {config.batch_size} is needed")
         cache = synthetic_cache(Path(scratch), images, config, name="train")
         if arguments.compare:
             compare(config, cache, device, seconds=arguments.seconds)

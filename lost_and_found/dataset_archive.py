@@ -7,9 +7,11 @@ A shared drive hands over one large file a thousand times faster than the many s
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import sys
 import tarfile
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -45,7 +47,7 @@ def pack_dataset(workspace: Workspace, output: Path, *, with_pairs: bool = True)
     try:
         output.parent.mkdir(parents=True, exist_ok=True)
         # GNU's format has no further header for each file, and no limit to its size.
-        with tarfile.open(temporary, "w", format=tarfile.GNU_FORMAT) as archive:
+        with tarfile.open(temporary, "w", format=tarfile.GNU_FORMAT, dereference=True) as archive:
             for path in tqdm(files, desc=f"packing {workspace.dataset}", unit=" files"):
                 archive.add(path, path.relative_to(workspace.root), filter=_anonymous)
         temporary.replace(output)
@@ -68,10 +70,15 @@ def _lists(workspace: Workspace) -> Iterator[Path]:
 def _pixel_caches(workspace: Workspace, *, needed: bool) -> Iterator[Path]:
     folder = workspace.root / TRAIN / workspace.dataset / "pixels"
     caches = [path.parent for path in sorted(folder.glob("[!.]*/cache.json"))]
-    if needed and not caches:
+    digests = {read_list(workspace.list_path(name)).digest for name in NEEDED_LISTS}
+    made_of: dict[tuple[int, int], set[str]] = defaultdict(set)
+    for cache in caches:
+        content = json.loads((cache / "cache.json").read_bytes())
+        made_of[content["width"], content["height"]].add(content["list_digest"])
+    if needed and not any(digests <= found for found in made_of.values()):
         raise MissingInput(
-            f"{folder} holds no pixel cache; run {TRAIN}.ipynb for dataset {workspace.dataset!r} first, "
-            "or pack the pairs too"
+            f"{folder} holds no pixel caches of the train, val and test lists as they are now; run "
+            f"{TRAIN}.ipynb for dataset {workspace.dataset!r} first, or pack the pairs too"
         )
     for cache in caches:
         yield from _visible(cache)
@@ -95,14 +102,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("dataset", help="its name, as in the notebooks")
     parser.add_argument("--root", type=Path, default=REPOSITORY, help="where the dataset lies")
-    parser.add_argument("--output", type=Path, help="the archive (default <dataset>.tar)")
+    parser.add_argument("--output", type=Path, help="the archive, or a folder for it (default <dataset>.tar)")
     parser.add_argument(
         "--pixels-only", action="store_true", help="leave out the pairs: the pixel cache takes their place"
     )
     options = parser.parse_args(arguments)
     try:
         workspace = Workspace(options.root, options.dataset)
-        output = (options.output or Path(f"{options.dataset}.tar")).resolve()
+        output = (options.output or Path()).resolve()
+        if output.is_dir():
+            output /= f"{options.dataset}.tar"
         count = pack_dataset(workspace, output, with_pairs=not options.pixels_only)
     except LostAndFoundError as error:
         print(f"error: {error}", file=sys.stderr)

@@ -24,7 +24,7 @@ import nbformat
 import yaml
 
 from lost_and_found.errors import InvalidConfig, LostAndFoundError, MissingInput
-from lost_and_found.training.config import PRESETS
+from lost_and_found.training.config import PRESETS, WEIGHTS
 
 Scalar = str | int | float | bool
 REPOSITORY = Path(__file__).resolve().parents[1]
@@ -122,7 +122,7 @@ def resolve_parameters(
     values |= {name: typed(name, text, known[name]) for name, text in given.items()}
     for name in PATH_PARAMETERS & set(values):
         path = Path(str(values[name])).expanduser()
-        if name != "weights" or (folder / path).exists():
+        if name != "weights" or (values[name] not in WEIGHTS and (folder / path).exists()):
             values[name] = str((folder / path).resolve())
     if values.get("dataset", "") is None:
         if not values.get("source"):

@@ -16,7 +16,7 @@ import pytest
 from jupyter_client.manager import start_new_kernel
 
 from lost_and_found import dataset_archive, notebooks
-from lost_and_found.data_lists import new_list, pin
+from lost_and_found.data_lists import new_list, pin, read_list
 from lost_and_found.errors import ListMismatch, MissingInput
 from lost_and_found.notebooks import REPOSITORY
 from lost_and_found.workspace import ENRICH, TRAIN, Workspace
@@ -48,12 +48,20 @@ def members(archive):
         return {member.name: member for member in opened.getmembers()}
 
 
-def cache_in(workspace):
+def caches_in(workspace, *splits, width=64):
+    """Caches of the lists as they are now, and one that is being made; names of their files in an archive."""
     folder = workspace.output(TRAIN) / "pixels"
-    for name in ("made.train-64x40-0123", ".made.val-64x40-0123.tmp"):
-        (folder / name).mkdir(parents=True)
-        (folder / name / "cache.json").write_text("{}")
-    return "3-training/01-train-model/made/pixels/made.train-64x40-0123/cache.json"
+    (folder / ".made.val-64x40-0123.tmp").mkdir(parents=True, exist_ok=True)
+    (folder / ".made.val-64x40-0123.tmp" / "cache.json").write_text("{}")
+    names = []
+    for split in splits:
+        digest = read_list(workspace.list_path(f".{split}")).digest
+        name = f"made.{split}-{width}x40-{digest[:12]}"
+        (folder / name).mkdir()
+        content = {"list_name": f"made.{split}", "list_digest": digest, "width": width, "height": 40}
+        (folder / name / "cache.json").write_text(json.dumps(content))
+        names.append(f"3-training/01-train-model/made/pixels/{name}/cache.json")
+    return names
 
 
 def copy_of(workspace, folder):
@@ -75,19 +83,42 @@ def test_an_archive_holds_lists_and_pairs_and_nothing_else(dataset, tmp_path):
 
 def test_whole_pixel_caches_are_packed_and_can_stand_for_the_pairs(dataset, tmp_path):
     workspace = copy_of(dataset, tmp_path / "root")
-    cache = cache_in(workspace)
+    caches = caches_in(workspace, "test", "train", "val")
     dataset_archive.pack_dataset(workspace, tmp_path / "all.tar")
     dataset_archive.pack_dataset(workspace, tmp_path / "pixels.tar", with_pairs=False)
     everything, pixels = members(tmp_path / "all.tar"), members(tmp_path / "pixels.tar")
     assert set(everything) - set(pixels) == {name for name in everything if name.startswith(ENRICH)}
-    assert [name for name in pixels if name.startswith("3-")] == [cache]
+    assert [name for name in pixels if name.startswith("3-")] == caches
+
+
+def test_pixels_from_which_nothing_could_be_trained_are_not_packed(dataset, tmp_path):
+    workspace = copy_of(dataset, tmp_path / "root")
+    caches_in(workspace, "train", "val")
+    caches_in(workspace, "test", width=130)
+    with pytest.raises(
+        MissingInput, match="no pixel caches of the train, val and test lists as they are now"
+    ):
+        dataset_archive.pack_dataset(workspace, tmp_path / "x.tar", with_pairs=False)
+    caches_in(workspace, "test")
+    dataset_archive.pack_dataset(workspace, tmp_path / "x.tar", with_pairs=False)
+
+
+def test_files_that_are_links_are_packed_as_what_they_link_to(dataset, tmp_path):
+    workspace = copy_of(dataset, tmp_path / "root")
+    picture = next(workspace.input(ENRICH).glob("*.jpg"))
+    content = picture.read_bytes()
+    picture.rename(tmp_path / "elsewhere.jpg")
+    picture.symlink_to(tmp_path / "elsewhere.jpg")
+    dataset_archive.pack_dataset(workspace, tmp_path / "x.tar")
+    with tarfile.open(tmp_path / "x.tar") as archive:
+        assert archive.extractfile(str(picture.relative_to(workspace.root))).read() == content
 
 
 @pytest.mark.parametrize(
     ("dataset_name", "with_pairs", "message"),
     [
         ("absent", True, r"absent\.train\.txt is missing"),
-        ("made", False, r"holds no pixel cache; run 3-training/01-train-model\.ipynb"),
+        ("made", False, r"holds no pixel caches of .*; run 3-training/01-train-model\.ipynb"),
     ],
 )
 def test_what_is_missing_is_named(dataset, tmp_path, dataset_name, with_pairs, message):
@@ -424,3 +455,38 @@ def test_the_stop_button_of_the_notebook_keeps_what_was_trained(trained, reposit
     assert said.splitlines()[-1] == "error: training: stopped; the same command takes it up again"
     assert error == "AssertionError"  # which tells the user that no run is complete
     assert list((machine.kept / "made" / "runs").glob(".*.partial/checkpoint.pt"))
+
+
+def test_the_archive_may_be_put_into_a_folder(dataset, tmp_path, capsys):
+    assert dataset_archive.main(["made", "--root", str(dataset.root), "--output", str(tmp_path)]) == 0
+    assert [path.name for path in tmp_path.iterdir()] == ["made.tar"]
+
+
+def functions(*names):
+    """Some functions of the script, as it has them."""
+    text = SCRIPT.read_text()
+    return "set -euo pipefail; shopt -s nullglob\n" + "".join(
+        text[(start := text.index(f"\n{name}()")) : text.index("\n}\n", start) + 3] for name in names
+    )
+
+
+def test_a_copy_that_was_being_replaced_when_the_machine_went_away_is_not_lost(tmp_path):
+    whole = tmp_path / "kept/runs/.newer/.r.partial"
+    whole.mkdir(parents=True)
+    (whole / "checkpoint.pt").write_text("of epoch 40")
+    (tmp_path / "out/runs").mkdir(parents=True)
+    script = functions("copy_once", "name_newer", "is_finished_or_begun", "stage_results")
+    script += "value_of() { echo 64; }; kept=kept output=out; stage_results"
+    subprocess.run(["bash", "-c", script], cwd=tmp_path, check=True)
+    assert (tmp_path / "out/runs/.r.partial/checkpoint.pt").read_text() == "of epoch 40"
+
+
+def test_minutes_with_a_leading_zero_are_no_octal_number(tmp_path):
+    script = (
+        functions("say", "fail", "parse")
+        if "\nsay() {\n" in SCRIPT.read_text()
+        else functions("fail", "parse")
+    )
+    script += "parameters=() handed_on=(); parse --copy-every 08; echo $((copy_every * 60))"
+    done = subprocess.run(["bash", "-c", script], capture_output=True, text=True)
+    assert done.stdout == "480\n", done.stderr

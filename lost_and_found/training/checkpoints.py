@@ -29,6 +29,7 @@ def state_of(training: Training) -> dict[str, Any]:
         "steps": training.steps,
         "total_loss": training.total_loss,
         "seconds": training.seconds,
+        "rate": training.rate,
         "random": training.world.from_all(random),  # of each process: their dropout differs
         "augmentation": training.augmentation.generator.get_state(),
         "scaler": training.scaler.state_dict(),
@@ -47,6 +48,7 @@ def restore(training: Training, state: dict[str, Any]) -> None:
         setattr(training, name, state[name])
     training.loss_sum.fill_(state["total_loss"] if training.world.is_main else 0.0)
     training.best_weights = state.get("best_weights", {})
+    training.rate = state.get("rate", 0.0)
     generator, drawn = training.augmentation.generator, state["augmentation"]
     if drawn.shape == generator.get_state().shape:
         generator.set_state(drawn)

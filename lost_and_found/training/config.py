@@ -102,6 +102,8 @@ STUDY: dict[str, str | int | float | bool] = {
     "precision": "float32",
     "compile": "off",
 }
+# What `weights` may be apart from the path of a state dict.
+WEIGHTS = ("none", "default", "auto")
 PRESETS = {"study": STUDY}
 
 

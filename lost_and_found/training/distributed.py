@@ -173,16 +173,17 @@ class SharedBatchNorm2d(nn.BatchNorm2d):
     """Batch normalisation over the batches of all processes; torch's own works on GPUs alone."""
 
     def forward(self, images: Tensor) -> Tensor:
-        """Normalised (B, C, H, W)."""
+        """Normalised (B, C, H, W), computed in float32 as torch's own is."""
         if not self.training:
             return super().forward(images)
+        given, images = images.dtype, images.float()
         count = _SumOverProcesses.apply(torch.tensor(float(images.numel() // images.shape[1])))
         mean = _SumOverProcesses.apply(images.sum(dim=(0, 2, 3))) / count
         centred = images - mean[:, None, None]
         variance = _SumOverProcesses.apply(centred.square().sum(dim=(0, 2, 3))) / count
         self._remember(mean.detach(), variance.detach() * count / (count - 1))
         scaled = centred * (variance[:, None, None] + self.eps).rsqrt()
-        return scaled * self.weight[:, None, None] + self.bias[:, None, None]
+        return (scaled * self.weight[:, None, None] + self.bias[:, None, None]).to(given)
 
     @torch.no_grad()
     def _remember(self, mean: Tensor, variance: Tensor) -> None:

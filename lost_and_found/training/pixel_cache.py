@@ -226,8 +226,8 @@ def read_cache(place: Path, *, spec: CacheSpec | None = None) -> PixelCache:
     found = CacheSpec(**content)
     if spec is not None and found != spec:
         raise ListMismatch(f"{place} was made of {found}, but {spec} is wanted; delete it and run again")
-    table = _from_csv(place / "labels.csv")
     try:
+        table = _from_csv(place / "labels.csv")
         # Copy-on-write: torch shares the memory of writable arrays only, and the file stays as it is.
         pixels = np.load(place / "pixels.npy", mmap_mode="c")
     except (OSError, ValueError) as error:

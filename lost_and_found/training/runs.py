@@ -130,8 +130,8 @@ def new_run_folder(folder: Path) -> Iterator[Path]:
             shutil.rmtree(folder)
         partial.mkdir(parents=True, exist_ok=True)
         yield partial
-        (partial / CHECKPOINT).unlink(missing_ok=True)
-        partial.rename(folder)
+        partial.rename(folder)  # with the checkpoint, from which it would end at once if this went wrong
+        (folder / CHECKPOINT).unlink(missing_ok=True)
 
 
 def write_settings(
@@ -217,11 +217,18 @@ def save_checkpoint(path: Path, state: Mapping[str, Any]) -> None:
 
 
 def load_checkpoint(path: Path) -> dict[str, Any] | None:
-    """What `save_checkpoint` wrote, on the CPU; None if there is none, or none that this torch can read."""
+    """What `save_checkpoint` wrote, on the CPU; None if there is none, or none that this torch can read.
+
+    Raises:
+        OSError: the file can't be read now, but may be later.
+    """
     if not path.is_file():
         return None
     try:
-        state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+        content = io.BytesIO(path.read_bytes())
+        state: dict[str, Any] = torch.load(content, map_location="cpu", weights_only=True)
+    except (OSError, MemoryError):
+        raise  # beginning anew would overwrite it
     except Exception as error:  # whatever torch, pickle and zip raise for files that aren't theirs
         warnings.warn(f"{path} can't be read ({error}); this training begins anew", stacklevel=2)
         return None

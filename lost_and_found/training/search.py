@@ -37,8 +37,10 @@ def planned_trials(sweep: Sweep, limit: int | None) -> int:
     """How many trials a sweep comes to, of which a search may find fewer that differ.
 
     Raises:
-        InvalidConfig: it would never end.
+        InvalidConfig: it would never end, or not begin.
     """
+    if limit is not None and limit < 1:
+        raise InvalidConfig(f"{limit} trials were asked for; it must be at least 1")
     limits = [one for one in (grid_size(sweep), sweep.run_cap, limit) if one is not None]
     if not limits:
         raise InvalidConfig(

@@ -46,6 +46,8 @@ class Split:
         Args:
             parts: row numbers int64 (B,), on the CPU.
         """
+        if not parts:
+            return
         # Copied at once: a copy for each batch would make the device wait for every one.
         on_device = torch.cat(list(parts)).to(self.device).split([len(rows) for rows in parts])
         pixels = (self.pixels[rows] for rows in on_device) if self.resident else self._read_ahead(parts)

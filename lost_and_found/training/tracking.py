@@ -14,7 +14,7 @@ import os
 import re
 import shutil
 import warnings
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol
@@ -75,14 +75,33 @@ class WandbTracker:
         self._run = run
         self._run_id = run_id
         self._runs_folder = runs_folder
+        self._is_lost = False
 
     def log(self, metrics: Mapping[str, float]) -> None:
         """A row of the run's history, without a step: W&B would drop a row of a step that it has already."""
-        self._run.log(dict(metrics))
+        self._tell(lambda: self._run.log(dict(metrics)))
 
     def summarise(self, summary: Mapping[str, Any]) -> None:
         """W&B keeps the last epoch's metrics by default; the best epoch's replace them."""
-        self._run.summary.update(dict(summary))
+        self._tell(lambda: self._run.summary.update(dict(summary)))
+
+    def finish(self, exit_code: int = 0) -> None:
+        """End the run."""
+        self._tell(lambda: self._run.finish(exit_code=exit_code))
+
+    def _tell(self, call: Callable[[], object]) -> None:
+        """Call W&B, whose helper process may have died; the training goes on without it then."""
+        if self._is_lost:
+            return
+        try:
+            call()
+        except Exception as error:  # of whatever kind W&B's connection to its helper raises
+            self._is_lost = True
+            warnings.warn(
+                f"W&B is lost ({type(error).__name__}: {error}); {self._run_id} goes on without it, and its "
+                "run folder holds everything",
+                stacklevel=3,
+            )
 
     def keep(self, folder: Path, *, test: Path | None) -> None:
         """An artifact of type "model"; the test split as one of type "dataset", sent with one run only.
@@ -93,6 +112,8 @@ class WandbTracker:
 
         from lost_and_found.training.runs import FILES  # here, because it imports torch
 
+        if self._is_lost:
+            return
         try:
             self._run.log_artifact(_artifact(self._run_id, "model", [folder / name for name in FILES]))
             if test is not None:
@@ -166,12 +187,13 @@ def tracked(mode: str, *, run_id: str, config: Mapping[str, Any], folder: Path) 
         shutil.rmtree(staging, ignore_errors=True)
     with _data_folder(staging):
         run = _start(mode, run_id=run_id, config=config, folder=folder)
+        tracker = WandbTracker(run, run_id=run_id, runs_folder=folder.parent)
         try:
-            yield WandbTracker(run, run_id=run_id, runs_folder=folder.parent)
+            yield tracker
         except BaseException:
-            run.finish(exit_code=1)
+            tracker.finish(exit_code=1)
             raise
-        run.finish()
+        tracker.finish()
     if not run.offline:
         shutil.rmtree(staging, ignore_errors=True)
 

@@ -209,8 +209,9 @@ class Training:
         stopped = False
         with caught_signals() as came, self.progress(len(train)) as bar:
             while not (stopped or self.is_done):
-                if self.learn(train_split, bar=bar, came=came):
-                    self.finish_epoch(val_split, folder=folder, tracker=tracker)
+                if self.learn(train_split, bar=bar, came=came) and self.finish_epoch(
+                    val_split, folder=folder, tracker=tracker, came=came
+                ):
                     bar.set_postfix({name: f"{self.history[-1][name]:.3g}" for name in self.shown_metrics})
                     stopped = self.is_stopped(came)
                 else:
@@ -240,12 +241,14 @@ class Training:
         if may_fuse_and_record:
             self.recorded = RecordedSteps(self.device)
 
-    def finish_epoch(self, val: Split, *, folder: Path | None, tracker: Tracker) -> None:
-        """Validate after an epoch, and write what came of it."""
-        self.epoch, self.step = self.epoch + 1, 0
+    def finish_epoch(self, val: Split, *, folder: Path | None, tracker: Tracker, came: Sequence[int]) -> bool:
+        """Validate after an epoch, and write what came of it; False if a signal came in between."""
         started = time.perf_counter()
-        validation = self.validate(val)
+        validation = self.validate(val, came=came)
         self.seconds += time.perf_counter() - started
+        if validation is None:
+            return False
+        self.epoch, self.step = self.epoch + 1, 0
         metrics = {
             "epoch": self.epoch,
             "train/loss": self.train_loss,
@@ -264,6 +267,7 @@ class Training:
         if folder:
             runs.write_metrics(folder / "metrics.csv", self.history)
         self.save(folder)
+        return True
 
     # -- an epoch --
 
@@ -296,7 +300,8 @@ class Training:
         self.total_loss = self.world.sum(self.loss_sum.clone()).item()
         self.train_loss = self.total_loss / len(order)
         self.seconds += (elapsed := time.perf_counter() - started)
-        self.rate = sum(map(len, parts[first : self.step])) / elapsed if self.step > first else 0.0
+        if self.step > first:
+            self.rate = sum(map(len, parts[first : self.step])) / elapsed
         self.check_finite(self.train_loss, where="training")
         return self.step == len(parts)
 
@@ -335,13 +340,20 @@ class Training:
         self.loss_sum += loss.detach() * (count / self.world.size)
 
     @torch.inference_mode()
-    def validate(self, split: Split) -> dict[str, float]:
-        """The target's metrics of a split, each picture of which is measured by one process."""
+    def validate(self, split: Split, *, came: Sequence[int] = ()) -> dict[str, float] | None:
+        """The target's metrics of a split, each picture of which is measured by one process.
+
+        None if a signal came in between.
+        """
         model = self.validated_model.eval()
         rows = torch.arange(len(split))[self.world.share]
         measured: list[dict[str, Tensor]] = []
         size = self.config.batch_size * VALIDATION_BATCH_FACTOR
-        for pixels, labels in split.batches(rows.split(size)):
+        of_all = len(split) // self.world.size // size  # batches that every process has
+        for number, (pixels, labels) in enumerate(split.batches(rows.split(size))):
+            listens = self.world.size == 1 or (number % LISTEN_EVERY == 0 and number < of_all)
+            if number and listens and self.is_stopped(came):
+                return None
             with autocast_for(self.config, self.device):
                 outputs = model(self.normalisation(pixels))
             measured.append(self.target.measure(outputs, labels))

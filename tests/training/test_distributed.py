@@ -139,3 +139,13 @@ def test_shares_take_every_row_once_and_weigh_as_the_whole(count, size):
     losses = torch.rand(count, dtype=torch.float64)
     of_shares = [losses[world.share].mean() * world.weight(count) for world in worlds]
     assert (sum(of_shares) / size).item() == pytest.approx(losses.mean().item())
+
+
+def test_two_processes_compute_in_bfloat16_too(splits, tmp_path):
+    config = dataclasses.replace(CONFIG, precision="bfloat16", epochs=1)
+    done = train_in_two(config, splits, tmp_path)
+    assert done.returncode == 0, done.stderr
+    train, val = splits
+    alone = train_run(config, train=train, val=val, folder=tmp_path / "alone", tracking="off")
+    together = train_run(config, train=train, val=val, folder=tmp_path / "runs", tracking="off")
+    assert together.metrics["val/loss"][0] == pytest.approx(alone.metrics["val/loss"][0], rel=0.1)

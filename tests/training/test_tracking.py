@@ -170,3 +170,35 @@ def test_only_tracking_imports_wandb_and_only_when_a_run_starts():
     assert importers == ["tracking.py"]
     code = "import sys, lost_and_found.training.tracking; sys.exit('wandb' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_a_training_goes_on_when_the_helper_of_wandb_dies(tmp_path):
+    code = """
+import os, signal, sys, time, warnings
+from pathlib import Path
+import psutil
+from lost_and_found.training.tracking import tracked
+
+with warnings.catch_warnings(record=True) as said:
+    warnings.simplefilter("always")
+    with tracked("offline", run_id="made-1", config={}, folder=Path(sys.argv[1])) as tracker:
+        tracker.log({"epoch": 1})
+        helpers = psutil.Process().children(recursive=True)
+        for helper in helpers:
+            helper.kill()
+        psutil.wait_procs(helpers)
+        for epoch in range(2, 6):
+            tracker.log({"epoch": epoch})
+            time.sleep(0.2)
+        tracker.summarise({"best": 1})
+        tracker.keep(Path(sys.argv[1]), test=None)
+    lost = [str(one.message) for one in said if "W&B is lost" in str(one.message)]
+print(len(helpers) > 0, len(lost), flush=True)
+os._exit(0)  # its own threads would wait for the helper
+"""
+    (tmp_path / "made-1").mkdir()
+    # Without the helper of this process, which W&B would share.
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("WANDB_")}
+    command = [sys.executable, "-c", code, str(tmp_path / "made-1")]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, env=environment)
+    assert done.stdout.splitlines()[-1:] == ["True 1"], done.stderr

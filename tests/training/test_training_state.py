@@ -1,6 +1,7 @@
 """Stopping, going on, and what becomes of a training on a bad day."""
 
 import dataclasses
+import errno
 import json
 import os
 import resource
@@ -8,6 +9,7 @@ import signal
 import subprocess
 import sys
 import threading
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -16,12 +18,13 @@ import torch
 from made_splits import cache_of, write_samples
 
 from lost_and_found.errors import NotFinite, OutOfMemory, StorageFull
-from lost_and_found.training import runs
+from lost_and_found.training import runs, trainer
 from lost_and_found.training.backends import explained_memory
 from lost_and_found.training.config import TrainingConfig
 from lost_and_found.training.models import InitialWeights
 from lost_and_found.training.splits import Split
 from lost_and_found.training.targets import build_target
+from lost_and_found.training.targets.country import CountryTarget
 from lost_and_found.training.tracking import Untracked
 from lost_and_found.training.trainer import Training, train_run
 
@@ -328,3 +331,59 @@ def test_every_target_learns_eight_pictures_and_is_loaded_again(tmp_path, target
     assert points.shape == (8, 2)
     if target == "region":
         assert run.summary["val/country_top1"] == 1
+
+
+def test_a_training_stopped_while_it_is_validated_goes_on_exactly(split, tmp_path, monkeypatch):
+    monkeypatch.setattr(trainer, "VALIDATION_BATCH_FACTOR", 1)  # three batches
+    whole = train(CONFIG, split, tmp_path / "whole")
+    measured = []
+    measure = CountryTarget.measure
+
+    def counted(self, *arguments):
+        measured.append(1)
+        if len(measured) == 5:  # in the second epoch
+            os.kill(os.getpid(), signal.SIGINT)
+        return measure(self, *arguments)
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(CountryTarget, "measure", counted)
+        train(CONFIG, split, tmp_path / "parts")
+    assert len(measured) == 5
+    run = train(CONFIG, split, tmp_path / "parts")
+    same_numbers(run, whole)
+    assert (run.metrics["images/s"] > 0).all()
+
+
+def test_a_training_whose_folder_could_not_be_named_is_named_by_the_next_call(split, tmp_path, monkeypatch):
+    rename, failed = Path.rename, []
+
+    def failing(self, target):
+        if self.name.endswith(".partial") and not failed:
+            failed.append(self)
+            raise OSError(errno.EIO, "Input/output error")
+        return rename(self, target)
+
+    monkeypatch.setattr(Path, "rename", failing)
+    with pytest.raises(OSError, match="Input/output"):
+        train(CONFIG, split, tmp_path)
+    took = []
+    monkeypatch.setattr(Training, "take_step", lambda self, *arguments, **more: took.append(1))
+    run = train(CONFIG, split, tmp_path)
+    assert (run.summary["epochs"], run.summary["resumed"], took) == (3, True, [])
+    assert not list(run.folder.glob(f"*{runs.CHECKPOINT}*"))
+
+
+def test_a_checkpoint_that_cannot_be_read_now_is_not_overwritten(split, tmp_path, monkeypatch):
+    interrupted_training(CONFIG, split, tmp_path, monkeypatch, steps=3)
+    (checkpoint,) = tmp_path.glob(f".*.partial/{runs.CHECKPOINT}")
+    content, read_bytes = checkpoint.read_bytes(), Path.read_bytes
+
+    def failing(self):
+        if self.name == runs.CHECKPOINT:
+            raise OSError(errno.EIO, "Input/output error")
+        return read_bytes(self)
+
+    with monkeypatch.context() as patch, pytest.raises(OSError, match="Input/output"):
+        patch.setattr(Path, "read_bytes", failing)
+        train(CONFIG, split, tmp_path)
+    assert checkpoint.read_bytes() == content
