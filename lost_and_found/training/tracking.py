@@ -108,12 +108,12 @@ class WandbTracker:
 
         What goes wrong here is a warning: the run folder is complete without it.
         """
+        if self._is_lost:
+            return
         import wandb
 
         from lost_and_found.training.runs import FILES  # here, because it imports torch
 
-        if self._is_lost:
-            return
         try:
             self._run.log_artifact(_artifact(self._run_id, "model", [folder / name for name in FILES]))
             if test is not None:
