@@ -193,6 +193,17 @@ def _game(sample_id: str, record: Record) -> str:
     return f"{parse_id(sample_id).site}_group_{group}" if group else sample_id.rpartition("_")[0]
 
 
+def check_link(link: Path) -> None:
+    """Refuse a linked folder in which the link itself lies, directly or by way of other links.
+
+    Raises:
+        InvalidConfig: it does, and following it would never end.
+    """
+    target = link.resolve()
+    if any(folder.resolve().is_relative_to(target) for folder in link.absolute().parents):
+        raise InvalidConfig(f"{link} links to a folder that it lies in; remove the link")
+
+
 def _files(folder: str) -> Iterator[tuple[str, str]]:
     """(Folder, name) of each file below, hidden ones left out; strings, as Path objects cost seconds.
 
@@ -204,8 +215,8 @@ def _files(folder: str) -> Iterator[tuple[str, str]]:
             if entry.name.startswith("."):
                 continue
             if entry.is_dir():
-                if entry.is_symlink() and Path(folder).resolve().is_relative_to(Path(entry.path).resolve()):
-                    raise InvalidConfig(f"{entry.path} links to a folder that it lies in; remove the link")
+                if entry.is_symlink():
+                    check_link(Path(entry.path))
                 yield from _files(entry.path)
             else:
                 yield folder, entry.name

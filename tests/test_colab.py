@@ -470,7 +470,11 @@ def functions(*names):
     )
 
 
-def test_a_copy_that_was_being_replaced_when_the_machine_went_away_is_not_lost(tmp_path):
+@pytest.mark.parametrize("left", [True, False])
+def test_a_copy_that_was_being_replaced_when_the_machine_went_away_is_not_lost(tmp_path, left):
+    if left:  # of the older copy, which is removed file by file
+        (tmp_path / "kept/runs/.r.partial").mkdir(parents=True)
+        (tmp_path / "kept/runs/.r.partial/metrics.csv").touch()
     whole = tmp_path / "kept/runs/.newer/.r.partial"
     whole.mkdir(parents=True)
     (whole / "checkpoint.pt").write_text("of epoch 40")

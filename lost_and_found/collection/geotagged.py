@@ -19,6 +19,7 @@ from lost_and_found.collection.imports import (
     import_findings,
     list_files,
     photo_id,
+    told_aside,
 )
 from lost_and_found.errors import BrokenSample
 from lost_and_found.samples import Record
@@ -40,7 +41,7 @@ def import_geotagged(
         Candidate(photo_id(site, file), file, {"source": source.resolve().name, "file": file})
         for file in files
     ]
-    findings = Findings("geotagged", len(files), candidates, [], aside, _read_record)
+    findings = Findings("geotagged", len(files), candidates, [], told_aside(aside), _read_record)
     return import_findings(findings, source, destination, workers=workers)
 
 

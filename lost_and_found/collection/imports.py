@@ -13,7 +13,7 @@ import json
 import os
 import re
 import unicodedata
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -22,6 +22,7 @@ import pandas as pd
 from PIL import Image
 
 from lost_and_found import samples
+from lost_and_found.data_loader import check_link
 from lost_and_found.errors import BrokenSample, InvalidConfig, MissingInput
 from lost_and_found.locks import filling
 from lost_and_found.processes import map_in_processes
@@ -192,7 +193,7 @@ def source_folder(root: Path, source: str) -> Path:
 
 
 def list_files(source: Path) -> tuple[list[str], list[str]]:
-    """All files below a folder, as sorted relative paths with forward slashes; what was left aside, in words.
+    """The files below a folder, and those left aside, as sorted relative paths with forward slashes.
 
     Links are followed. Left aside is what is hidden, and what systems keep beside photos: previews of them,
     and what was deleted.
@@ -213,12 +214,16 @@ def list_files(source: Path) -> tuple[list[str], list[str]]:
     for folder, below, names in os.walk(source, followlinks=True, onerror=stop):
         here = Path(folder)
         for name in below:
-            if (here / name).is_symlink() and here.resolve().is_relative_to((here / name).resolve()):
-                raise InvalidConfig(f"{here / name} links to a folder that it lies in; remove the link")
+            if (here / name).is_symlink():
+                check_link(here / name)
         files += [(here / name).relative_to(source).as_posix() for name in names]
-    aside = [file for file in files if any(_is_aside(part) for part in file.split("/"))]
-    told = [f"{len(aside)} hidden files and previews, such as {printable(min(aside))}"] if aside else []
-    return sorted(set(files).difference(aside)), told
+    aside = {file for file in files if any(map(_is_aside, file.split("/")))}
+    return sorted(set(files) - aside), sorted(aside)
+
+
+def told_aside(aside: Sequence[str]) -> list[str]:
+    """What was left aside, in words."""
+    return [f"{len(aside)} hidden files and previews, such as {printable(aside[0])}"] if aside else []
 
 
 def _is_aside(name: str) -> bool:

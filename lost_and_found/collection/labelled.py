@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import dataclasses
 import functools
 import io
 import unicodedata
@@ -23,6 +22,7 @@ from lost_and_found.collection.imports import (
     import_findings,
     list_files,
     photo_id,
+    told_aside,
 )
 from lost_and_found.data_loader import read_records
 from lost_and_found.errors import BrokenSample, InvalidConfig, UnknownCountry
@@ -52,10 +52,9 @@ def import_labelled(
     """
     files, aside = list_files(source)
     if LABELS_NAME in files:
-        findings = _find_by_table(source, files, site)
+        findings = _find_by_table(source, files, aside, site)
     else:
-        findings = _find_by_folder(source, files, site, series=series)
-    findings = dataclasses.replace(findings, ignored=[*findings.ignored, *aside])
+        findings = _find_by_folder(source, files, aside, site, series=series)
     return import_findings(findings, source, destination, workers=workers)
 
 
@@ -87,11 +86,11 @@ class _Row:
         return unicodedata.normalize("NFC", self.values["path"].replace("\\", "/").removeprefix("./"))
 
 
-def _find_by_table(source: Path, files: list[str], site: str) -> Findings:
+def _find_by_table(source: Path, files: list[str], aside: list[str], site: str) -> Findings:
     rows, rejected, ignored = _read_table(source / LABELS_NAME)
     found = len(rows) + len(rejected)
     # File systems spell accents in two ways, tables in either.
-    actual = {unicodedata.normalize("NFC", file): file for file in files}
+    actual = {unicodedata.normalize("NFC", file): file for file in (*files, *aside)}
     rows_of: dict[str, list[_Row]] = defaultdict(list)
     for row in rows:
         rows_of[row.path].append(row)
@@ -113,6 +112,8 @@ def _find_by_table(source: Path, files: list[str], site: str) -> Findings:
                 reason, same = "repeats an earlier line", same[1:]
         rejected += [Rejection(sample_id, path, f"{reason} ({LABELS_NAME} line {row.line})") for row in same]
     unlisted = [file for path, file in actual.items() if path not in rows_of and path != LABELS_NAME]
+    ignored += told_aside([file for file in unlisted if file in aside])
+    unlisted = [file for file in unlisted if file not in aside]
     rejected += [Rejection("", file, f"not named in {LABELS_NAME}") for file in unlisted]
     return Findings("labelled", found + len(unlisted), candidates, rejected, ignored, _read_record)
 
@@ -160,7 +161,7 @@ def _check_header(header: list[str], path: Path) -> None:
         )
 
 
-def _find_by_folder(source: Path, files: list[str], site: str, *, series: bool) -> Findings:
+def _find_by_folder(source: Path, files: list[str], aside: list[str], site: str, *, series: bool) -> Findings:
     candidates, rejected = [], []
     for file in files:
         folder, _, rest = file.partition("/")
@@ -174,7 +175,7 @@ def _find_by_folder(source: Path, files: list[str], site: str, *, series: bool) 
             candidates.append(Candidate(photo_id(site, file), file, record))
         except UnknownCountry as error:
             rejected.append(Rejection(photo_id(site, file), file, f"unknown country: {error}"))
-    return Findings("labelled", len(files), candidates, rejected, [], _read_record)
+    return Findings("labelled", len(files), candidates, rejected, told_aside(aside), _read_record)
 
 
 def _record(labels: dict[str, str]) -> Record:

@@ -13,6 +13,7 @@ from lost_and_found.collection.imports import (
     Rejection,
     import_findings,
     list_files,
+    told_aside,
 )
 from lost_and_found.errors import BrokenSample
 from lost_and_found.samples import ID_PATTERN, Record
@@ -42,7 +43,8 @@ def import_published(source: Path, destination: Path, *, workers: int | None = N
 
 
 def _find(source: Path) -> Findings:
-    files, ignored = list_files(source)
+    files, aside = list_files(source)
+    ignored = told_aside(aside)
     halves: dict[PurePosixPath, set[str]] = defaultdict(set)
     for file in map(PurePosixPath, files):
         if file.name in INDEX_FILES:

@@ -235,10 +235,10 @@ def _changes_of_finished(destination: Path, finished: Sequence[Sample]) -> list[
     path = destination / "changed.csv"
     if not finished:
         rows: list[tuple[Any, ...]] = []
-    elif path.exists():
+    elif path.exists() and CHANGED_COLUMNS[-1] in path.read_text().partition("\n")[0]:
         # Namibia's code is NA.
         types = dict.fromkeys(CHANGED_COLUMNS[:3], str)
-        stored = pd.read_csv(path, dtype=types, keep_default_na=False).reindex(columns=CHANGED_COLUMNS)
+        stored = pd.read_csv(path, dtype=types, keep_default_na=False)
         done = {sample.id for sample in finished}
         rows = [row for row in stored.itertuples(index=False, name=None) if row[0] in done]
     else:

@@ -17,7 +17,7 @@ from lost_and_found.stamps import mark_finished
 
 JPEG_QUALITY = 92
 JPEG_MAGIC = b"\xff\xd8\xff"
-JPEG_END = b"\xff\xd9"  # what stands behind it is no part of the picture
+ENDS = {"JPEG": b"\xff\xd9", "PNG": b"IEND\xaeB`\x82"}
 # What an image file may carry and still be copied as it is; anything else is metadata, or needs decoding.
 HARMLESS = {
     *("jfif", "jfif_version", "jfif_unit", "jfif_density", "dpi", "adobe", "adobe_transform"),
@@ -78,7 +78,8 @@ def _is_plain(path: Path, size: tuple[int, int]) -> bool:
         header.load()  # a PNG may have its metadata behind the pixels
         if not header.info.keys() <= HARMLESS or getattr(header, "is_animated", False):
             return False
-        return header.format == "PNG" or path.read_bytes().endswith(JPEG_END)
+        # What stands behind the end is no part of the picture.
+        return path.read_bytes().endswith(ENDS[str(header.format)])
 
 
 def fit(image: Image.Image, size: tuple[int, int]) -> Image.Image:

@@ -186,7 +186,12 @@ def tracked(mode: str, *, run_id: str, config: Mapping[str, Any], folder: Path) 
     if not (folder / "wandb").exists():  # begun anew: nothing refers to what a former attempt left
         shutil.rmtree(staging, ignore_errors=True)
     with _data_folder(staging):
-        run = _start(mode, run_id=run_id, config=config, folder=folder)
+        try:
+            run = _start(mode, run_id=run_id, config=config, folder=folder)
+        except OSError as error:  # its helper died in an earlier training of this process
+            warnings.warn(f"W&B can't be started ({error}); {run_id} goes on without it", stacklevel=3)
+            yield Untracked()
+            return
         tracker = WandbTracker(run, run_id=run_id, runs_folder=folder.parent)
         try:
             yield tracker

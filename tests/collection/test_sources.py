@@ -42,6 +42,24 @@ def test_a_folder_that_cannot_be_read_stops_the_import_before_its_pairs_are_remo
     assert len(find_pairs(tmp_path / "out")[0]) == 3
 
 
+def test_a_link_to_its_own_folder_by_way_of_another_link_is_refused(tmp_path):
+    write(tmp_path / "in/France/a.jpg", picture())
+    write(tmp_path / "data/b.jpg", picture())
+    (tmp_path / "in/France/more").symlink_to(tmp_path / "data")
+    (tmp_path / "data/back").symlink_to(tmp_path / "in")
+    with pytest.raises(InvalidConfig, match="back links to a folder that it lies in"):
+        list_files(tmp_path / "in")
+
+
+def test_a_hidden_file_that_the_table_names_is_imported(tmp_path):
+    write(tmp_path / "in/.export/a.jpg", picture())
+    write(tmp_path / "in/.export/b.jpg", picture(seed=1))
+    write(tmp_path / "in/labels.csv", "path,country\n.export/a.jpg,Peru\n")
+    report = import_labelled(tmp_path / "in", tmp_path / "out", site="s", workers=1)
+    assert (report.found, report.imported) == (1, 1)
+    assert report.ignored == ["1 hidden files and previews, such as .export/b.jpg"]
+
+
 def test_hidden_files_and_previews_are_left_aside_and_told(tmp_path):
     for file in ("x.jpg", ".thumbnails/x.jpg", ".trash/deleted.jpg", "@eaDir/x.jpg/THUMB_M.jpg", ".DS_Store"):
         write(tmp_path / "in/France" / file, picture())

@@ -53,6 +53,21 @@ def counted(self, *arguments, **more):
 Training.take_step = counted
 """
 
+# Validation batches of two pictures; a signal to one of the processes in the second epoch's second one.
+STOPPED_IN_VALIDATION = """
+import os, signal
+from lost_and_found.training import trainer
+from lost_and_found.training.targets.country import CountryTarget
+trainer.VALIDATION_BATCH_FACTOR = trainer.LISTEN_EVERY = 1
+measure, measured = CountryTarget.measure, []
+def counted(self, *arguments):
+    measured.append(1)
+    if len(measured) == {first} + 2 and os.environ["RANK"] == "1":
+        os.kill(os.getpid(), signal.SIGTERM)
+    return measure(self, *arguments)
+CountryTarget.measure = counted
+"""
+
 
 @pytest.fixture(scope="module")
 def splits(tmp_path_factory):
@@ -115,6 +130,24 @@ def test_a_signal_to_one_process_stops_all_and_they_go_on_exactly(splits, tmp_pa
     pd.testing.assert_frame_equal(
         one.metrics.drop(columns=rates), two.metrics.drop(columns=rates), check_exact=True
     )
+
+
+def test_a_signal_to_one_process_is_heard_while_they_validate(splits, tmp_path):
+    more_to_validate = splits[::-1]  # nine and eight pictures, in five and four batches
+    config = dataclasses.replace(CONFIG, batch_size=2)
+    ends = {"whole": STOPPED_IN_VALIDATION.format(first=99), "parts": STOPPED_IN_VALIDATION.format(first=4)}
+    for name, before in ends.items():
+        done = train_in_two(config, more_to_validate, tmp_path / name, before=before)
+        assert (done.returncode == 0) == (name == "whole"), done.stderr
+    (partial,) = (tmp_path / "parts" / "runs").glob(".*.partial")
+    assert len(pd.read_csv(partial / "metrics.csv")) == 1
+    resumed = train_in_two(config, more_to_validate, tmp_path / "parts", before=ends["whole"])
+    assert resumed.returncode == 0, resumed.stderr
+    one, two = (
+        pd.read_csv(next((tmp_path / name / "runs").glob("made-*/metrics.csv"))).drop(columns="images/s")
+        for name in ends
+    )
+    pd.testing.assert_frame_equal(one, two, check_exact=True)
 
 
 def test_more_processes_than_pictures_are_refused():

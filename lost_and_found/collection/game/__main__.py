@@ -51,7 +51,7 @@ def _exit(number: int, _: object) -> None:
 
 def describe(summary: CollectSummary) -> str:
     """What a collection came to, in a few lines."""
-    if not summary.added:
+    if not summary.browsers:
         return f"{summary.folder} holds {summary.saved} rounds already; no browser was started"
     lines = [
         f"{summary.added} rounds collected in {summary.seconds:.0f} s ({summary.rounds_per_minute:.1f}/min); "

@@ -47,12 +47,14 @@ class Books:
     def put_in_order(self) -> None:
         """End what a killed collection left running, and finish what it left half done."""
         end_strays(self._folder)
-        self.note_recovery(self.claims.recover(self._folder))
+        recovery = self.claims.recover(self._folder)
         remove_leftovers(self._folder)
-        self.events.clear()  # until here, those of earlier runs
         self._saved_before = len(self.claims.saved())
         job = self._job
+        # First, as what is put in order happens now: a run that was killed ended with its own last event.
         self.note(event("collecting", site=job.site, mode=job.mode, target=job.rounds, saved=self.saved))
+        self.note_recovery(recovery)
+        self.events.clear()  # until here, those of earlier runs
 
     def note_recovery(self, recovery: Recovery) -> None:
         """Write down what was put in order, and rounds that were saved by workers that could not say so."""
@@ -103,6 +105,7 @@ class Books:
             added=self.events["round"],
             skipped=self.events["skipped"],
             failures=dict(self.failures),
+            browsers=self.events["started"],
             recycled=self.events["recycled"],
             seconds=seconds,
         )

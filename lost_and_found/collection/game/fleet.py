@@ -34,7 +34,7 @@ from lost_and_found.collection.game.log import event
 from lost_and_found.collection.game.manners import check_permission, check_robots, pace_s
 from lost_and_found.collection.game.session import Account
 from lost_and_found.collection.game.sites import Site
-from lost_and_found.errors import CollectionStuck, LostAndFoundError, StorageFull
+from lost_and_found.errors import BrowserMissing, CollectionStuck, LostAndFoundError, StorageFull
 from lost_and_found.locks import sole_writer
 from lost_and_found.signals import caught_signals
 
@@ -279,7 +279,9 @@ class Fleet:
         status = instance.bury(self._job.folder)
         self._books.note(event("ended", worker=name, status=status))
         self._books.note_recovery(self._books.claims.recover(self._job.folder, worker=name))
-        if instance.told and status in STATUS.values():
+        # A browser that started before is there: that another one did not is a bad moment of the machine.
+        passing = status == STATUS[BrowserMissing] and self._books.events["ready"] > 0
+        if instance.told and status in STATUS.values() and not passing:
             self._error = self._error or retold(instance.told)
         if self._is_ending() or self._books.claims.reached(self._job.rounds):
             instance.retired = True

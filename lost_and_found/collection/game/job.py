@@ -162,6 +162,7 @@ class CollectSummary:
         added: rounds saved by this call.
         skipped: rounds of this call without a picture or an answer.
         failures: of this call, by kind.
+        browsers: workers with a browser that were started by this call.
         recycled: workers of this call that were replaced because of their memory.
         seconds: how long it took.
     """
@@ -171,6 +172,7 @@ class CollectSummary:
     added: int
     skipped: int
     failures: Mapping[str, int]
+    browsers: int
     recycled: int
     seconds: float
 

@@ -19,6 +19,7 @@ Every line has `time` (seconds since 1970), `worker` ("" for the supervisor) and
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import time
@@ -62,7 +63,9 @@ class Log:
             StorageFull: no room.
         """
         try:
-            self._file.write(json.dumps(event, ensure_ascii=False).encode() + b"\n")
+            line = json.dumps(event, ensure_ascii=False).encode() + b"\n"
+            if self._file.write(line) < len(line):  # of the last bytes of a disk
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         except OSError as error:
             if error.errno in NO_ROOM:
                 raise StorageFull(
@@ -92,7 +95,7 @@ def read_events(folder: Path) -> Iterator[Event]:
     """
     path = log_path(folder)
     if path.exists():
-        with path.open() as file:
+        with path.open("rb") as file:  # a line may have been cut off within a letter
             for line in file:
                 try:
                     yield json.loads(line)

@@ -15,7 +15,8 @@ from collections.abc import Mapping
 from http.client import HTTPException
 from pathlib import Path
 from urllib.parse import urlsplit
-from urllib.robotparser import RobotFileParser
+
+from protego import Protego
 
 from lost_and_found.collection.game.sites import Site
 from lost_and_found.database import Database
@@ -80,13 +81,13 @@ def check_robots(site: Site, *, agent: str) -> float:
         NotPermitted: it disallows a page that the collection needs, or it can't be read.
     """
     address = f"{site.url.rstrip('/')}/robots.txt"
-    rules = RobotFileParser(address)
     request = urllib.request.Request(address, headers={"User-Agent": agent})
     # The practice game is on this machine, which no proxy knows.
     proxies = urllib.request.ProxyHandler() if site.live else urllib.request.ProxyHandler({})
     try:
         with urllib.request.build_opener(proxies).open(request, timeout=ROBOTS_TIMEOUT_S) as answer:
-            rules.parse(answer.read().decode("utf-8", "replace").splitlines())
+            # Of the standard's library, rules with "*" and "$" and the longest match would not count.
+            rules = Protego.parse(answer.read().decode("utf-8-sig", "replace"))
     except urllib.error.HTTPError as error:
         error.close()
         if error.code not in (404, 410):
@@ -99,10 +100,11 @@ def check_robots(site: Site, *, agent: str) -> float:
             f"{address} can't be read ({error}); check the connection, nothing is collected until it can"
         ) from error
     if forbidden := [
-        page for page in PAGES if not rules.can_fetch(agent, site.url.rstrip("/") + page.format("x"))
+        page for page in PAGES if not rules.can_fetch(site.url.rstrip("/") + page.format("x"), agent)
     ]:
         raise NotPermitted(f"{address} disallows {', '.join(forbidden)}, which a collection needs")
-    return float(rules.crawl_delay(agent) or 0)
+    rate = rules.request_rate(agent)
+    return max(rules.crawl_delay(agent) or 0.0, rate.seconds / rate.requests if rate else 0.0)
 
 
 def pace_s(site: Site, wished: float | None, *, crawl_delay_s: float) -> float:

@@ -78,6 +78,7 @@ class Worker:
         self._claims = Claims(folder / BOOKS / "claims.sqlite", worker=job.name)
         self._turns = Turns(auth / "pace.sqlite")
         self._has_turn = False
+        self._due_at = 0.0
         self._game: str | None = None
         self._fruitless = 0
         self._doubted = False
@@ -204,6 +205,7 @@ class Worker:
         self, rounds: AsyncIterator[CollectedRound | SkippedRound]
     ) -> CollectedRound | SkippedRound | None:
         self.in_round, self._begun_at = True, time.monotonic()
+        self._has_turn = False  # used up, also if this fails half-way
         try:
             item = await anext(rounds, None)
         finally:
@@ -230,17 +232,28 @@ class Worker:
     # -- the account's pace --
 
     async def _turn(self) -> None:
-        """Wait until the account may begin a round; a turn that was not used is kept."""
-        if not self._has_turn:
-            await self._pause(self._turns.take(self._key, every_s=self._job.seconds_per_round))
-            self._has_turn = True
-        await self._released()
+        """Wait until the account may begin a round; a turn that was not used is kept, but not over a hold.
+
+        A hold ends for all workers of the account at one moment, and turns taken after it come one by one.
+        """
+        while True:
+            if not self._has_turn:
+                self._take_turn()
+            await self._pause(max(self._due_at - time.monotonic(), 0.0))
+            if not self._turns.held(self._key):
+                return
+            self._has_turn = False
+            await self._released()
+
+    def _take_turn(self) -> None:
+        wait_s = self._turns.take(self._key, every_s=self._job.seconds_per_round)
+        self._due_at, self._has_turn = time.monotonic() + wait_s, True
 
     async def _turn_within_game(self) -> None:
         if self._job.mode == "singleplayer":
             await self._turn()
         else:  # the others don't wait, so what is owed is waited for before the next game
-            self._turns.take(self._key, every_s=self._job.seconds_per_round)
+            self._take_turn()
 
     async def _released(self) -> None:
         while seconds := self._turns.held(self._key):
@@ -274,9 +287,9 @@ class Worker:
 
 
 def rate_limit_pause_s(asked_s: float | None, *, failures: int) -> float:
-    """Seconds to wait: what the site asks for, or longer with every failure in a row if it doesn't say."""
+    """Seconds to wait: what the site asks for, or longer with every failure in a row if it names no time."""
     growing_s = min(RATE_LIMIT_PAUSE_S * 2 ** (failures - 1), LONGEST_RATE_LIMIT_PAUSE_S)
-    return growing_s if asked_s is None else asked_s
+    return asked_s or growing_s  # 0, or a date that is over, is no time
 
 
 def say(job: WorkerJob, name: str, **details: object) -> None:

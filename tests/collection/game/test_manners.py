@@ -94,6 +94,9 @@ def robots():
         ("User-agent: *\nDisallow:", 0),
         ("User-agent: *\nDisallow: /api/admin\n", 0),
         ("User-agent: *\nCrawl-delay: 7\nDisallow: /admin", 7),
+        ("User-agent: *\nCrawl-delay: 7.5", 7.5),
+        ("User-agent: *\nRequest-rate: 2/60", 30),
+        ("User-agent: *\nDisallow: /game/\nAllow: /game/*", 0),
         ("User-agent: Other\nDisallow: /\n", 0),
     ],
 )
@@ -106,6 +109,11 @@ def test_a_robots_txt_that_lets_in_also_says_how_often(robots, text, delay_s):
     [
         ("User-agent: *\nDisallow: /", "/, /signin, /maps/world"),
         ("User-agent: *\nDisallow: /game", "/game"),
+        ("User-agent: *\nDisallow: /*", "/, /signin, /maps/world"),
+        ("User-agent: *\nDisallow: /game/*", "/game"),
+        ("User-agent: *\nAllow: /\nDisallow: /game/", "/game"),
+        ("User-agent: *\n\nDisallow: /", "/, /signin"),
+        ("\ufeffUser-agent: *\nDisallow: /", "/, /signin"),
         ("User-agent: LostAndFound\nDisallow: /battle-royale/\n\nUser-agent: *\nDisallow:", "/battle-royale"),
     ],
 )

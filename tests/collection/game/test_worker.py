@@ -1,12 +1,15 @@
 """One worker: its process, its browser, and what becomes of its games."""
 
 import asyncio
+import itertools
 import json
 import stat
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from fleets import browsers, check, failures, folder_of, playing, saved, wait_until
@@ -15,7 +18,9 @@ from lost_and_found.collection.game import worker as module
 from lost_and_found.collection.game.claims import Claims
 from lost_and_found.collection.game.instances import MARK, Instance, strays
 from lost_and_found.collection.game.job import BOOKS, WorkerJob
+from lost_and_found.collection.game.rounds import SkippedRound
 from lost_and_found.collection.game.session import Account
+from lost_and_found.errors import PageCrashed
 from lost_and_found.practice.game.accounts import PASSWORD
 
 ACCOUNT = Account("ann@practice.example", PASSWORD)
@@ -98,6 +103,72 @@ def test_rounds_of_an_account_are_at_least_so_far_apart(tmp_path, capsys):
     assert saved(tmp_path) == 3
 
 
+def idle_worker(tmp_path, **changed):
+    """A worker that nobody has started, whose account may begin a round each fifth of a second."""
+    nowhere = SimpleNamespace(url="http://127.0.0.1:9")
+    return module.Worker(job(tmp_path, nowhere, seconds_per_round=0.2, **changed), ACCOUNT)
+
+
+async def rounds_of(worker, outcomes, begun):
+    """Play made-up games, one an outcome: a number of rounds, or an error in the first one."""
+
+    ahead = iter(outcomes)
+
+    async def made_up_game(visit, mode, claim, **_):
+        outcome = next(ahead)
+        claim(f"game{len(begun)}")
+        for number in range(outcome if isinstance(outcome, int) else 1):
+            begun.append(time.monotonic())
+            if not isinstance(outcome, int):
+                raise outcome
+            yield SkippedRound(f"practice_{mode}_game{len(begun)}_{number}", "made up")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "play_game", made_up_game)
+        patch.setattr(module, "MOST_FRUITLESS", 99)
+        for _ in outcomes:
+            with suppress(PageCrashed):
+                await worker._play(None)
+
+
+def test_what_battle_royales_owe_is_waited_for_before_the_next_one(tmp_path):
+    begun = []
+    asyncio.run(rounds_of(idle_worker(tmp_path, mode="multiplayer"), [4, 4, 1], begun))
+    assert len(begun) == 9
+    assert begun[4] - begun[0] >= 4 * 0.2
+    assert begun[8] - begun[0] >= 8 * 0.2
+
+
+@pytest.mark.parametrize("mode", ["singleplayer", "multiplayer"])
+def test_a_game_that_fails_has_used_its_turn(tmp_path, mode):
+    begun = []
+    asyncio.run(rounds_of(idle_worker(tmp_path, mode=mode), [PageCrashed("gone")] * 4, begun))
+    assert len(begun) == 4
+    assert begun[-1] - begun[0] >= 3 * 0.2
+
+
+def test_after_a_hold_the_workers_of_an_account_go_on_one_by_one(tmp_path):
+    begun = []
+
+    async def begin(worker):
+        await worker._turn()
+        begun.append(time.monotonic())
+
+    async def all_at_once():
+        workers = [idle_worker(tmp_path, name=f"w{number}") for number in range(4)]
+        turns = [asyncio.ensure_future(begin(worker)) for worker in workers]
+        await asyncio.sleep(0.05)  # the first has begun; the others have their turns
+        workers[0]._turns.hold_back(workers[0]._key, for_s=1.0)
+        held_until = time.monotonic() + 1.0
+        await asyncio.gather(*turns)
+        return held_until
+
+    held_until = asyncio.run(all_at_once())
+    begun.sort()
+    assert begun[1] >= held_until - 0.02
+    assert min(later - earlier for earlier, later in itertools.pairwise(begun[1:])) >= 0.18
+
+
 def test_battle_royales_are_collected_with_countries(tmp_path, capsys):
     with playing(pace=0.4) as game:
         status, events = work(job(tmp_path, game, mode="multiplayer", target=3), capsys)
@@ -128,6 +199,9 @@ def test_a_rate_limit_without_a_time_is_waited_for_longer_each_time():
         *(30, 60, 120, 240, 480, 900, 900)
     ]
     assert module.rate_limit_pause_s(2.5, failures=5) == 2.5
+    assert (
+        module.rate_limit_pause_s(0.0, failures=2) == 60
+    )  # a date that is over by the clock of this machine
 
 
 def test_a_worker_that_is_asked_to_stop_ends_its_round_and_leaves_the_game_to_others(tmp_path, instance):
