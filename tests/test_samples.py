@@ -206,7 +206,7 @@ def test_a_pair_is_written_under_its_id(tmp_path):
     [("no-id", ".jpg", {}), ("s_m_g_0", ".gif", {}), ("s_m_g_0", ".jpg", {"duration": float("nan")})],
 )
 def test_a_pair_that_no_one_could_read_is_not_written(tmp_path, sample_id, suffix, record):
-    with pytest.raises((InvalidConfig, ValueError)):
+    with pytest.raises((InvalidConfig, BrokenSample)):
         write_pair(tmp_path, sample_id, image=b"bytes", suffix=suffix, record=record)
     assert not list(tmp_path.iterdir())
 
