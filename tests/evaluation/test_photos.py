@@ -220,12 +220,12 @@ def test_photos_are_cropped_as_the_pictures_were_that_the_run_was_trained_with(t
 
 def test_figures_stay_in_their_folder_however_the_photos_are_named(guess, tmp_path, monkeypatch):
     photo(tmp_path / "other" / "a.jpg")
-    photo(tmp_path / "work" / "b.jpg", seed=1)
-    monkeypatch.chdir(tmp_path / "work")
+    photo(tmp_path / "here" / "b.jpg", seed=1)
+    monkeypatch.chdir(tmp_path / "here")
     status, _, errors = guess("../other/a.jpg", "b.jpg", "--figures", "figures")
     assert status == 0, errors
     figures = sorted(path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*.png"))
-    assert figures == ["work/figures/other/a.jpg.png", "work/figures/work/b.jpg.png"]
+    assert figures == ["here/figures/other/a.jpg.png", "here/figures/here/b.jpg.png"]
 
 
 def test_a_folder_is_no_table(guess, tmp_path):
