@@ -225,7 +225,7 @@ def test_figures_stay_in_their_folder_however_the_photos_are_named(guess, tmp_pa
     status, _, errors = guess("../other/a.jpg", "b.jpg", "--figures", "figures")
     assert status == 0, errors
     figures = sorted(path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*.png"))
-    assert figures == ["here/figures/other/a.jpg.png", "here/figures/here/b.jpg.png"]
+    assert figures == ["here/figures/here/b.jpg.png", "here/figures/other/a.jpg.png"]
 
 
 def test_a_folder_is_no_table(guess, tmp_path):
