@@ -112,8 +112,9 @@ def _find_by_table(source: Path, files: list[str], aside: list[str], site: str) 
                 reason, same = "repeats an earlier line", same[1:]
         rejected += [Rejection(sample_id, path, f"{reason} ({LABELS_NAME} line {row.line})") for row in same]
     unlisted = [file for path, file in actual.items() if path not in rows_of and path != LABELS_NAME]
-    ignored += told_aside([file for file in unlisted if file in aside])
-    unlisted = [file for file in unlisted if file not in aside]
+    hidden = set(aside)
+    ignored += told_aside([file for file in unlisted if file in hidden])
+    unlisted = [file for file in unlisted if file not in hidden]
     rejected += [Rejection("", file, f"not named in {LABELS_NAME}") for file in unlisted]
     return Findings("labelled", found + len(unlisted), candidates, rejected, ignored, _read_record)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import os
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -14,7 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from tqdm.auto import tqdm
 
-from lost_and_found.evaluation.photos import PhotoGuesses, point_text
+from lost_and_found.evaluation.photos import PhotoGuesses, point_text, without_dots
 from lost_and_found.evaluation.predictions import GUESSES
 from lost_and_found.figures import BLUE, ORANGE, plot_world, short_name, tidy
 from lost_and_found.geo.countries import find_country
@@ -44,7 +43,7 @@ def write_guess_figures(
     rows = zip(read.iterrows(), country_shares(run, guesses.decoded[:limit]), strict=True)
     written = []
     for (_, guess), shares in tqdm(rows, desc="figures", total=len(read), unit=" photos"):
-        photo = Path(os.path.abspath(guess["photo"]))  # noqa: PTH100  without "..", with links as they are
+        photo = without_dots(Path(guess["photo"]))
         path = folder / photo.relative_to(within).with_name(f"{photo.name}.png")
         figure = plot_photo_guess(guess, shares, copy_size=run.copy_size)
         image = io.BytesIO()

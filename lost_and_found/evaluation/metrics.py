@@ -289,7 +289,7 @@ def _balanced(mean: _MeanRecall, variance: float) -> Estimate:
     Of 1,000 simulated test sets of each kind, the interval held the true value in 97.6 % with 20 classes of
     50 samples, 99.0 % with the rare classes above, 99.3 % where those were also found less often, 98.9 % with
     a mean recall of 3 % as with 95 %, and 96.7 % with 600 correlated samples of 50 classes in games of five;
-    of 150 with one group of ten a class, wholly or half alike, in 98.7 and 100 %.
+    of 150 with 20 classes of one group of ten, wholly or half alike, in 97.3 and 96.0 %.
     It was 1.1 to 1.3 times as wide as the spread of the scores needed: rather too wide than too narrow.
 
     Source:

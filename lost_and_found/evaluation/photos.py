@@ -97,7 +97,12 @@ def find_photos(places: Sequence[Path]) -> list[Path]:
 
 def common_folder(photos: Sequence[Path]) -> Path:
     """The innermost folder that all of them lie in, absolute."""
-    return Path(os.path.commonpath([os.path.dirname(os.path.abspath(photo)) for photo in photos]))  # noqa: PTH100, PTH120
+    return Path(os.path.commonpath([without_dots(photo).parent for photo in photos]))
+
+
+def without_dots(path: Path) -> Path:
+    """The absolute path without "..", so that what is made from it leads nowhere else; links stay."""
+    return Path(os.path.abspath(path))  # noqa: PTH100  resolve() follows links
 
 
 def guess_photos(run: Run, photos: Sequence[Path]) -> Iterator[PhotoGuesses]:

@@ -119,10 +119,10 @@ def player_table(ranks: pd.DataFrame) -> pd.DataFrame:
     for (player, experience), part in ranks.groupby(["player", "experience"]):
         row = {"player": player, "experience": experience, "n": len(part)}
         for k in KS:
-            share = _share(part["rank"], k)
+            share = _share(_hits(part["rank"], k))
             row |= {f"top{k}": share.value, f"top{k}_low": share.low, f"top{k}_high": share.high}
         if part["model_rank"].notna().all():
-            row["model_top1"] = _share(part["model_rank"], 1).value
+            row["model_top1"] = _share(_hits(part["model_rank"], 1)).value
         rows.append(row | {"median_seconds": part["seconds"].median()})
     return pd.DataFrame(rows).sort_values("n", ascending=False, kind="stable", ignore_index=True)
 
@@ -213,7 +213,7 @@ def country_table(ranks: pd.DataFrame) -> pd.DataFrame:
         if part["model_rank"].notna().all():
             columns["model"] = ("model_rank", part["item"].nunique())
         for who, (column, independent) in columns.items():
-            share = _share(part[column], 1, independent=independent)
+            share = _share(_hits(part[column], 1), independent=independent)
             row |= {who: share.value, f"{who}_low": share.low, f"{who}_high": share.high}
         rows.append(row)
     return pd.DataFrame(rows).sort_values(["people", "n"], ascending=[True, False], ignore_index=True)
@@ -229,8 +229,7 @@ def order_table(ranks: pd.DataFrame) -> pd.DataFrame:
     for place in range(1, MOST_GUESSES + 1):
         given = ranks[ranks["guesses"] >= place]
         right = given["rank"] == place
-        independent = _independent(right, given) if len(given) else 0
-        share = Proportion(float(right.mean()) * independent if independent else 0, independent)
+        share = _share(right, independent=_independent(right, given) if len(given) else None)
         ends = {"value": share.value, "low": share.low, "high": share.high}
         rows.append({"place": place, "n": len(given), **ends})
     return pd.DataFrame(rows)
@@ -246,19 +245,18 @@ def _hits(ranks: pd.Series, k: int) -> pd.Series:
     return ranks.astype(int).between(1, k)
 
 
-def _share(ranks: pd.Series, k: int, *, independent: float | None = None) -> Proportion:
-    """The share of hits among the first k; with the interval of so many `independent` answers, or of all."""
-    hits = int(_hits(ranks, k).sum())
+def _share(hits: pd.Series, *, independent: float | None = None) -> Proportion:
+    """The share of hits, with the interval of so many `independent` answers, or of all."""
     if independent is None:
-        return Proportion(hits, len(ranks))
-    return Proportion(hits / len(ranks) * independent, independent)
+        return Proportion(int(hits.sum()), len(hits))
+    return Proportion(float(hits.mean()) * independent, independent)
 
 
 def _top_row(part: pd.DataFrame, k: int, *, group: str, who: str) -> dict[str, object]:
     ranks = part["rank" if who == "people" else "model_rank"]
     players, pictures = part["player"].nunique(), part["item"].nunique()
-    independent = _independent(_hits(ranks, k), part) if who == "people" else pictures
-    share = _share(ranks, k, independent=independent)
+    hits = _hits(ranks, k)
+    share = _share(hits, independent=_independent(hits, part) if who == "people" else pictures)
     told = {"group": group, "who": who, "k": k, "n": len(ranks), "players": players, "pictures": pictures}
     return {**told, "value": share.value, "low": share.low, "high": share.high}
 

@@ -23,6 +23,7 @@ from fleets import (
     workers,
 )
 
+from lost_and_found.collection.game.chromium import find_chromium
 from lost_and_found.collection.game.instances import strays
 
 
@@ -213,3 +214,22 @@ def test_without_a_browser_it_says_what_to_do(tmp_path, capsys, monkeypatch):
         assert collect(tmp_path, game) == 7
     assert "error:" in capsys.readouterr().err
     assert len(events(tmp_path, "started")) == 1
+
+
+def test_a_browser_that_fails_to_start_once_ends_no_collection(tmp_path, capsys, monkeypatch):
+    script = tmp_path / "chromium"
+    starts = tmp_path / "starts"
+    script.write_text(
+        f"""#!/bin/sh
+[ "$1" = --version ] || echo >>"{starts}"
+[ "$1" = --version ] || [ "$(wc -l <"{starts}")" != 2 ] || exit 1
+exec "{find_chromium(os.environ)}" "$@"
+"""
+    )
+    script.chmod(0o755)
+    monkeypatch.setenv("LOST_AND_FOUND_CHROMIUM", str(script))
+    with playing() as game:
+        assert collect(tmp_path, game, "--games-per-browser", "1", rounds=10) == 0
+        assert check(tmp_path, game) == 10
+    assert failures(tmp_path) == ["BrowserMissing"]
+    assert len(starts.read_text().splitlines()) == 3

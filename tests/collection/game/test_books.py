@@ -1,7 +1,10 @@
+from contextlib import closing
+
+from lost_and_found.collection.game.__main__ import describe
 from lost_and_found.collection.game.books import Books
 from lost_and_found.collection.game.claims import Claims, Recovery
 from lost_and_found.collection.game.job import BOOKS, CollectJob
-from lost_and_found.collection.game.log import event, read_events
+from lost_and_found.collection.game.log import Log, event, log_path, read_events, summarise
 
 
 def test_a_round_that_is_found_on_the_disk_before_its_worker_tells_of_it_counts_once(tmp_path):
@@ -20,3 +23,38 @@ def test_a_round_that_is_found_on_the_disk_before_its_worker_tells_of_it_counts_
     assert [one["id"] for one in read_events(job.folder) if one["event"] == "round"] == [sample]
     claims.close()
     books.close()
+
+
+def test_a_line_that_was_cut_off_within_a_letter_is_passed_over(tmp_path):
+    (tmp_path / BOOKS).mkdir()
+    log_path(tmp_path).write_bytes('{"event": "failure", "message": "Map data ©'.encode()[:-1])
+    log = Log(tmp_path)
+    log.append(event("collecting"))
+    log.close()
+    assert [one["event"] for one in read_events(tmp_path)] == ["collecting"]
+
+
+def test_the_time_between_a_killed_collection_and_the_next_one_is_no_time_of_either(tmp_path):
+    job = CollectJob(site="practice", mode="multiplayer", rounds=0, root=tmp_path)
+    (job.folder / BOOKS).mkdir(parents=True)
+    log = Log(job.folder)
+    for name, minute in (("collecting", -100), ("started", -99)):
+        one = event(name)
+        log.append(one | {"time": one["time"] + 60 * minute})
+    log.close()
+    with closing(Claims(job.folder / BOOKS / "claims.sqlite", worker="killed")) as claims:
+        claims.claim("practice_multiplayer_abc", account="ann")
+    with closing(Books(job)) as books:
+        books.put_in_order()
+    assert [one["event"] for one in read_events(job.folder)][-1] == "abandoned"
+    assert 0.9 < summarise(job.folder).minutes < 2
+
+
+def test_a_collection_that_saved_nothing_tells_what_went_wrong(tmp_path):
+    job = CollectJob(site="practice", mode="singleplayer", rounds=0, root=tmp_path)
+    job.folder.mkdir(parents=True)
+    with closing(Books(job)) as books:
+        assert describe(books.summary(1)).endswith("no browser was started")
+        books.note(event("started"))
+        books.note(event("failure", kind="RateLimited", message=""))
+        assert describe(books.summary(60)).splitlines()[1] == "RateLimited 1"
