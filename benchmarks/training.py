@@ -63,6 +63,8 @@ def main() -> None:
     """Measure what was asked for and print it."""
     arguments = _parser().parse_args()
     device = pick_device(arguments.device)
+    if device.type == "cuda":
+        torch.cuda.set_device(device)  # where Triton starts kernels
     config = TrainingConfig(
         dataset="benchmark",
         architecture=arguments.architecture
@@ -138,7 +140,7 @@ def synthetic_cache(folder: Path, images: int, config: TrainingConfig, *, name: 
         }
     )
     spec = CacheSpec(list_name=name, list_digest="0" * 32, width=config.width, height=config.height)
-    return PixelCache(spec, np.load(folder / "pixels.npy", mmap_mode="c"), table, folder)
+    return PixelCache(spec, np.load(folder / "pixels.npy", mmap_mode="r"), table, folder)
 
 
 def training_of(config: TrainingConfig, cache: PixelCache, *, images: int) -> Training:

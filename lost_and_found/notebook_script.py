@@ -103,10 +103,12 @@ def training_part(name: str, known: Mapping[str, Scalar], given: Mapping[str, st
 
     Raises:
         MissingInput: there is no such profile.
-        InvalidConfig: it leaves the dataset open, and so does what was given.
+        InvalidConfig: it is a notebook, or leaves the dataset open, and so does what was given.
     """
     if not name:
         return Profile((TRAIN,), {})
+    if "/" in name:
+        raise InvalidConfig(f"{name} is no profile; scripts/run-stages runs notebooks")
     parameters = read_profile(name).parameters
     if parameters.get("dataset", "") is None and "dataset" not in given:
         raise InvalidConfig(f"profile {name} is for any dataset; say which: -p dataset NAME")

@@ -54,7 +54,7 @@ def read_profile(name: str, *, repository: Path = REPOSITORY) -> Profile:
         return Profile((name.removesuffix(".ipynb"),), {})
     if not path.is_file():
         known = ", ".join(sorted(one.stem for one in folder.glob("*.yaml")))
-        raise MissingInput(f"no profile {name!r}; there are: {known}; or give a notebook, as N-stage/NN-name")
+        raise MissingInput(f"no profile {name!r}; there are: {known}; notebooks are named N-stage/NN-name")
     content = yaml.safe_load(path.read_text())
     if not isinstance(content, dict) or set(content) - {"notebooks", "parameters"}:
         raise InvalidConfig(f"{path} may have the keys `notebooks` and `parameters` only")

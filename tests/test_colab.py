@@ -485,12 +485,36 @@ def test_a_copy_that_was_being_replaced_when_the_machine_went_away_is_not_lost(t
     assert (tmp_path / "out/runs/.r.partial/checkpoint.pt").read_text() == "of epoch 40"
 
 
+def test_a_clone_stays_at_its_tag_and_says_so_until_another_branch_is_wanted(tmp_path):
+    origin = tmp_path / "origin"
+    (origin / "scripts").mkdir(parents=True)
+
+    def git(*arguments):
+        identity = ("-c", "user.name=n", "-c", "user.email=e@example.org")
+        subprocess.run(["git", *identity, *arguments], cwd=origin, check=True, capture_output=True)
+
+    git("init", "--initial-branch", "main")
+    for number in "12":
+        (origin / "scripts/colab-train").write_text(number)
+        (origin / "scripts/colab-train").chmod(0o755)
+        git("add", ".")
+        git("commit", "-m", number)
+        git("tag", f"v{number}")
+    script = "say() { echo $1; }\n" + functions("fail", "attempt", "fetch_repository")
+    found = []
+    for branch in ("v1", "", "main", ""):
+        named = f"repository={origin} folder=clone branch={branch}; fetch_repository"
+        done = subprocess.run(
+            ["bash", "-c", f"{script}\n{named}"], cwd=tmp_path, capture_output=True, text=True
+        )
+        assert done.returncode == 0, done.stderr
+        found.append((tmp_path / "clone/scripts/colab-train").read_text())
+        assert ("clone stays at v1; --branch NAME takes another" in done.stdout) == (len(found) == 2)
+    assert found == ["1", "1", "2", "2"]
+
+
 def test_minutes_with_a_leading_zero_are_no_octal_number(tmp_path):
-    script = (
-        functions("say", "fail", "parse")
-        if "\nsay() {\n" in SCRIPT.read_text()
-        else functions("fail", "parse")
-    )
+    script = functions("fail", "parse")
     script += "parameters=() handed_on=(); parse --copy-every 08; echo $((copy_every * 60))"
     done = subprocess.run(["bash", "-c", script], capture_output=True, text=True)
     assert done.stdout == "480\n", done.stderr

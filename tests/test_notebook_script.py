@@ -152,6 +152,8 @@ def test_a_profile_for_any_dataset_wants_one_and_an_unknown_profile_is_refused(c
     assert "profile photos is for any dataset; say which: -p dataset NAME" in capsys.readouterr().err
     assert notebook_script.main(["--profile", "foto", "--list"]) == 1
     assert "no profile 'foto'; there are: geotagged, photos" in capsys.readouterr().err
+    assert notebook_script.main(["--profile", "4-evaluation/01-test-model", "--list"]) == 1
+    assert "4-evaluation/01-test-model is no profile" in capsys.readouterr().err
 
 
 def test_a_preset_lies_over_a_profile_and_sets_only_what_is_known(tmp_path):

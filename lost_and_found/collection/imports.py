@@ -387,6 +387,7 @@ def _write_report(report: ImportReport, claim: dict[str, str], destination: Path
         raise MissingInput(
             f"nothing could be imported from {report.source}: {report.found} files and rows found"
             + (f", most often {why[0]!r}; see {destination / REJECTED_NAME}" if len(why) else "")
+            + "".join(f"; left aside: {one}" for one in report.ignored)
         )
 
 

@@ -48,10 +48,16 @@ def import_labelled(
 
     Raises:
         MissingInput: no such folder, or nothing in it could be imported.
-        InvalidConfig: `labels.csv` can't be read, or the destination holds another import.
+        InvalidConfig: `labels.csv` can't be read, or there is one and `series` is set, or the destination
+            holds another import.
     """
     files, aside = list_files(source)
     if LABELS_NAME in files:
+        if series:
+            raise InvalidConfig(
+                f"{source} has a {LABELS_NAME}, so series can't be set: folders are groups only where they "
+                "name the countries; name the groups in the table's column group"
+            )
         findings = _find_by_table(source, files, aside, site)
     else:
         findings = _find_by_folder(source, files, aside, site, series=series)

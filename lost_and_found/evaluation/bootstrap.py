@@ -153,7 +153,7 @@ def effective_samples(
     students = _student(n - 1) / _student(groups - 1)
     fewer = np.where(groups == n, 1.0, np.where(several, students**2, 0.0))
     effective = np.maximum(effective * fewer, NEXT_TO_NOTHING)
-    return np.where((variance == 0) & several, np.minimum(effective, groups), effective)
+    return np.where((spread == 0) & several, np.minimum(effective, groups), effective)
 
 
 def exact_interval(value: np.ndarray, n: np.ndarray) -> Estimate:

@@ -60,7 +60,8 @@ def photo_pixels(
     """A photo as the pictures that a model was trained with: uint8 (3, height, width), RGB.
 
     Cropped at its centre to the shape of a working copy, shrunk and saved as one, and read from there as the
-    pixel cache does, so the pixels are exactly those that the stages would have made of it.
+    pixel cache does, so the pixels are exactly those that the stages would have made of it (with a run whose
+    photos were all smaller than working copies, it is shrunk to the largest of them).
 
     Args:
         path: of an image in any format that Pillow reads.

@@ -53,8 +53,10 @@ def independent_answers(hits: np.ndarray, players: np.ndarray, pictures: np.ndar
     """
     share = float(hits.mean())
     reach = reach_of_mean(hits.astype(float), players, pictures)
-    if reach == 0:  # all right or all wrong: nothing tells how they hang together
+    if share in (0, 1):  # nothing tells how they hang together
         return float(min(len(hits), len(np.unique(pictures))))
+    if reach == 0:
+        return float(len(hits))
     return min(float(len(hits)), max(1.0, share * (1 - share) * (Z / reach) ** 2))
 
 

@@ -329,7 +329,8 @@ def _check_group_sizes(table: pd.DataFrame, groups: np.ndarray, place_km: float)
     advice = (
         f"place_km={smaller_km:.3g} works, and lets pictures that are farther apart be in two splits"
         if smaller_km > 1e-3
-        else ("no place_km helps, because single games or places hold that many")
+        else "no place_km helps, because games of one place hold that many; if they belong together, import "
+        "them with one group for all"
     )
     raise InvalidConfig(
         f"at place_km={place_km} games and nearby places chain {largest:,} of {len(table):,} samples into "

@@ -27,7 +27,7 @@ def state_of(training: Training) -> dict[str, Any]:
         "best_weights": training.best_weights,
         "history": training.history,
         "steps": training.steps,
-        "total_loss": training.total_loss,
+        "loss_sums": training.world.from_all(training.loss_sum.item()),
         "seconds": training.seconds,
         "rate": training.rate,
         "random": training.world.from_all(random),  # of each process: their dropout differs
@@ -46,7 +46,10 @@ def restore(training: Training, state: dict[str, Any]) -> None:
         training.scaler.load_state_dict(scaler)
     for name in ("epoch", "step", "best_epoch", "history", "steps", "seconds"):
         setattr(training, name, state[name])
-    training.loss_sum.fill_(state["total_loss"] if training.world.is_main else 0.0)
+    sums = state.get("loss_sums") or [state["total_loss"]]  # the latter in those of earlier versions
+    if len(sums) != training.world.size:
+        sums = [sum(sums)] + [0.0] * (training.world.size - 1)
+    training.loss_sum.fill_(sums[training.world.rank])
     training.best_weights = state.get("best_weights", {})
     training.rate = state.get("rate", 0.0)
     generator, drawn = training.augmentation.generator, state["augmentation"]

@@ -62,7 +62,8 @@ class PixelCache:
         pixels: uint8, shape (N, 3, height, width), mapped from the file; RGB, rows from the top.
         table: one record a picture in the same order, with at least the column `id`.
         folder: where it lies.
-        copy_size: (width, height) of the largest file that it was made of: that of stage 2's working copies.
+        copy_size: (width, height) of the largest file that it was made of. Stage 2's working copies are that
+            large unless every photo was smaller.
     """
 
     spec: CacheSpec
@@ -218,6 +219,7 @@ def read_cache(place: Path, *, spec: CacheSpec | None = None) -> PixelCache:
     Raises:
         MissingInput: there is no cache.
         ListMismatch: it was made of something else, or its files don't fit each other.
+        OSError: its files can't be read, which is no fault of theirs.
     """
     if not (place / "cache.json").is_file():
         raise MissingInput(f"{place} is no pixel cache; run 3-training/01-train-model.ipynb to make it")
@@ -228,9 +230,9 @@ def read_cache(place: Path, *, spec: CacheSpec | None = None) -> PixelCache:
         raise ListMismatch(f"{place} was made of {found}, but {spec} is wanted; delete it and run again")
     try:
         table = _from_csv(place / "labels.csv")
-        # Copy-on-write: torch shares the memory of writable arrays only, and the file stays as it is.
-        pixels = np.load(place / "pixels.npy", mmap_mode="c")
-    except (OSError, ValueError) as error:
+        # Read only: for a writable mapping, even a copy-on-write one, Linux wants as much memory to be there.
+        pixels = np.load(place / "pixels.npy", mmap_mode="r")
+    except (FileNotFoundError, EOFError, ValueError) as error:
         raise ListMismatch(f"{place} is damaged ({error}); delete it and run again") from None
     if pixels.shape != (len(table), CHANNELS, found.height, found.width) or pixels.dtype != np.uint8:
         raise ListMismatch(

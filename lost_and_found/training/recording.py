@@ -36,7 +36,7 @@ class RecordedSteps:
     """One kind of step, recorded for each size of batch.
 
     The device's memory for a step is kept as long as this object lives; all sizes share it, as nothing in it
-    is needed after the step.
+    is needed after the step. An ordinary step can't use it.
     """
 
     def __init__(self, device: torch.device) -> None:
@@ -59,6 +59,7 @@ class RecordedSteps:
         if size not in self._recordings:
             if self._taken[size] < STEPS_BEFORE:
                 self._taken[size] += 1
+                self._forget()
                 self._take_aside(compute, pixels, drawn, labels)
                 return
             self._recordings[size] = self._record(compute, pixels, drawn, labels)
@@ -68,6 +69,17 @@ class RecordedSteps:
         for name, label in labels.items():
             recording.labels[name].copy_(label, non_blocking=True)
         recording.graph.replay()
+
+    def _forget(self) -> None:
+        """Give back the memory of all recordings, which would stand beside that of an ordinary step.
+
+        They are made again when they are needed.
+        """
+        if self._recordings:
+            torch.cuda.synchronize(self._stream.device)
+            self._recordings.clear()
+            self._pool = torch.cuda.graph_pool_handle()  # a pool whose recordings are gone takes no new ones
+            torch.cuda.empty_cache()
 
     def _take_aside(self, compute: Compute, pixels: Tensor, drawn: Tensor, labels: Labels) -> None:
         """Compute on the stream of the recordings: autograd goes on where a gradient was first computed."""

@@ -36,6 +36,7 @@ from lost_and_found.samples import write_atomically
 from lost_and_found.training.config import NORMALISATIONS, TrainingConfig
 from lost_and_found.training.models import InitialWeights, Normalisation, build_model, pick_device
 from lost_and_found.training.pixel_cache import COPY_SIZE, PixelCache
+from lost_and_found.training.splits import as_tensor
 from lost_and_found.training.targets import Target, target_from_json
 
 FILES = ("config.json", "metrics.csv", "summary.json", "model.safetensors", "labels.json", "environment.json")
@@ -337,7 +338,7 @@ def _outputs(run: Run, pixels: np.ndarray, batch_size: int) -> Iterator[tuple[sl
         )
     for start in tqdm(range(0, len(pixels), batch_size), desc="predicting", unit=" batches"):
         rows = slice(start, start + batch_size)
-        yield rows, run.model(run.normalisation(torch.from_numpy(pixels[rows]).to(run.device)))
+        yield rows, run.model(run.normalisation(as_tensor(pixels[rows]).to(run.device)))
 
 
 def environment(device: torch.device) -> dict[str, Any]:

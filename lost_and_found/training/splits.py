@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -32,7 +34,7 @@ class Split:
         self, cache: PixelCache, target: Target, device: torch.device, *, resident: bool = False
     ) -> None:
         self.device, self.resident = device, resident
-        self.pixels = torch.from_numpy(cache.pixels)  # uint8 (N, 3, H, W), still in the file
+        self.pixels = as_tensor(cache.pixels)  # uint8 (N, 3, H, W), still in the file
         self.labels = {name: label.to(device) for name, label in target.encode(cache.table).items()}
         if resident:
             self.pixels = self.pixels.to(device)
@@ -74,6 +76,13 @@ class Split:
 
     def _sent(self, read: Future[Tensor]) -> Tensor:
         return read.result().to(self.device, non_blocking=True)
+
+
+def as_tensor(pixels: np.ndarray) -> Tensor:
+    """The pixels of a cache, or some of them, where they are; not to be written to."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "The given NumPy array is not writable", UserWarning)
+        return torch.from_numpy(pixels)
 
 
 def read_splits(caches: Sequence[PixelCache], target: Target, device: torch.device) -> list[Split]:

@@ -173,7 +173,7 @@ class Training:
         self.history: list[dict[str, float]] = []
         self.best_weights: dict[str, Tensor] = {}
         self.loss_sum = torch.zeros((), device=self.device)
-        self.seconds = self.rate = self.total_loss = self.train_loss = 0.0
+        self.seconds = self.rate = self.train_loss = 0.0
 
     # -- the run --
 
@@ -297,8 +297,7 @@ class Training:
                 self.check_finite(self.loss_sum.item(), where="training")
             if (self.world.size == 1 or self.step % LISTEN_EVERY == 0) and self.is_stopped(came):
                 break
-        self.total_loss = self.world.sum(self.loss_sum.clone()).item()
-        self.train_loss = self.total_loss / len(order)
+        self.train_loss = self.world.sum(self.loss_sum.clone()).item() / len(order)
         self.seconds += (elapsed := time.perf_counter() - started)
         if self.step > first:
             self.rate = sum(map(len, parts[first : self.step])) / elapsed

@@ -5,6 +5,7 @@ import pytest
 
 from lost_and_found.collection.labelled import import_labelled
 from lost_and_found.data_loader import load_samples, records_table
+from lost_and_found.errors import InvalidConfig
 from lost_and_found.preparation.splitting import audit, split
 from lost_and_found.samples import read_record
 from tests.collection.test_imports import picture, write
@@ -57,6 +58,13 @@ def test_a_photo_that_lies_in_the_countrys_folder_itself_is_of_no_series(tmp_pat
     import_labelled(tmp_path / "in", tmp_path / "out", site="s", series=True, workers=1)
     records = [read_record(sample.record) for sample in load_samples(tmp_path / "out")]
     assert sorted(record.get("group", "") for record in records) == ["", "France/walk"]
+
+
+def test_folders_are_no_groups_beside_a_table(tmp_path):
+    write(tmp_path / "in/France/walk/a.jpg", picture())
+    (tmp_path / "in/labels.csv").write_text("path,country\nFrance/walk/a.jpg,France\n")
+    with pytest.raises(InvalidConfig, match="name the groups in the table's column group"):
+        import_labelled(tmp_path / "in", tmp_path / "out", site="s", series=True, workers=1)
 
 
 def test_a_long_series_is_split_like_any_other_group(tmp_path):

@@ -215,6 +215,9 @@ def test_a_missing_source_and_one_without_pictures_say_what_to_do(tmp_path):
     with pytest.raises(MissingInput, match="image file is empty"):
         import_labelled(tmp_path / "in", tmp_path / "out", site="s")
     assert len(pd.read_csv(tmp_path / "out/rejected.csv")) == 1
+    write(tmp_path / "hidden/.thumbnails/0.jpg", picture())
+    with pytest.raises(MissingInput, match=r"0 files and rows found; left aside: 1 .*hidden"):
+        import_labelled(tmp_path / "hidden", tmp_path / "other", site="s")
 
 
 @pytest.mark.parametrize(

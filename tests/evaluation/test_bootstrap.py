@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from scipy.stats import beta, norm
+from scipy.stats import beta, norm, t
 
 from lost_and_found.errors import InvalidConfig
 from lost_and_found.evaluation import bootstrap
@@ -35,6 +35,25 @@ def test_single_samples_have_the_exact_interval_of_tables():
     )
     found = bootstrap.proportion(draws.mean(axis=1), np.asarray(10), np.asarray(10))
     assert (found.low, found.high) == pytest.approx((beta.ppf(0.025, 7, 4), beta.ppf(0.975, 8, 3)), abs=0.02)
+
+
+@pytest.mark.parametrize(("few", "size"), [(1, 4), (1, 3), (1, 10), (5, 10)])
+def test_groups_that_all_do_equally_well_do_not_hang_together(few, size):
+    right = np.tile(
+        np.arange(size) < few, 20
+    )  # resamples of some of these round to a variance, of others not
+    found = score(
+        np.eye(2)[1 - right],
+        np.zeros(20 * size, dtype=int),
+        groups=np.arange(20 * size) // size,
+        resamples=100,
+    )
+    freedom = (t.ppf(0.975, 20 * size - 1) / t.ppf(0.975, 19)) ** 2
+    worth = 20 * size * freedom
+    hits = worth * few / size
+    for one in (found.top_k[1], found.balanced):
+        assert one.low == pytest.approx(beta.ppf(0.025, hits, worth - hits + 1))
+        assert one.high == pytest.approx(beta.ppf(0.975, hits + 1, worth - hits))
 
 
 @pytest.mark.parametrize(("groups", "size"), [(2, 10), (3, 5), (4, 10), (10, 5), (40, 5)])

@@ -66,6 +66,15 @@ def test_answers_are_never_worth_more_than_there_are(players, pictures, seed):
     assert 1 <= independent_answers(gains > 0, *ids) <= len(gains)
 
 
+@pytest.mark.parametrize("players", [2, 3, 4, 5])
+def test_pictures_with_equally_many_right_answers_do_not_hang_together(players):
+    right = np.tile(np.arange(players) == 0, 20)
+    ids = np.tile(np.arange(players), 20), np.repeat(np.arange(20), players)
+    # The first player alone is right, which is said of people at large where there are enough of them.
+    worth = independent_answers(right, *ids)
+    assert worth == len(right) if players < FEWEST_PLAYERS else worth < players
+
+
 def test_answers_that_hang_together_are_worth_less():
     right = np.repeat([True, False], 50)  # the first five players are always right, the others never
     players, pictures = np.repeat(np.arange(10), 10), np.tile(np.arange(10), 10)

@@ -40,15 +40,17 @@ config = TrainingConfig.from_json({config!r})
 run = trainer.train_run(config, train=train, val=val, folder=Path(sys.argv[3]), tracking="off")
 print(run.id)
 """
-# A signal to one of the processes after its second step.
+# A signal to one of the processes in the middle of the second epoch.
 STOPPED = """
 import os, signal
+from lost_and_found.training import trainer
 from lost_and_found.training.trainer import Training
+trainer.LISTEN_EVERY = 1
 take_step, taken = Training.take_step, []
 def counted(self, *arguments, **more):
     take_step(self, *arguments, **more)
     taken.append(1)
-    if len(taken) == 2 and os.environ["RANK"] == "1":
+    if len(taken) == 12 and os.environ["RANK"] == "1":
         os.kill(os.getpid(), signal.SIGTERM)
 Training.take_step = counted
 """
@@ -111,7 +113,9 @@ def test_two_processes_train_the_run_that_one_trains(splits, tmp_path):
 def test_a_signal_to_one_process_stops_all_and_they_go_on_exactly(splits, tmp_path):
     train, val = splits
     # With dropout, whose masks differ between the processes.
-    config = dataclasses.replace(CONFIG, architecture="mobilenet_v3_small", augmentation="strong")
+    config = dataclasses.replace(
+        CONFIG, architecture="mobilenet_v3_small", augmentation="strong", batch_size=2
+    )
     whole = train_in_two(config, splits, tmp_path / "whole")
     assert whole.returncode == 0, whole.stderr
     stopped = train_in_two(config, splits, tmp_path / "parts", before=STOPPED)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import psutil
 import pytest
 from made_splits import DIGEST, table_of, write_samples
 from PIL import Image
@@ -23,6 +24,7 @@ from lost_and_found.training.pixel_cache import (
     cache_split,
     read_cache,
 )
+from lost_and_found.training.splits import as_tensor
 from lost_and_found.workspace import ENRICH, Workspace
 
 SPEC = CacheSpec(list_name="made.train", list_digest=DIGEST, width=64, height=40)
@@ -104,6 +106,30 @@ def test_a_shortened_cache_is_refused(make_samples, tmp_path):
     file.write_bytes(file.read_bytes()[:-1])
     with pytest.raises(ListMismatch, match="damaged"):
         read_cache(file.parent)
+
+
+def test_an_emptied_cache_is_refused(make_samples, tmp_path):
+    samples = make_samples(4)
+    place = cache_pixels(samples, table_of(samples), folder=tmp_path, spec=SPEC).folder
+    (place / "pixels.npy").write_bytes(b"")
+    with pytest.raises(ListMismatch, match="damaged"):
+        read_cache(place)
+
+
+def test_a_cache_larger_than_the_memory_is_read_from_its_file(make_samples, tmp_path):
+    samples = make_samples(2)
+    spec = dataclasses.replace(SPEC, width=200_000)
+    spec = dataclasses.replace(spec, height=psutil.virtual_memory().total // spec.width)
+    place = tmp_path / spec.folder_name
+    place.mkdir()
+    shape = (len(samples), 3, spec.height, spec.width)
+    pixels = np.lib.format.open_memmap(place / "pixels.npy", mode="w+", dtype=np.uint8, shape=shape)
+    pixels[1, 2, -1, -1] = 7  # all else is a hole in the file
+    table_of(samples).to_csv(place / "labels.csv", index=False)
+    (place / "cache.json").write_text(json.dumps(dataclasses.asdict(spec)))
+    read = as_tensor(read_cache(place, spec=spec).pixels)
+    assert tuple(read.shape) == shape
+    assert read[1, 2, -1, -2:].tolist() == [0, 7]
 
 
 def test_a_pinned_list_is_cached_with_its_records_in_its_order(make_samples, tmp_path):
