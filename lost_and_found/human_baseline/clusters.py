@@ -1,4 +1,4 @@
-"""How sure a mean over answers is, when those of one player hang together and those to one picture too."""
+"""How sure a mean over answers is, when those of one player hang together and those to one scene too."""
 
 from __future__ import annotations
 
@@ -13,48 +13,48 @@ from lost_and_found.human_baseline.proportions import CONFIDENCE, Z
 FEWEST_PLAYERS = 5
 
 
-def reach_of_mean(values: np.ndarray, players: np.ndarray, pictures: np.ndarray) -> float:
+def reach_of_mean(values: np.ndarray, players: np.ndarray, scenes: np.ndarray) -> float:
     """Half the width of the 95 % interval of a mean over answers, infinite where nothing can be said.
 
-    Players and pictures are both drawn from many, so the variance is that of both kinds of clusters, less
+    Players and scenes are both drawn from many, so the variance is that of both kinds of clusters, less
     what they have in common, and never less than that of one kind; with fewer than `FEWEST_PLAYERS` it is
-    that of pictures alone. Of 400 simulated quizzes of each of seven kinds (3 to 40 players, 40 to 200
+    that of scenes alone. Of 400 simulated quizzes of each of seven kinds (3 to 40 players, 40 to 200
     pictures, both differing much or not at all) the interval held the truth in 93 to 98 %.
 
     Args:
         values: what is averaged, (N,).
         players: who answered, (N,).
-        pictures: what was answered, (N,); a player answers a picture once.
+        scenes: what was answered, (N,): pictures of one game or place are one scene.
 
     Source:
         Cameron, Gelbach and Miller, Robust inference with multiway clustering (2011), with their small-sample
         factors and Student's distribution for one degree less than there are of the rarer kind of cluster.
     """
     errors = values - values.mean()
-    of_player, of_picture = _variance(errors, players), _variance(errors, pictures)
-    clusters = len(np.unique(pictures))
-    variance = of_picture
+    of_player, of_scene = _variance(errors, players), _variance(errors, scenes)
+    clusters = len(np.unique(scenes))
+    variance = of_scene
     if len(np.unique(players)) >= FEWEST_PLAYERS:
         clusters = min(clusters, len(np.unique(players)))
-        of_answer = _variance(errors, np.arange(len(errors)))
-        variance = max(of_player + of_picture - of_answer, of_player, of_picture)
+        both = np.unique(np.stack([players, scenes]).astype(str), axis=1, return_inverse=True)[1].ravel()
+        variance = max(of_player + of_scene - _variance(errors, both), of_player, of_scene)
     if clusters < 2:
         return math.inf
     return float(stats.t.ppf((1 + CONFIDENCE) / 2, clusters - 1)) * math.sqrt(variance)
 
 
-def independent_answers(hits: np.ndarray, players: np.ndarray, pictures: np.ndarray) -> float:
+def independent_answers(hits: np.ndarray, players: np.ndarray, scenes: np.ndarray) -> float:
     """How many answers that don't hang together would say as much of the share of hits as these; at most all.
 
     Args:
         hits: whether each answer is right, (N,).
         players: as for `reach_of_mean`.
-        pictures: as for `reach_of_mean`.
+        scenes: as for `reach_of_mean`.
     """
     share = float(hits.mean())
-    reach = reach_of_mean(hits.astype(float), players, pictures)
+    reach = reach_of_mean(hits.astype(float), players, scenes)
     if share in (0, 1):  # nothing tells how they hang together
-        return float(min(len(hits), len(np.unique(pictures))))
+        return float(min(len(hits), len(np.unique(scenes))))
     if reach == 0:
         return float(len(hits))
     return min(float(len(hits)), max(1.0, share * (1 - share) * (Z / reach) ** 2))

@@ -6,14 +6,16 @@ import io
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
+from math import isnan
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
 from lost_and_found.data_lists import read_list
-from lost_and_found.data_loader import load_samples, read_records
+from lost_and_found.data_loader import load_samples, records_table
 from lost_and_found.errors import MissingInput
+from lost_and_found.preparation.splitting import group_samples
 from lost_and_found.training.decoding import decode
 from lost_and_found.workspace import ENRICH, Workspace
 
@@ -29,12 +31,14 @@ class Item:
         path: of the picture.
         country_code: the answer.
         coordinates: (lat, lon) in degrees, where they are known.
+        scene: a number that it shares with pictures of the same game, group or place, see `group_samples`.
     """
 
     id: str
     path: Path
     country_code: str
     coordinates: tuple[float, float] | None
+    scene: int
 
 
 @dataclass(frozen=True)
@@ -76,22 +80,17 @@ def load_deck(workspace: Workspace, list_name: str) -> Deck:
     path = workspace.root / "data-lists" / f"{list_name}.txt"
     pinned = read_list(path)  # first, since the loader would make a list that isn't there
     samples = load_samples(workspace.input(ENRICH), pinned=path)
-    records = read_records(samples)
-    if nowhere := [
-        sample.id for sample, one in zip(samples, records, strict=True) if not one.get("country_code")
-    ]:
+    records = records_table(samples)
+    if nowhere := records.loc[~records["country_code"].astype(bool), "id"].tolist():
         raise MissingInput(
             f"{len(nowhere)} of {len(samples)} records of {path} have no country, such as {nowhere[0]}; run "
             f"{ENRICH}.ipynb, or choose a list that was made after it"
         )
+    points = records[["lat", "lon"]].to_numpy().tolist()
+    parts = zip(samples, records["country_code"], points, group_samples(records).tolist(), strict=True)
     items = {
-        sample.id: Item(
-            sample.id,
-            sample.image,
-            str(record["country_code"]),
-            tuple(record["coordinates"]) if record.get("coordinates") else None,
-        )
-        for sample, record in zip(samples, records, strict=True)
+        sample.id: Item(sample.id, sample.image, code, None if isnan(lat) else (lat, lon), scene)
+        for sample, code, (lat, lon), scene in parts
     }
     return Deck(list_name, pinned.digest, items)
 

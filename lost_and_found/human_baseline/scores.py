@@ -13,6 +13,7 @@ from lost_and_found.evaluation.paired import bonett_price
 from lost_and_found.geo.countries import find_country
 from lost_and_found.human_baseline.answers import MOST_GUESSES
 from lost_and_found.human_baseline.clusters import independent_answers, reach_of_mean
+from lost_and_found.human_baseline.deck import Item
 from lost_and_found.human_baseline.model_guesses import ModelGuess
 from lost_and_found.human_baseline.proportions import PairedComparison, Proportion
 from lost_and_found.human_baseline.quiz import EXPERIENCES, KS
@@ -26,36 +27,37 @@ PAIRED_COLUMNS = [
 
 
 def answer_ranks(
-    answers: pd.DataFrame, truth: Mapping[str, str], model: Mapping[str, ModelGuess] | None = None
+    answers: pd.DataFrame, items: Mapping[str, Item], model: Mapping[str, ModelGuess] | None = None
 ) -> pd.DataFrame:
     """One row an answer: who answered which item, how long it took, and the ranks of the truth.
 
-    Columns player, order, experience, item, country_code (the truth), seconds, rank, guesses, size (like
-    "320x180"), model_rank. A rank is the place of the truth from 1, or 0 if it is not among a person's
-    guesses; the model ranks all countries that it knows. `guesses` is how many a person gave. Where the model
-    said nothing its rank is missing (NA).
+    Columns player, order, experience, item, scene (pictures of one game or place have the same), country_code
+    (the truth), seconds, rank, guesses, size (like "320x180"), model_rank. A rank is the place of the truth
+    from 1, or 0 if it is not among a person's guesses; the model ranks all countries that it knows. `guesses`
+    is how many a person gave. Where the model said nothing its rank is missing (NA).
 
     Args:
         answers: from `Answers.table`, a row a guess.
-        truth: country code by item.
+        items: of a deck.
         model: what the model said, by item.
 
     Raises:
         ListMismatch: an answer to a picture that the list lacks.
     """
-    if strangers := sorted(set(answers["item"]) - set(truth)):
+    if strangers := sorted(set(answers["item"]) - set(items)):
         raise ListMismatch(
             f"{len(strangers)} answered pictures are not in the list, such as {strangers[0]}; "
             "these answers are to another list"
         )
     table = answers.sort_values("place").copy()
-    table["country"] = table["item"].map(truth)
+    table["country"] = [items[item].country_code for item in table["item"]]
     table["hit"] = np.where(table["country_code"] == table["country"], table["place"], 0)
     one = table.groupby(["player", "order"], sort=False)
     ranks = pd.DataFrame(
         {
             "experience": one["experience"].first(),
             "item": one["item"].first(),
+            "scene": [items[item].scene for item in one["item"].first()],
             "country_code": one["country"].first(),
             "seconds": one["seconds"].first(),
             "rank": one["hit"].max(),
@@ -96,9 +98,9 @@ def group_table(ranks: pd.DataFrame) -> pd.DataFrame:
     """Top-1, 3 and 5 of each group and of the model on the same pictures, with Wilson's intervals.
 
     Columns group, who ("people" or "model"), k, n, players, pictures, value, low, high. Answers of one player
-    hang together, and so do answers to one picture: people's intervals are those of as many
+    hang together, and so do answers to one scene: people's intervals are those of as many
     `independent_answers`. The model's shares count a picture as often as it was answered, so that both are of
-    the same items; but it said the same each time, so its interval is that of so many `pictures`. There is no
+    the same items; but it said the same each time, so its interval is that of so many scenes. There is no
     row of the model for a group that answered a picture of which it said nothing.
     """
     rows = []
@@ -150,11 +152,11 @@ def compare_with_model(
     Answers to pictures of which the model said nothing are left out. Columns group, k, n, players, pictures,
     both, people_only, model_only, neither, difference (the model's share less that of people), low and high
     (its 95 % interval), p_value (McNemar's, exact, of answers as if they were independent) and missing: how
-    many more answers, each to another picture, it takes for a true `difference` to be seen with that power.
+    many more answers, each to another scene, it takes for a true `difference` to be seen with that power.
 
-    The interval takes players and pictures as drawn, see `reach_of_mean`: with five players or more it speaks
+    The interval takes players and scenes as drawn, see `reach_of_mean`: with five players or more it speaks
     of people like them, with fewer of these players alone. It is never narrower than that of Bonett and
-    Price for one answer a picture, which knows of small numbers.
+    Price for one answer a scene, which knows of small numbers.
 
     Args:
         ranks: from `answer_ranks`.
@@ -174,18 +176,18 @@ def compare_with_model(
             people, model = (_hits(part[name], k).to_numpy() for name in ("rank", "model_rank"))
             paired = pair_up(people, model)
             gains = model.astype(float) - people
-            reach = reach_of_mean(gains, part["player"].to_numpy(), part["item"].to_numpy())
-            pictures = part["item"].nunique()
-            worth = pictures / paired.n  # answers to one picture hang together, and that may not show in few
-            few_low, few_high = bonett_price(paired.second * worth, paired.first * worth, pictures)
+            reach = reach_of_mean(gains, part["player"].to_numpy(), part["scene"].to_numpy())
+            scenes = part["scene"].nunique()
+            worth = scenes / paired.n  # answers to one scene hang together, and that may not show in few
+            few_low, few_high = bonett_price(paired.second * worth, paired.first * worth, scenes)
             low = max(-1.0, min(float(few_low), paired.difference - reach))
             high = min(1.0, max(float(few_high), paired.difference + reach))
             rows.append(
                 [
-                    *(group, k, paired.n, part["player"].nunique(), pictures),
+                    *(group, k, paired.n, part["player"].nunique(), part["item"].nunique()),
                     *(paired.both, paired.first, paired.second, paired.neither),
                     *(paired.difference, low, high, paired.p_value),
-                    max(0, paired.items_to_see(difference, power=power) - pictures),
+                    max(0, paired.items_to_see(difference, power=power) - scenes),
                 ]
             )
     return pd.DataFrame(rows, columns=PAIRED_COLUMNS)
@@ -211,7 +213,7 @@ def country_table(ranks: pd.DataFrame) -> pd.DataFrame:
         row = {"country": find_country(str(code)).name, "country_code": code, "n": len(part)}
         columns = {"people": ("rank", _independent(_hits(part["rank"], 1), part))}
         if part["model_rank"].notna().all():
-            columns["model"] = ("model_rank", part["item"].nunique())
+            columns["model"] = ("model_rank", part["scene"].nunique())
         for who, (column, independent) in columns.items():
             share = _share(_hits(part[column], 1), independent=independent)
             row |= {who: share.value, f"{who}_low": share.low, f"{who}_high": share.high}
@@ -237,7 +239,7 @@ def order_table(ranks: pd.DataFrame) -> pd.DataFrame:
 
 def _independent(hits: pd.Series, answers: pd.DataFrame) -> float:
     """As many answers that don't hang together would say as much of the share of hits."""
-    ids = (answers["player"].to_numpy(), answers["item"].to_numpy())
+    ids = (answers["player"].to_numpy(), answers["scene"].to_numpy())
     return independent_answers(hits.to_numpy(), *ids)
 
 
@@ -256,7 +258,8 @@ def _top_row(part: pd.DataFrame, k: int, *, group: str, who: str) -> dict[str, o
     ranks = part["rank" if who == "people" else "model_rank"]
     players, pictures = part["player"].nunique(), part["item"].nunique()
     hits = _hits(ranks, k)
-    share = _share(hits, independent=_independent(hits, part) if who == "people" else pictures)
+    independent = _independent(hits, part) if who == "people" else part["scene"].nunique()
+    share = _share(hits, independent=independent)
     told = {"group": group, "who": who, "k": k, "n": len(ranks), "players": players, "pictures": pictures}
     return {**told, "value": share.value, "low": share.low, "high": share.high}
 

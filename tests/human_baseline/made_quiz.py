@@ -29,7 +29,8 @@ def make_workspace(
     samples = []
     for number in range(count):
         code = COUNTRIES[number % len(COUNTRIES)]
-        record = {"country_code": code, "coordinates": COORDINATES[code]}
+        place = COORDINATES[code] and [COORDINATES[code][0] + number / 100, COORDINATES[code][1]]
+        record = {"country_code": code, "coordinates": place}
         name = f"practice_singleplayer_game{number:03d}_0"
         samples.append(
             write_pair(folder, name, image=picture(number, secret=code), suffix=".png", record=record)

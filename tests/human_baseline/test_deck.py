@@ -1,6 +1,7 @@
 """The pictures of the quiz."""
 
 import io
+import json
 
 import numpy as np
 import pytest
@@ -22,6 +23,24 @@ def test_a_deck_holds_the_pictures_of_its_list_with_their_countries(tmp_path):
     assert [item.country_code for item in deck.items.values()] == [*COUNTRIES] * 3
     first, *_, last = deck.items.values()
     assert (first.coordinates, last.coordinates) == ((47.0, 2.0), None)
+    assert len({item.scene for item in deck.items.values()}) == 12
+
+
+def test_pictures_of_one_game_group_or_place_are_one_scene(tmp_path):
+    workspace = make_workspace(tmp_path)
+    records = sorted(workspace.input(ENRICH).glob("*.json"))
+
+    def change(path, **values):
+        path.write_text(json.dumps(json.loads(path.read_text()) | values))
+
+    for number in (0, 4):  # which show France, 4 km apart
+        change(records[number], coordinates=[47.0, 2.0])
+    for number in (1, 3, 7):
+        change(records[number], group="a walk")
+    scenes = [item.scene for item in load_deck(workspace, "made.test").items.values()]
+    assert scenes[0] == scenes[4]
+    assert scenes[1] == scenes[3] == scenes[7]
+    assert len(set(scenes)) == 9
 
 
 def test_each_seed_has_an_order_of_its_own_that_holds_every_picture_once(tmp_path):

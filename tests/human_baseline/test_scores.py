@@ -1,5 +1,7 @@
 """The scores of simulated players are what arithmetic says."""
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -7,6 +9,7 @@ from made_quiz import COUNTRIES, made_quiz, play
 
 from lost_and_found.errors import InvalidConfig, ListMismatch, MissingInput
 from lost_and_found.human_baseline import plots, scores
+from lost_and_found.human_baseline.deck import Item
 from lost_and_found.human_baseline.model_guesses import ModelGuess
 
 
@@ -19,8 +22,7 @@ def ranks(tmp_path_factory):
     play(quiz, "always US", lambda item: ["US"])
     play(quiz, "always US then BR", lambda item: ["US", "BR"])
     play(quiz, "random", lambda item: list(rng.permutation(COUNTRIES)))
-    truth = {item.id: item.country_code for item in quiz.deck.items.values()}
-    table = scores.answer_ranks(quiz.answers.table(), truth, quiz.model)
+    table = scores.answer_ranks(quiz.answers.table(), quiz.deck.items, quiz.model)
     quiz.answers.close()
     return table
 
@@ -48,7 +50,10 @@ def test_who_names_all_four_in_any_order_is_right_among_five_and_often_among_thr
 
 
 def test_over_many_pictures_random_guesses_are_right_by_chance():
-    truth = {f"item-{number}": COUNTRIES[number % 4] for number in range(4000)}
+    items = {
+        f"item-{number}": Item(f"item-{number}", Path(), COUNTRIES[number % 4], None, number)
+        for number in range(4000)
+    }
     rng = np.random.default_rng(1)
     rows = [
         {
@@ -59,10 +64,10 @@ def test_over_many_pictures_random_guesses_are_right_by_chance():
             "place": place,
             "country_code": code,
         }
-        for order, item in enumerate(truth)
+        for order, item in enumerate(items)
         for place, code in enumerate(rng.permutation(COUNTRIES)[:3], start=1)
     ]
-    table = scores.answer_ranks(pd.DataFrame(rows).assign(seconds=1.0, width=64, height=36), truth)
+    table = scores.answer_ranks(pd.DataFrame(rows).assign(seconds=1.0, width=64, height=36), items)
     groups = scores.group_table(table).query("group == 'everybody'").set_index("k")
     assert groups.loc[1, "low"] < 1 / 4 < groups.loc[1, "high"]
     assert groups.loc[3, "low"] < 3 / 4 < groups.loc[3, "high"]
@@ -111,7 +116,9 @@ def test_where_players_differ_much_more_answers_of_them_make_the_interval_no_nar
         for copy in range(3)
     ]
     few = pd.concat(few)
-    more = pd.concat([few.assign(item=few["item"] + str(copy)) for copy in range(30)])
+    more = pd.concat(
+        [few.assign(item=few["item"] + str(copy), scene=few["scene"] + 100 * copy) for copy in range(30)]
+    )
     for table in (few, more):
         row = scores.compare_with_model(table).iloc[-3]
         assert (row["group"], row["k"], row["players"]) == ("everybody", 1, 6)
@@ -124,7 +131,12 @@ def test_where_players_differ_much_more_answers_of_them_make_the_interval_no_nar
 
 def test_with_enough_pictures_none_is_missing_and_copies_of_answers_are_no_evidence(ranks):
     copies = pd.concat([ranks.assign(player=ranks["player"] + str(copy)) for copy in range(60)])
-    pictures = pd.concat([ranks.assign(item=ranks["item"] + str(copy)) for copy in range(60)])
+    pictures = pd.concat(
+        [
+            ranks.assign(item=ranks["item"] + str(copy), scene=ranks["scene"] + 100 * copy)
+            for copy in range(60)
+        ]
+    )
     once, copied, more = (scores.compare_with_model(one).iloc[0] for one in (ranks, copies, pictures))
     assert (once["missing"] > 0, more["missing"]) == (True, 0)
     assert copied["missing"] > 0
@@ -195,7 +207,9 @@ def test_answers_to_another_list_are_refused(ranks):
         ],
     )
     with pytest.raises(ListMismatch, match="1 answered pictures are not in the list, such as stranger"):
-        scores.answer_ranks(answers, {"item": "FR"}, {"item": ModelGuess(1, ())})
+        scores.answer_ranks(
+            answers, {"item": Item("item", Path(), "FR", None, 0)}, {"item": ModelGuess(1, ())}
+        )
 
 
 def test_the_figures_show_both_and_every_group(ranks):
@@ -221,6 +235,7 @@ def many_answers(players, pictures, right):
             "player": f"p{player}",
             "experience": "amateur",
             "item": f"item-{picture}",
+            "scene": picture,
             "country_code": "IS",
             "rank": int(right[player, picture]),
             "guesses": 1,
@@ -250,3 +265,14 @@ def test_unanimous_answers_to_few_pictures_are_no_proof_that_people_and_model_ar
     assert row["difference"] == 0
     assert row["low"] < -0.3
     assert row["high"] > 0.3
+
+
+def test_pictures_of_one_scene_are_one_piece_of_evidence():
+    right = np.random.default_rng(0).random((6, 40)) < 0.1 + 0.8 * (np.arange(40) // 4 % 2)
+    frames = many_answers(6, 40, right).assign(scene=lambda table: table["scene"] // 4)
+    alone = frames.assign(scene=frames["item"])
+    apart, together = scores.group_table(alone), scores.group_table(frames)
+    assert together["pictures"].tolist() == apart["pictures"].tolist() == [40] * len(apart)
+    assert ((together["high"] - together["low"]) > 1.4 * (apart["high"] - apart["low"])).all()
+    one, other = (scores.compare_with_model(table).iloc[0] for table in (alone, frames))
+    assert other["high"] - other["low"] > 1.4 * (one["high"] - one["low"])
