@@ -124,6 +124,7 @@ def pin(path: Path, pinned: PinnedList) -> PinnedList:
         ListMismatch: the list on disk is another one. It is never overwritten, since results may rest on it.
     """
     if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
         header = json.dumps(pinned.header(), indent=1, ensure_ascii=False, sort_keys=False)
         write_atomically(path.with_suffix(".json"), (header + "\n").encode())
         write_atomically(path, pinned.text.encode())

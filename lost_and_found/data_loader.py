@@ -168,7 +168,7 @@ def read_records(samples: Sequence[Sample]) -> list[Record]:
 
 
 def records_table(samples: Sequence[Sample]) -> pd.DataFrame:
-    """One row a sample, in order: id, game, lat, lon, country_code, country_name, region.
+    """One row per sample, in order: id, game, lat, lon, country_code, country_name, region.
 
     `game` is what belongs together: the id without its round, or the record's `group` where it has one.
     Degrees are NaN and texts None where the record has none.

@@ -68,15 +68,16 @@ def _assignments(values: Mapping[str, Scalar]) -> str:
 
 
 def _literal(value: Scalar) -> str:
-    is_number = isinstance(value, float) and not math.isfinite(value)
-    return f'float("{value}")' if is_number else repr(value)  # nan and inf are no Python
+    if isinstance(value, float) and not math.isfinite(value):
+        return f'float("{value}")'  # nan and inf are no literals
+    return repr(value)
 
 
 def begin_script() -> None:
     """Make a converted notebook behave as in its kernel.
 
-    If it stops, it says why in one line, as `scripts/run-stages` does; strange errors keep their trace. And
-    processes that it spawns don't import it: they would run it again, for it has no guard.
+    If it stops, it says why in one line, as `scripts/run-stages` does; only unexpected errors keep their trace.
+    And processes that it spawns don't import it: they would run it again, for it has no guard.
     """
     sys.excepthook = _report
     vars(sys.modules["__main__"]).pop("__file__", None)

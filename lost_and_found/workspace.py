@@ -63,8 +63,11 @@ class Workspace:
             raise MissingInput(f"{folder} {problem}; run {notebook}.ipynb for dataset {self.dataset!r} first")
         return folder
 
+    @property
+    def lists(self) -> Path:
+        """Folder of the pinned lists."""
+        return self.root / "data-lists"
+
     def list_path(self, name: str = "") -> Path:
         """Path of a pinned list of this dataset: `data-lists/<dataset><name>.txt`, such as name ".train"."""
-        folder = self.root / "data-lists"
-        folder.mkdir(parents=True, exist_ok=True)
-        return folder / f"{self.dataset}{name}.txt"
+        return self.lists / f"{self.dataset}{name}.txt"

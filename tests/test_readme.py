@@ -5,7 +5,7 @@ import shlex
 
 import pytest
 
-from lost_and_found import notebooks
+from lost_and_found import notebook_script, notebooks
 from lost_and_found.collection.game.__main__ import _parser as collect_parser
 from lost_and_found.collection.game.job import CollectJob
 from lost_and_found.evaluation.photos import _parser as guess_parser
@@ -23,10 +23,12 @@ COMMANDS = sorted(set(re.findall(r"^(scripts/[\w-]+.*?)\s*(?:#.*)?$", ON_ONE_LIN
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_of_the_readme_exists_and_fits(command, tmp_path):
     script, *arguments = shlex.split(command)
+    presets = []
     assert (notebooks.REPOSITORY / script).stat().st_mode & 0o111
     if "--preset" in arguments:
         place = arguments.index("--preset")
-        assert arguments[place + 1] in PRESETS
+        presets = arguments[place : place + 2]
+        assert presets[1] in PRESETS
         del arguments[place : place + 2]
     if script == "scripts/tune":
         sweeps._parser().parse_args(arguments)
@@ -40,6 +42,8 @@ def test_every_command_of_the_readme_exists_and_fits(command, tmp_path):
         given = dict(zip(arguments[1::3], arguments[2::3], strict=True))
         assert set(arguments[0::3]) <= {"-p"}
         notebooks.resolve_parameters(profile, given, known, folder=tmp_path)
+    if script == "scripts/train":
+        assert notebook_script.main([*arguments, *presets, "--list"]) == 0
     if script == "scripts/guess":
         guess_parser().parse_args(arguments)
     if script == "scripts/quiz":

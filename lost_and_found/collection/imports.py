@@ -207,7 +207,7 @@ def list_files(source: Path) -> tuple[list[str], list[str]]:
 
     def stop(error: OSError) -> None:
         raise MissingInput(
-            f"{error.filename} can't be read ({error.strerror}); mend that, or move it elsewhere"
+            f"{error.filename} can't be read ({error.strerror}); make it readable, or move it elsewhere"
         )
 
     files: list[str] = []
@@ -298,8 +298,10 @@ def _up_to_date(sample_id: str, path: Path, record: Record, destination: Path) -
 
 def _is_made_from(original: Path, image: Path) -> bool:
     one, other = original.stat(), image.stat()
-    if one.st_mtime_ns != other.st_mtime_ns or one.st_size == other.st_size:
-        return one.st_mtime_ns == other.st_mtime_ns
+    if one.st_mtime_ns != other.st_mtime_ns:
+        return False
+    if one.st_size == other.st_size:
+        return True
     # The sizes of what was converted to PNG may differ, those of JPEG and PNG, which are kept, may not.
     with original.open("rb", buffering=0) as file:
         return not file.read(len(PNG_MAGIC)).startswith((JPEG_MAGIC, PNG_MAGIC))

@@ -61,7 +61,7 @@ def contact_sheet(samples: Sequence[Sample], *, rows: int = 5, columns: int = 4,
 
 
 def picture_report(samples: Sequence[Sample], *, workers: int | None = None) -> pd.DataFrame:
-    """One row a sample, in order: id, size ("1280x720", or why it can't be read), digest of the picture."""
+    """One row per sample, in order: id, size ("1280x720", or why it can't be read), digest of the picture."""
     report = map_in_processes(
         _size_and_digest,
         [sample.image for sample in samples],

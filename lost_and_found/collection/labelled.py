@@ -144,7 +144,7 @@ def _read_table(path: Path) -> tuple[list[_Row], list[Rejection], list[str]]:
                 reason = f"wrong number of fields: {counts} ({LABELS_NAME} line {reader.line_num})"
                 rejected.append(Rejection("", fields[0], reason))
     except csv.Error as error:
-        raise InvalidConfig(f"{path} line {reader.line_num}: {error}; mend the line") from None
+        raise InvalidConfig(f"{path} line {reader.line_num}: {error}; correct the line") from None
     return rows, rejected, [f"column {name!r} of {LABELS_NAME}" for name in header if name not in COLUMNS]
 
 

@@ -108,8 +108,8 @@ def ratio(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
 def proportion(draws: np.ndarray, n: np.ndarray, groups: np.ndarray) -> Estimate:
     """Interval of shares, the exact one for as many samples as these, in their groups, are worth.
 
-    That many the samples are where each is a group; else the variance over resamples tells. Resamples without
-    samples of a class have no recall for it and are left out there.
+    If every sample is a group of its own, that number is n; otherwise it follows from the variance over
+    resamples. Resamples without samples of a class have no recall for it and are left out there.
 
     Args:
         draws: (1 + resamples, ...) shares, the observed ones first.
@@ -132,7 +132,7 @@ def proportion(draws: np.ndarray, n: np.ndarray, groups: np.ndarray) -> Estimate
 def effective_samples(
     value: np.ndarray, variance: np.ndarray, *, n: np.ndarray, most: np.ndarray, groups: np.ndarray
 ) -> np.ndarray:
-    """As many independent samples would tell as much of a share.
+    """How many independent samples would tell as much about a share.
 
     Args:
         value: the share.

@@ -1,4 +1,4 @@
-"""Whether probabilities keep their word: of first guesses with 70 %, seven in ten should be right."""
+"""Whether probabilities are calibrated: of first guesses with 70 %, seven in ten should be right."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def calibration_table(
 def calibration_text(table: pd.DataFrame) -> str:
     """The first row as a sentence."""
     whole = table.iloc[0]
-    verdict = "about as sure as it may be"
+    verdict = "about as sure as it should be"
     if not whole["low"] <= whole["probability"] <= whole["high"]:
         verdict = "too sure" if whole["probability"] > whole["high"] else "not sure enough"
     shares = (f"{100 * whole[name]:.1f} %" for name in ("probability", "right", "low", "high"))

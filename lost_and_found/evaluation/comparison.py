@@ -102,11 +102,12 @@ def runs_elsewhere(datasets: Sequence[str], known: Sequence[ComparedRun]) -> tup
 
 
 def runs_table(runs: Sequence[ComparedRun]) -> pd.DataFrame:
-    """One row a run: what it is, the settings in which runs differ, its best epoch's metrics, its cost.
+    """One row per run: what it is, the settings in which runs differ, its best epoch's metrics, its cost.
 
     Metrics have the names of `metrics.csv` without "val/"; `best` is the one named by `best_metric`.
     """
-    return pd.DataFrame([_row(run, differing_settings(runs)) for run in runs])
+    settings = differing_settings(runs)
+    return pd.DataFrame([_row(run, settings) for run in runs])
 
 
 def differing_settings(runs: Sequence[ComparedRun]) -> list[str]:

@@ -18,6 +18,7 @@ from lost_and_found.evaluation.bootstrap import (
     proportion,
     resampled_rows,
 )
+from lost_and_found.evaluation.tables import aligned
 from lost_and_found.figures import BLUE, GREY, ORANGE, plot_world, tidy
 from lost_and_found.geo.countries import find_country
 from lost_and_found.geo.distances import EARTH_RADIUS_KM, haversine_km
@@ -39,7 +40,7 @@ MOST = {"median km": FARTHEST_KM, "mean km": FARTHEST_KM, "GeoScore, 0 to 5000":
 
 
 def guessed_points(run: Run, cache: PixelCache) -> pd.DataFrame:
-    """One row a picture: id, game, country_code, lat, lon, guess_lat, guess_lon, km between them.
+    """One row per picture: id, game, country_code, lat, lon, guess_lat, guess_lon, km between them.
 
     Raises:
         InvalidConfig: the run guesses no points.
@@ -134,18 +135,13 @@ def write_distances(folder: Path, *, distances: pd.DataFrame, guesses: pd.DataFr
 
 def distances_text(distances: pd.DataFrame) -> str:
     """The table of scores for reading: shares in per cent, distances in km."""
-    lines = []
+    lines = [("", "value", "95 % interval")]
     for row in distances.to_dict("records"):
         share = row["metric"].startswith("within")
         scale, unit = (100, " %") if share else (1, "")
         value, low, high = (f"{scale * row[name]:,.1f}{unit}" for name in ("value", "low", "high"))
         lines.append((row["metric"], value, f"{low} to {high}"))
-    widths = [max(len(line[column]) for line in lines) for column in range(3)]
-    heading = ("", "value", "95 % interval")
-    return "\n".join(
-        "  ".join([name.ljust(widths[0]), value.rjust(widths[1]), interval.rjust(widths[2])])
-        for name, value, interval in [heading, *lines]
-    )
+    return aligned(lines)
 
 
 def _scores(km: np.ndarray) -> dict[str, float]:

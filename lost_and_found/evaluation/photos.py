@@ -42,7 +42,7 @@ class PhotoGuesses(NamedTuple):
     """What a run says of some photos.
 
     Attributes:
-        table: a row a photo; columns photo; problem, why it couldn't be read, or empty; guess_1,
+        table: a row per photo; columns photo; problem, why it couldn't be read, or empty; guess_1,
             probability_1, ... guess_5, probability_5, countries by alpha-2 code; for regions also region, the
             likeliest; and for regions and coordinates lat, lon, place (the nearest town and its country) and
             place_km, how far away that is. A coordinates run has no probabilities, and guess_1 is the country
@@ -156,7 +156,7 @@ def _guesses(run: Run, decoded: np.ndarray) -> pd.DataFrame:
 
 
 def text_of(table: pd.DataFrame) -> str:
-    """For reading: of one photo a line a guess, of several a line a photo."""
+    """For reading: of one photo a line per guess, of several a line per photo."""
     if len(table) == 1:
         return _in_full(table.iloc[0])
     width = min(60, max(map(len, table["photo"])))

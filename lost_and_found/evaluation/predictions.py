@@ -18,7 +18,7 @@ GUESSES = 5
 def predictions_table(
     ids: Sequence[str], truth: np.ndarray, probabilities: np.ndarray, country_codes: Sequence[str]
 ) -> pd.DataFrame:
-    """One row a sample: id, truth, rank of the truth, guess_1, probability_1, ... guess_5, probability_5.
+    """One row per sample: id, truth, rank of the truth, guess_1, probability_1, ... guess_5, probability_5.
 
     Args:
         ids: (N,).
@@ -32,7 +32,7 @@ def predictions_table(
 
 
 def best_guesses(probabilities: np.ndarray, country_codes: Sequence[str]) -> pd.DataFrame:
-    """One row a picture: guess_1, probability_1, ... guess_5, probability_5.
+    """One row per picture: guess_1, probability_1, ... guess_5, probability_5.
 
     Args:
         probabilities: (N, K); with fewer than five classes there are fewer guesses.

@@ -40,7 +40,7 @@ def overall_table(scores: Scores, *, subset_name: str = "") -> pd.DataFrame:
 
 
 def country_table(scores: Scores, country_codes: Sequence[str]) -> pd.DataFrame:
-    """One row a country, the best found first: country, code, n, recall, low, high, guessed, precision ...
+    """One row per country, the best found first: country, code, n, recall, low, high, guessed, precision ...
 
     `n` counts the country's samples, `guessed` how often it was the first guess. Recall is NaN without
     samples, precision without guesses.
@@ -106,7 +106,7 @@ def overall_text(overall: pd.DataFrame) -> str:
         )
         value = "none" if np.isnan(row["value"]) else f"{scale * row['value']:.1f}{unit}"
         lines.append((row["metric"], value, interval, f"{row['n']:,}"))
-    return _aligned(lines)
+    return aligned(lines)
 
 
 def country_text(countries: pd.DataFrame) -> str:
@@ -117,7 +117,7 @@ def country_text(countries: pd.DataFrame) -> str:
     for row in countries.to_dict("records"):
         interval = f"{100 * row['low']:.0f} to {100 * row['high']:.0f} %"
         lines.append((row["country"], f"{100 * row['recall']:.0f} %", interval, f"{row['n']:,}"))
-    return _aligned(lines)
+    return aligned(lines)
 
 
 def confusion_text(confusions: pd.DataFrame) -> str:
@@ -127,7 +127,7 @@ def confusion_text(confusions: pd.DataFrame) -> str:
         interval = f"{100 * row['low']:.0f} to {100 * row['high']:.0f} %"
         name = f"{row['truth']} taken for {row['guess']}"
         lines.append((name, f"{100 * row['share']:.0f} %", interval, f"{row['count']:,}"))
-    return _aligned(lines)
+    return aligned(lines)
 
 
 def _row(name: str, estimate: Estimate, n: int) -> dict[str, object]:
@@ -135,7 +135,7 @@ def _row(name: str, estimate: Estimate, n: int) -> dict[str, object]:
     return {"metric": name, **{key: float(end) for key, end in ends.items()}, "n": n}
 
 
-def _aligned(lines: Sequence[tuple[str, ...]]) -> str:
+def aligned(lines: Sequence[tuple[str, ...]]) -> str:
     """First column flush left, the others flush right."""
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     return "\n".join(

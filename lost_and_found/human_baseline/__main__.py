@@ -49,7 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _serve(quiz, options)
     except LostAndFoundError as error:
         print(f"error: {error}", file=sys.stderr)
-        return 2
+        return 1
 
 
 def _serve(quiz: Quiz, options: argparse.Namespace) -> int:
@@ -96,7 +96,7 @@ def _network_address() -> str:
 
 def _export(workspace: Workspace, list_name: str, path: Path) -> int:
     """Write the answers to a list, which needs none of its pictures."""
-    pinned = read_list(workspace.root / "data-lists" / f"{list_name}.txt")
+    pinned = read_list(workspace.lists / f"{list_name}.txt")
     table = read_answers(answers_path(workspace, list_name), list_name=list_name, list_digest=pinned.digest)
     if str(path) == "-":
         table.to_csv(sys.stdout, index=False)

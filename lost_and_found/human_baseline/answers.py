@@ -224,7 +224,7 @@ class Answers:
     # -- all of it --
 
     def table(self) -> pd.DataFrame:
-        """One row a guess.
+        """One row per guess.
 
         Columns player, experience, order, item, place, country_code, seconds, width, height, shown_at.
         `order` counts a player's pictures from 1, `place` the guesses of one, the likeliest first; `seconds`

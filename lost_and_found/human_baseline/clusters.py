@@ -1,4 +1,4 @@
-"""How sure a mean over answers is, when those of one player hang together and those to one scene too."""
+"""How sure a mean over answers is, when those of one player are correlated, and those to one scene too."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from scipy import stats
 
 from lost_and_found.human_baseline.proportions import CONFIDENCE, Z
 
-# With fewer, how players differ can't be told from so few, and a mean speaks of these players alone.
+# Fewer don't show how players differ; a mean then describes these players alone.
 FEWEST_PLAYERS = 5
 
 
@@ -44,7 +44,7 @@ def reach_of_mean(values: np.ndarray, players: np.ndarray, scenes: np.ndarray) -
 
 
 def independent_answers(hits: np.ndarray, players: np.ndarray, scenes: np.ndarray) -> float:
-    """How many answers that don't hang together would say as much of the share of hits as these; at most all.
+    """How many independent answers would tell as much about the share of hits as these; at most all.
 
     Args:
         hits: whether each answer is right, (N,).
@@ -53,7 +53,7 @@ def independent_answers(hits: np.ndarray, players: np.ndarray, scenes: np.ndarra
     """
     share = float(hits.mean())
     reach = reach_of_mean(hits.astype(float), players, scenes)
-    if share in (0, 1):  # nothing tells how they hang together
+    if share in (0, 1):  # nothing tells how correlated they are
         return float(min(len(hits), len(np.unique(scenes))))
     if reach == 0:
         return float(len(hits))

@@ -77,7 +77,7 @@ def load_deck(workspace: Workspace, list_name: str) -> Deck:
         ListMismatch: pictures are missing or changed.
         BrokenSample: a record can't be read.
     """
-    path = workspace.root / "data-lists" / f"{list_name}.txt"
+    path = workspace.lists / f"{list_name}.txt"
     pinned = read_list(path)  # first, since the loader would make a list that isn't there
     samples = load_samples(workspace.input(ENRICH), pinned=path)
     records = records_table(samples)

@@ -15,7 +15,7 @@ Z = float(stats.norm.ppf((1 + CONFIDENCE) / 2))
 class Proportion:
     """`hits` of `n`, with Wilson's 95 % interval.
 
-    Neither need be whole: where answers hang together they are worth fewer, see `independent_answers`.
+    Neither need be whole: where answers are correlated they are worth fewer, see `independent_answers`.
 
     Source:
         Wilson, Probable inference, the law of succession, and statistical inference (1927).

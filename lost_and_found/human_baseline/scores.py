@@ -37,7 +37,7 @@ def answer_ranks(
     is how many a person gave. Where the model said nothing its rank is missing (NA).
 
     Args:
-        answers: from `Answers.table`, a row a guess.
+        answers: from `Answers.table`, a row per guess.
         items: of a deck.
         model: what the model said, by item.
 
@@ -98,7 +98,7 @@ def group_table(ranks: pd.DataFrame) -> pd.DataFrame:
     """Top-1, 3 and 5 of each group and of the model on the same pictures, with Wilson's intervals.
 
     Columns group, who ("people" or "model"), k, n, players, pictures, value, low, high. Answers of one player
-    hang together, and so do answers to one scene: people's intervals are those of as many
+    are correlated, and so are answers to one scene: people's intervals are those of as many
     `independent_answers`. The model's shares count a picture as often as it was answered, so that both are of
     the same items; but it said the same each time, so its interval is that of so many scenes. There is no
     row of the model for a group that answered a picture of which it said nothing.
@@ -113,7 +113,7 @@ def group_table(ranks: pd.DataFrame) -> pd.DataFrame:
 
 
 def player_table(ranks: pd.DataFrame) -> pd.DataFrame:
-    """One row a player, the most answers first.
+    """One row per player, the most answers first.
 
     Columns player, experience, n, top1 to top5 with low and high, median_seconds, and model_top1 on the same.
     """
@@ -130,7 +130,7 @@ def player_table(ranks: pd.DataFrame) -> pd.DataFrame:
 
 
 def study_table(ranks: pd.DataFrame) -> pd.DataFrame:
-    """The layout of the study's table 2.6: a row a group, then the model; guesses and top-1, 3, 5 in %."""
+    """The layout of the study's table 2.6: a row per group, then the model; guesses and top-1, 3, 5 in %."""
     table = group_table(ranks)
     rows: dict[str, dict[str, object]] = {}
     for (who, group), part in table.groupby(["who", "group"], sort=False):
@@ -178,7 +178,7 @@ def compare_with_model(
             gains = model.astype(float) - people
             reach = reach_of_mean(gains, part["player"].to_numpy(), part["scene"].to_numpy())
             scenes = part["scene"].nunique()
-            worth = scenes / paired.n  # answers to one scene hang together, and that may not show in few
+            worth = scenes / paired.n  # answers to one scene are correlated, which few may not show
             few_low, few_high = bonett_price(paired.second * worth, paired.first * worth, scenes)
             low = max(-1.0, min(float(few_low), paired.difference - reach))
             high = min(1.0, max(float(few_high), paired.difference + reach))
@@ -238,7 +238,7 @@ def order_table(ranks: pd.DataFrame) -> pd.DataFrame:
 
 
 def _independent(hits: pd.Series, answers: pd.DataFrame) -> float:
-    """As many answers that don't hang together would say as much of the share of hits."""
+    """As many independent answers would tell as much about the share of hits."""
     ids = (answers["player"].to_numpy(), answers["scene"].to_numpy())
     return independent_answers(hits.to_numpy(), *ids)
 

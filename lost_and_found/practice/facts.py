@@ -107,7 +107,7 @@ class CountryFacts:
 
 
 def parse_facts(table: pd.DataFrame) -> dict[str, CountryFacts]:
-    """Facts by country code from a table of texts with one row a country.
+    """Facts by country code from a table of texts with one row per country.
 
     Raises:
         InvalidConfig: A column is missing or unknown, a code is given twice, or a cell has a value outside

@@ -21,6 +21,7 @@ class ScenePlan:
 
     Attributes:
         key: names all random streams of the scene.
+        lat: degrees.
         facts: of the country.
         biome: a key of `climate.BIOMES`.
         setting: `street` (closed rows), `suburb` (houses with gardens) or `country`.
@@ -44,6 +45,7 @@ class ScenePlan:
     """
 
     key: tuple[object, ...]
+    lat: float
     facts: CountryFacts
     biome: str
     setting: str
@@ -107,6 +109,7 @@ def plan_scene(place: Place, *, heading_deg: float, seed: int) -> ScenePlan:
     )
     return ScenePlan(
         key=(*key, round(heading_deg)),
+        lat=place.lat,
         facts=facts,
         biome=biome,
         setting=setting,

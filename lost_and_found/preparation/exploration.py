@@ -67,7 +67,7 @@ def sample_grid(
 
     Args:
         samples: what to draw from.
-        table: a row a sample, in the same order, with country_code and region.
+        table: a row per sample, in the same order, with country_code and region.
         rows: of the grid.
         columns: of the grid.
         seed: another one shows others.

@@ -8,16 +8,13 @@ from string import Template
 
 import numpy as np
 import pandas as pd
-import shapely
 
 from lost_and_found.geo.countries import find_country
-from lost_and_found.geo.region_file import SHIPPED, read_region_file
+from lost_and_found.geo.outlines import country_outlines
 from lost_and_found.samples import write_atomically
 
 PAGE = Path(__file__).parent / "heat_map.html"
 CELLS_PER_DEGREE = 100  # the finest cells, about 1 km; the page gathers them into larger ones
-COARSE_DEGREES = 0.15
-SMALLEST_ISLAND = 0.05  # square degrees
 
 
 def write_heat_map(path: Path, table: pd.DataFrame, *, title: str) -> int:
@@ -51,29 +48,18 @@ def write_heat_map(path: Path, table: pd.DataFrame, *, title: str) -> int:
         "cells_per_degree": CELLS_PER_DEGREE,
         "names": [find_country(str(code)).name if code else "no country" for code in names],
         "cells": [counted[name].tolist() for name in ("x", "y", "country", "count")],
-        "land": _outlines(),
+        # Rings as x, y, x, y ... in whole hundredths of a degree, larger countries first.
+        "land": [
+            [round(100 * degree) for point in ring for degree in point]
+            for outline in country_outlines()
+            for ring in outline.polygons
+        ],
     }
     # In a script element "</" would end it, wherever it stands.
     text = json.dumps(data, ensure_ascii=False, separators=(",", ":")).replace("</", "<\\/")
     page = Template(PAGE.read_text(encoding="utf-8")).substitute(title=_escaped(title), data=text)
     write_atomically(path, page.encode())
     return len(located)
-
-
-def _outlines() -> list[list[int]]:
-    """Rings of the countries, simplified, each as x, y, x, y ... in whole hundredths of a degree."""
-    file = read_region_file(SHIPPED)
-    rings: list[list[int]] = []
-    for _, rows in file.table.groupby("country_code"):
-        country = shapely.union_all(shapely.simplify(file.geometries[rows.index], COARSE_DEGREES / 4))
-        parts = shapely.get_parts(shapely.simplify(country, COARSE_DEGREES))
-        rings.extend(_ring(part) for part in parts if shapely.area(part) > SMALLEST_ISLAND)
-    return rings
-
-
-def _ring(polygon: shapely.Polygon) -> list[int]:
-    ring: list[int] = np.round(shapely.get_coordinates(polygon.exterior) * 100).astype(int).ravel().tolist()
-    return ring
 
 
 def _escaped(text: str) -> str:

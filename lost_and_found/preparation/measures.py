@@ -20,7 +20,7 @@ STORE_EVERY = 20_000
 def measure_images(
     samples: Sequence[Sample], *, stored: Path | None = None, workers: int | None = None
 ) -> pd.DataFrame:
-    """One row a sample, in order: id, channel_variance, laplacian_variance, perceptual_hash, problem.
+    """One row per sample, in order: id, channel_variance, laplacian_variance, perceptual_hash, problem.
 
     Both variances are in squared levels of 0 to 255 and the hash is 16 hexadecimal digits. Where an image
     can't be read they are NaN and empty, and `problem` says why.

@@ -127,7 +127,7 @@ def audit(
     It doesn't use any of the code that makes splits.
 
     Returns:
-        One row a class, the most frequent first: country_code, total, for each split its count and share, and
+        One row per class, the most frequent first: country_code, total, count and share of each split, and
         unlocated: its samples without coordinates, of which no one can say whether splits share a place.
 
     Raises:

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 import torch
 
-from lost_and_found.errors import InvalidConfig, OutOfMemory
+from lost_and_found.errors import OutOfMemory
 from lost_and_found.training.config import TrainingConfig
 from lost_and_found.training.fused import problem_of
 
@@ -99,7 +99,10 @@ def explained_memory(config: TrainingConfig, device: torch.device) -> Iterator[N
             raise
         smaller = config.batch_size // 2
         if smaller < 2:
-            raise InvalidConfig(f"{device} has too little memory for {config.architecture}") from error
+            raise OutOfMemory(
+                f"{device} has too little memory for {config.architecture} at this size; "
+                "take a smaller architecture or picture"
+            ) from error
         raise OutOfMemory(
             f"{device} has too little memory for batches of {config.batch_size} pictures of {config.width}x"
             f"{config.height} with {config.architecture}; try batch_size {smaller}. "

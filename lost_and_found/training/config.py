@@ -121,9 +121,9 @@ class TrainingConfig:
         width: of the pictures, in pixels.
         height: of the pictures, in pixels.
         augmentation: one of `AUGMENTATIONS`, drawn anew for every batch; see `augmentation.py`.
-        batch_size: largest number of pictures a step; of two, one step an epoch may take three.
+        batch_size: most pictures in a step; with 2, one step of an epoch may take three.
         epochs: most passes over the train split.
-        learning_rate: of the head at its height.
+        learning_rate: the head's peak rate.
         backbone_factor: a pretrained backbone learns at this part of the head's rate, so that its features
             aren't lost; a backbone that starts from random weights learns at the full rate.
         weight_decay: AdamW's.

@@ -179,7 +179,7 @@ def cache_pixels(
 
     Args:
         samples: in the order of the list.
-        table: one row a sample in the same order, with the column `id`. It replaces a stored one that
+        table: one row per sample in the same order, with the column `id`. It replaces a stored one that
             differs, so labels can be corrected without decoding again.
         folder: where caches lie.
         spec: the list, which must be the one that the samples were loaded by, and the size.

@@ -81,7 +81,7 @@ def plot_augmentation(
 
 
 def settings_table(config: TrainingConfig) -> pd.DataFrame:
-    """The recipe of this run beside the defaults and the study's, a row a setting."""
+    """The recipe of this run beside the defaults and the study's, a row per setting."""
     defaults = {field.name: field.default for field in dataclasses.fields(TrainingConfig)}
     names = list(STUDY)
     return pd.DataFrame(

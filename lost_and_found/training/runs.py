@@ -293,7 +293,7 @@ def read_json(path: Path) -> dict[str, Any]:
 
 
 def predict(run: Run, pixels: np.ndarray, *, batch_size: int = 256) -> np.ndarray:
-    """The target's decoded predictions, float32, one row a picture.
+    """The target's decoded predictions, float32, one row per picture.
 
     For countries and regions these are probabilities (N, K) in the order of the labels, for coordinates
     (lat, lon) (N, 2) in degrees.

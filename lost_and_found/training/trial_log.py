@@ -72,9 +72,9 @@ def read_trials(folder: Path) -> list[Trial]:
     try:
         trials = [Trial(**json.loads(line)) for line in lines]
     except (ValueError, TypeError) as error:
-        raise InvalidConfig(f"{path} is damaged ({error}); mend or delete it") from None
+        raise InvalidConfig(f"{path} is damaged ({error}); correct or delete it") from None
     if [trial.number for trial in trials] != list(range(1, len(trials) + 1)):
-        raise InvalidConfig(f"{path}: the trials are not numbered from 1 to {len(trials)}; mend or delete it")
+        raise InvalidConfig(f"{path}: the trials are not numbered from 1 to {len(trials)}; correct or delete it")
     return trials
 
 

@@ -6,11 +6,11 @@ from hypothesis import strategies as st
 from lost_and_found.evaluation.calibration import calibration_table, calibration_text, plot_calibration
 
 
-def made_up(samples, *, keeps_word=True, seed=0):
+def made_up(samples, *, calibrated=True, seed=0):
     """Probabilities of two classes, and truths drawn by them, or by less."""
     rng = np.random.default_rng(seed)
     sure = rng.uniform(0.5, 1, samples)
-    is_first = rng.random(samples) < (sure if keeps_word else sure - 0.2)
+    is_first = rng.random(samples) < (sure if calibrated else sure - 0.2)
     return np.stack([sure, 1 - sure], axis=1), np.where(is_first, 0, 1)
 
 
@@ -27,13 +27,13 @@ def test_a_table_worked_out_by_hand():
 
 
 @pytest.mark.parametrize(
-    ("keeps_word", "verdict"), [(True, "about as sure as it may be"), (False, "too sure")]
+    ("calibrated", "verdict"), [(True, "about as sure as it should be"), (False, "too sure")]
 )
-def test_a_model_that_keeps_its_word_is_told_from_one_that_does_not(keeps_word, verdict):
-    table = calibration_table(*made_up(2000, keeps_word=keeps_word), resamples=200)
+def test_a_model_that_keeps_its_word_is_told_from_one_that_does_not(calibrated, verdict):
+    table = calibration_table(*made_up(2000, calibrated=calibrated), resamples=200)
     assert calibration_text(table).endswith(verdict)
     held = (table["low"] <= table["probability"]) & (table["probability"] <= table["high"])
-    assert (held[1:].mean() > 0.7) == keeps_word
+    assert (held[1:].mean() > 0.7) == calibrated
 
 
 def test_intervals_are_wider_where_samples_hang_together():

@@ -80,7 +80,7 @@ def test_a_port_that_is_taken_is_named(tmp_path):
         port = line.rstrip("/\n").rpartition(":")[2]
         with quiz_process(tmp_path, "--port", port) as (second, first_line):
             assert first_line == ""
-            assert second.wait(60) == 2
+            assert second.wait(60) == 1
             assert f"error: 127.0.0.1:{port} can't be listened on" in second.stderr.read()
 
 
@@ -96,7 +96,7 @@ def test_a_port_that_is_taken_is_named(tmp_path):
 )
 def test_what_can_not_be_played_ends_with_the_reason(tmp_path, capsys, options, why):
     make_workspace(tmp_path)
-    assert main(["--root", str(tmp_path), "--dataset", DATASET, *options]) == 2
+    assert main(["--root", str(tmp_path), "--dataset", DATASET, *options]) == 1
     assert why in capsys.readouterr().err
 
 
@@ -105,12 +105,12 @@ def test_a_corrupt_file_of_answers_is_named_and_kept(tmp_path, capsys):
     path = tmp_path / "5-human-baseline" / "01-play-quiz" / DATASET / "made.test.sqlite"
     path.parent.mkdir(parents=True)
     path.write_bytes(b"x" * 4096)
-    assert main(["--root", str(tmp_path), "--dataset", DATASET]) == 2
+    assert main(["--root", str(tmp_path), "--dataset", DATASET]) == 1
     assert f"error: {path} is damaged" in capsys.readouterr().err
     assert path.read_bytes() == b"x" * 4096
 
 
 def test_there_is_nothing_to_export_where_nobody_has_played(tmp_path, capsys):
     make_workspace(tmp_path)
-    assert main(["--root", str(tmp_path), "--dataset", DATASET, "--export", "-"]) == 2
+    assert main(["--root", str(tmp_path), "--dataset", DATASET, "--export", "-"]) == 1
     assert "run `scripts/quiz` and play first" in capsys.readouterr().err

@@ -23,10 +23,11 @@ A live site is off until you state in .env that you have the right to collect fr
 read its terms of service first. The practice game needs nothing.
 
 exit status:
-  0 all rounds are there     2 wrong usage           3 the site has changed
+  0 all rounds are there, or --minutes are over
+  2 wrong usage              3 the site has changed  1 anything else
   4 log-in refused           5 not permitted         6 disk full
   7 no browser               8 stuck: workers died again and again
-  130 Ctrl-C                 143 SIGTERM             1 anything else
+  130 Ctrl-C                 143 SIGTERM
 """
 
 
@@ -89,8 +90,8 @@ def _parser() -> argparse.ArgumentParser:
         help="misbehaviour of the practice game, such as rate-limit@3 or log-out/20; may be given again",
     )
     add("--headed", action="store_true", help="show the browsers' windows")
-    add("--games-per-browser", type=int, default=20, help="then a fresh browser is started (default: 20)")
-    add("--memory-mb", type=int, default=2500, help="above it a worker is replaced (default: 2500)")
+    add("--games-per-browser", type=int, default=20, help="before a fresh browser is started (default: 20)")
+    add("--memory-mb", type=int, default=2500, help="a worker that uses more is replaced (default: 2500)")
     add("--min-free-gb", type=float, default=2.0, help="disk space to leave free (default: 2)")
     add(
         "--seconds-per-round",

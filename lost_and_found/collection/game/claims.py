@@ -15,7 +15,7 @@ from pathlib import Path
 
 from lost_and_found.database import Database
 from lost_and_found.errors import StorageFull
-from lost_and_found.samples import ID_PATTERN, IMAGE_SUFFIXES, Record, write_atomically, write_pair
+from lost_and_found.samples import ID_PATTERN, Record, write_atomically, write_pair
 
 SUFFIX = ".png"
 MOST_RESUMPTIONS = 4
@@ -221,7 +221,7 @@ class Claims:
         writing = self._database.execute(
             f"SELECT id, record FROM rounds WHERE state = 'writing' AND {mine}", who
         )
-        completed = [(one, text) for one, text in writing if _image(folder, one).exists()]
+        completed = [(one, text) for one, text in writing if (folder / f"{one}{SUFFIX}").exists()]
         for one, text in completed:
             write_atomically(folder / f"{one}.json", text.encode())
         kept = {one for one, _ in completed}
@@ -261,8 +261,3 @@ class Claims:
             )
             gone = [(one,) for one in known - on_disk]
             database.executemany("UPDATE rounds SET state = 'deleted' WHERE id = ?", gone)
-
-
-def _image(folder: Path, round_id: str) -> Path:
-    candidates = [folder / f"{round_id}{suffix}" for suffix in IMAGE_SUFFIXES]
-    return next((path for path in candidates if path.exists()), candidates[0])

@@ -10,7 +10,7 @@ Every line has `time` (seconds since 1970), `worker` ("" for the supervisor) and
 | `game` | worker | `game`, `resumed` |
 | `round` | both | `id`, `seconds`; the supervisor's were saved by a worker that could not say so |
 | `skipped` | worker | `id`, `reason` |
-| `failure` | both | `kind`, `message` |
+| `failure` | both | `kind`, `message`; a worker's also `details` |
 | `rate_limited` | worker | `seconds` |
 | `abandoned` | both | `game` |
 | `recycled` | supervisor | `mb` |
@@ -27,14 +27,11 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, Any
 
 from lost_and_found.collection.game.job import BOOKS
-from lost_and_found.errors import MissingInput, StorageFull
+from lost_and_found.errors import StorageFull
 from lost_and_found.samples import NO_ROOM
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 Event = dict[str, Any]
 
@@ -101,20 +98,6 @@ def read_events(folder: Path) -> Iterator[Event]:
                     yield json.loads(line)
                 except ValueError:
                     continue
-
-
-def read_log(folder: Path) -> pd.DataFrame:
-    """The events of an output folder, a row each, with `time` as a timestamp (UTC).
-
-    Raises:
-        MissingInput: nothing was collected there.
-    """
-    import pandas as pd
-
-    events = pd.DataFrame(read_events(folder))
-    if events.empty:
-        raise MissingInput(f"{log_path(folder)} is missing or empty; run 01-collect-from-game.ipynb first")
-    return events.assign(time=pd.to_datetime(events["time"], unit="s", utc=True))
 
 
 @dataclass(frozen=True)

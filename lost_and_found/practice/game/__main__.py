@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import argparse
-import signal
 import sys
-import threading
 from collections.abc import Sequence
 
 from lost_and_found.errors import InvalidConfig
 from lost_and_found.practice.game.accounts import PASSWORD
 from lost_and_found.practice.game.faults import FAULTS
 from lost_and_found.practice.game.server import GameConfig, serving
+from lost_and_found.signals import asked_to_stop
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -21,9 +20,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         config = GameConfig(
             seed=options.seed, pace=options.pace, faults=tuple(options.fault), port=options.port
         )
-        stop = threading.Event()
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, lambda *_: stop.set())
+        stop = asked_to_stop()
         with serving(config) as game:
             # The first line is for programs that start the game.
             print(f"Practice game: {game.url}", flush=True)
@@ -31,7 +28,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             stop.wait()
     except InvalidConfig as error:
         print(f"error: {error}", file=sys.stderr)
-        return 2
+        return 1
     return 0
 
 

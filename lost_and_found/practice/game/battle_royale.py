@@ -44,7 +44,7 @@ class Player:
         hearts: left; without any one is out.
         right: has found the country of this round.
         found: countries found in the whole game.
-        lasted: rounds until one was out.
+        lasted: the last round that cost a heart.
         spectating: watches on after being out.
     """
 

@@ -139,7 +139,7 @@ def paint_hills(plan: ScenePlan, canvas: Canvas) -> None:
         skyline = _skyline(draws.uniform(0, 512), height, camera, rough=plan.relief == "mountainous")
         shown = light.at(light.tinted(scale(base, draws.uniform(0.85, 1.1))), distance_km * 80)
         _fill_under(canvas, skyline, shown)
-        cold = plan.biome in ("boreal", "tundra", "highland") or abs(float(str(plan.key[1]))) > 40
+        cold = plan.biome in ("boreal", "tundra", "highland") or abs(plan.lat) > 40
         if steepness > 0.1 and cold and height > camera.focal * 0.13:
             _snow_caps(canvas, skyline, light.at((244, 246, 250), distance_km * 50))
 

@@ -6,7 +6,6 @@ import subprocess
 import sys
 import time
 
-import pandas as pd
 import psutil
 import pytest
 from fleets import (
@@ -26,7 +25,7 @@ from fleets import (
 
 from lost_and_found.collection.game import fleet
 from lost_and_found.collection.game.job import BOOKS, CollectJob, accounts_for
-from lost_and_found.collection.game.log import Log, event, log_path, read_events, read_log, summarise
+from lost_and_found.collection.game.log import Log, event, log_path, read_events, summarise
 from lost_and_found.errors import InvalidConfig, MissingInput
 from lost_and_found.locks import sole_writer
 
@@ -274,12 +273,9 @@ LOG = """
 
 def test_the_log_can_be_read_and_summed_up_also_after_a_killed_supervisor(tmp_path):
     (tmp_path / BOOKS).mkdir()
-    with pytest.raises(MissingInput, match="collect-from-game"):
-        read_log(tmp_path)
+    assert list(read_events(tmp_path)) == []
     log_path(tmp_path).write_text(LOG.strip())
-    table = read_log(tmp_path)
-    assert len(table) == 8
-    assert table["time"].iloc[0] == pd.Timestamp(1000, unit="s", tz="UTC")
+    assert len(list(read_events(tmp_path))) == 8
     summary = summarise(tmp_path)
     assert (summary.rounds, summary.minutes, summary.recycled) == (2, 2.0, 1)
     assert summary.rounds_per_minute == 1
