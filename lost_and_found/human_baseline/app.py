@@ -70,7 +70,7 @@ class Page:
             with gr.Column(visible=False) as self.finished:
                 self.summary = gr.HTML()
                 self.again = gr.Button("Play on with more pictures", variant="primary", elem_id="again")
-                self.leave = gr.Button("Let somebody else play")
+                self.leave = gr.Button("Let somebody else play", elem_id="leave")
             self.standing = gr.HTML()
             with gr.Accordion("Leaderboard", open=False):
                 self.leaders = gr.HTML()

@@ -283,6 +283,37 @@ def test_a_longer_session_can_be_played(on_page):
     assert len(quiz.answers.table()) == 2
 
 
+def test_a_button_is_busy_until_the_next_picture_is_there(on_page):
+    async def play(page):
+        await join(page, "Ann")
+        await answer(page, "france")
+        await page.route("**/run/predict", lambda _: None)
+        await press(page, "Enter")
+        await page.locator("#next[aria-busy=true]").wait_for()
+        await page.unroute("**/run/predict")  # and what was held goes on
+        await answer(page, "japan")
+        assert await page.locator("[aria-busy]").count() == 0
+
+    on_page(play, rounds=3)
+
+
+def test_when_no_picture_is_left_the_focus_is_on_the_button_for_somebody_else(in_browser, tmp_path):
+    quiz = open_quiz(make_workspace(tmp_path, count=1), image_size="64x36", rounds=1)
+
+    async def play(browser):
+        async with visitor(browser, address) as page:
+            await join(page, "Ann")
+            await answer(page, "france")
+            await press(page, "Enter")
+            await page.wait_for_function("document.activeElement.id === 'leave'")
+            await page.get_by_role(
+                "button", name="Let somebody else play", description="Done, Ann"
+            ).wait_for()
+
+    with served(quiz) as address:
+        in_browser(play)
+
+
 def test_without_pictures_the_player_is_told_and_goes_on_when_they_are_back(in_browser, tmp_path, capsys):
     quiz = made_quiz(tmp_path, rounds=3)
     folder = quiz.deck.items[quiz.deck.ids[0]].path.parent
