@@ -187,6 +187,7 @@ function drawOptions() {
   input.setAttribute("aria-expanded", String(matches.length > 0));
   if (active >= 0) {
     input.setAttribute("aria-activedescendant", `country-option-${active}`);
+    list.scrollIntoView({ block: "nearest" }); // below the window it would not be seen to go on
     list.children[active].scrollIntoView({ block: "nearest" });
   } else input.removeAttribute("aria-activedescendant");
 }
