@@ -341,3 +341,45 @@ def test_it_can_be_played_on_a_phone(in_browser, game):
             assert await page.evaluate("document.documentElement.scrollWidth <= innerWidth")
 
     in_browser(play)
+
+
+def test_on_a_narrow_screen_a_drag_shows_the_rest_of_the_picture(in_browser, game):
+    async def shown(page):
+        return await page.locator(f".{VIEWER_CLASS}").evaluate("one => getComputedStyle(one).objectPosition")
+
+    async def play(browser):
+        for options, after in ((PHONE, "0% 50%"), ({}, "50% 50%")):
+            async with player(browser, game, **options) as page:
+                await start_game(page)
+                await page.get_by_text("Round 1 / 5").wait_for()
+                assert await shown(page) == "50% 50%"
+                await page.mouse.move(10, 200)
+                await page.mouse.down()
+                await page.mouse.move(380, 200, steps=5)
+                await page.mouse.up()
+                assert await shown(page) == after
+
+    in_browser(play)
+
+
+def test_on_a_phone_held_sideways_the_open_map_leaves_the_report_flag_free(in_browser, game):
+    async def play(browser):
+        async with player(browser, game, **PHONE | {"viewport": {"width": 844, "height": 390}}) as page:
+            await start_game(page)
+            await page.get_by_role("img", name="Map of the world").tap()
+            await expect(page.get_by_role("button", name="Guess", exact=True)).to_be_enabled()
+            await page.get_by_role("button", name="Report").tap(timeout=5000)
+            await expect(page.get_by_text("nothing is sent anywhere")).to_be_visible()
+
+    in_browser(play)
+
+
+def test_a_long_name_is_cut_on_a_phone_and_does_not_grow_tall(in_browser, game):
+    async def play(browser):
+        async with player(browser, game, f"{LONG_NAME}@example.org", **PHONE) as page:
+            await page.goto("/")
+            box = await page.get_by_text(LONG_NAME, exact=True).bounding_box()
+            assert box["height"] < 30
+            assert await page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+    in_browser(play)
