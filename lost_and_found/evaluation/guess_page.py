@@ -46,15 +46,18 @@ def build_page(run: Run) -> gr.Blocks:
             "too sure."
         )
         with gr.Row():
-            photo = gr.Image(label="Photo", sources=["upload", "clipboard"], height=320)
+            photo = gr.Image(
+                label="Photo", alt_text="Your photo", sources=["upload", "clipboard"], height=320
+            )
             # Else it opens the file, encodes it anew, and shows errors of its own.
             photo.preprocess = _path_of  # type: ignore[method-assign, assignment]
             countries = gr.Label(
                 label="Country", num_top_classes=GUESSES, visible=bool(run.target.country_codes)
             )
         point = gr.Markdown()
+        gr.Markdown("## Map of the probability")
         world = gr.Image(
-            label="Map of the probability",
+            show_label=False,  # it would cover a part of the map
             alt_text="The world: the likelier a country, the darker it is; a star is the guessed point",
             format="png",
             interactive=False,
@@ -83,7 +86,8 @@ def _path_of(dropped: ImageData | None) -> str | None:
 
 
 def _map_image(row: pd.Series, shares: dict[str, float]) -> Image.Image:
-    figure = Figure(figsize=(11, 5), layout="constrained", dpi=120)  # not pyplot's, which threads can't share
+    # Not pyplot's, which threads can't share; small, so that its scale can be read on a phone.
+    figure = Figure(figsize=(6.6, 3), layout="constrained", dpi=200)
     plot_guess_map(figure.subplots(), row, shares)
     canvas = FigureCanvasAgg(figure)
     canvas.draw()

@@ -70,7 +70,7 @@ class Page:
             with gr.Column(visible=False) as self.finished:
                 self.summary = gr.HTML()
                 self.again = gr.Button("Play on with more pictures", variant="primary", elem_id="again")
-                self.leave = gr.Button("Let somebody else play")
+                self.leave = gr.Button("Let somebody else play", elem_id="leave")
             self.standing = gr.HTML()
             with gr.Accordion("Leaderboard", open=False):
                 self.leaders = gr.HTML()
@@ -203,6 +203,8 @@ class Page:
                 inputs,
                 self.outputs,
                 show_progress="hidden",
+                # The first answer counts, so it may be sent again while the first try hangs.
+                trigger_mode="multiple" if respond == self.answer else "once",
                 queue=False,  # a few milliseconds of work, for which standing in line takes ten times as long
                 api_name=respond.__name__,
             )

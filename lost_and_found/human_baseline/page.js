@@ -1,19 +1,26 @@
 () => {
   // Puts the keyboard where it is needed next, once that is on the page; never takes it from where a player put it.
-  const wanted = ["#country-input", "button#next", "button#again", "#player-name :is(input, textarea)"];
+  const wanted = ["#country-input", "button#next", "button#again", "button#leave", "#player-name :is(input, textarea)"];
+  const results = { next: "verdict", again: "summary", leave: "summary" };
   const shown = (node) => node && node.offsetParent;
   window.focusOnNext = () => {
     let tries = 0;
+    document.querySelectorAll(".quiz [aria-busy]").forEach((button) => button.removeAttribute("aria-busy"));
     const look = () => {
       const found = wanted.map((one) => document.querySelector(one)).find(shown);
       const idle = document.activeElement === document.body || !shown(document.activeElement);
       if (found && (idle || !tries)) found.focus({ preventScroll: true });
       // The result is read out with the button that goes on.
-      if (found && found.id === "next") found.setAttribute("aria-describedby", "verdict");
+      if (found && results[found.id]) found.setAttribute("aria-describedby", results[found.id]);
       if (tries++ < 20) setTimeout(look, 50);
     };
     setTimeout(look, 30);
   };
+  // Dimmed by quiz.css until the answer is there.
+  document.addEventListener("click", (event) => {
+    const button = event.target.closest(".quiz :is(.primary, #leave)");
+    if (button) button.setAttribute("aria-busy", "true");
+  });
   // Somebody has joined in another tab: this one must not ask for a name any more.
   window.addEventListener("storage", (event) => {
     if (event.key && event.key.startsWith("lost-and-found-") && shown(document.querySelector("#player-name")))

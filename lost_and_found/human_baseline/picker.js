@@ -110,6 +110,7 @@ function setGuesses(codes) {
 }
 
 function add(country) {
+  if (sent) return;
   if (guesses().length >= MOST) return say(`${MOST} countries are the most. Take one back first.`);
   setGuesses([...guesses(), country.code]);
   input.value = "";
@@ -119,6 +120,7 @@ function add(country) {
 }
 
 function remove(code) {
+  if (sent) return;
   setGuesses(guesses().filter((one) => one !== code));
   say(`${byCode.get(code).name} taken back.`);
   input.focus();
@@ -185,6 +187,7 @@ function drawOptions() {
   input.setAttribute("aria-expanded", String(matches.length > 0));
   if (active >= 0) {
     input.setAttribute("aria-activedescendant", `country-option-${active}`);
+    list.scrollIntoView({ block: "nearest" }); // below the window it would not be seen to go on
     list.children[active].scrollIntoView({ block: "nearest" });
   } else input.removeAttribute("aria-activedescendant");
 }

@@ -75,8 +75,8 @@ def standing(own: Standing) -> str:
 def summary(own: Standing) -> str:
     """The end of a session."""
     if not own.answered:
-        return "<h2>No picture could be shown</h2><p>Tell whoever runs this quiz.</p>"
-    return f"<h2>Done, {escape(own.name)}: {_against(own)}</h2>{standing(own)}"
+        return '<h2 id="summary">No picture could be shown</h2><p>Tell whoever runs this quiz.</p>'
+    return f'<h2 id="summary">Done, {escape(own.name)}: {_against(own)}</h2>{standing(own)}'
 
 
 def leaderboard(standings: Sequence[Standing]) -> str:
@@ -92,9 +92,9 @@ def leaderboard(standings: Sequence[Standing]) -> str:
     more = f"<p>and {len(standings) - LEADERS} more</p>" if len(standings) > LEADERS else ""
     heads = ("", "player", "first guess", "among five", "pictures", "model's first guess", "experience")
     return (
-        '<div class="wide"><table class="leaders"><caption>Right answers; the best is who is best for '
-        f"sure, by the lower end of the 95 % interval of the first guess</caption>{_head(*heads)}"
-        f"<tbody>{rows}</tbody></table></div>{more}"
+        '<p class="help">Right answers; the best is who is best for sure, by the lower end of the 95 % '
+        'interval of the first guess</p><div class="wide"><table class="leaders">'
+        f"{_head(*heads)}<tbody>{rows}</tbody></table></div>{more}"
     )
 
 
@@ -117,7 +117,7 @@ def _progress(place: int, rounds: int, *, done: int) -> str:
 def _verdict(rank: int, truth: str) -> str:
     name = escape(truth)
     if not rank:
-        return f"It was {name}."
+        return f"The answer: {name}."
     return f"Right at once: {name}!" if rank == 1 else f"Right with guess {rank}: {name}."
 
 

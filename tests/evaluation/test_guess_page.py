@@ -76,6 +76,23 @@ def test_a_dropped_photo_gets_the_guess_that_the_shell_gives(run_of, in_browser,
         assert f"Guessed point: {point_text(row)}" in text
 
 
+def test_the_photo_has_a_name_for_screen_readers_and_nothing_lies_over_the_map(run_of, in_browser, photo):
+    async def drop(browser):
+        page = await browser.new_page()
+        await page.goto(address)
+        await page.set_input_files("input[type=file]", photo)
+        await page.get_by_role("img", name="Your photo").wait_for()
+        world = page.get_by_role("img", name="The world")
+        await world.wait_for()
+        boxes = [await one.bounding_box() for one in (page.get_by_text("Map of the probability"), world)]
+        await page.close()
+        return boxes
+
+    with served(run_of("country")) as address:
+        heading, world = in_browser(drop)
+    assert heading["y"] + heading["height"] <= world["y"]
+
+
 def test_what_is_no_photo_is_told_and_the_next_one_is_guessed(run_of, in_browser, photo, tmp_path):
     broken = tmp_path / "broken.jpg"
     broken.write_bytes(b"no picture")

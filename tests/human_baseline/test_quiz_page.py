@@ -193,6 +193,39 @@ def test_what_is_typed_and_not_yet_added_is_added_and_not_lost(on_page):
     assert quiz.answers.table()["country_code"].tolist() == ["FR", "JP", "KE"]
 
 
+def test_guesses_stay_as_they_were_sent_and_are_sent_again_while_the_first_try_hangs(on_page):
+    tries = []
+
+    async def hang_once(route):
+        sent = '"round"' in (route.request.post_data or "")
+        tries.extend([route] * sent)
+        if not sent or len(tries) > 1:
+            await route.continue_()
+
+    async def play(page):
+        await join(page, "Ann")
+        await page.clock.install()
+        await page.route("**/run/predict", hang_once)
+        for text in ("spain", "italy"):
+            await page.keyboard.type(text)
+            await press(page, "Enter")
+        await press(page, "Enter")
+        await page.locator(".guess-button:disabled").wait_for()
+        await page.click("[data-code=IT]")
+        await page.fill(FIELD, "peru")
+        await press(page, "Enter")
+        assert await page.locator(".chosen li span").all_inner_texts() == ["1. Spain", "2. Italy"]
+        await page.fill(FIELD, "")
+        await page.clock.fast_forward("01:00")
+        await page.get_by_text("Press Enter to send your guesses again.").wait_for()
+        await press(page, "Enter")
+        await page.wait_for_selector(".answer-map")
+
+    quiz = on_page(play, rounds=3)
+    assert len(tries) == 2
+    assert quiz.answers.table()["country_code"].tolist() == ["ES", "IT"]
+
+
 def test_nobody_is_taken_for_an_amateur_who_has_not_said_so(on_page):
     async def play(page):
         await page.wait_for_function("document.activeElement.closest('#player-name')")
@@ -248,6 +281,37 @@ def test_a_longer_session_can_be_played(on_page):
 
     quiz = on_page(play, rounds=1)
     assert len(quiz.answers.table()) == 2
+
+
+def test_a_button_is_busy_until_the_next_picture_is_there(on_page):
+    async def play(page):
+        await join(page, "Ann")
+        await answer(page, "france")
+        await page.route("**/run/predict", lambda _: None)
+        await press(page, "Enter")
+        await page.locator("#next[aria-busy=true]").wait_for()
+        await page.unroute("**/run/predict")  # and what was held goes on
+        await answer(page, "japan")
+        assert await page.locator("[aria-busy]").count() == 0
+
+    on_page(play, rounds=3)
+
+
+def test_when_no_picture_is_left_the_focus_is_on_the_button_for_somebody_else(in_browser, tmp_path):
+    quiz = open_quiz(make_workspace(tmp_path, count=1), image_size="64x36", rounds=1)
+
+    async def play(browser):
+        async with visitor(browser, address) as page:
+            await join(page, "Ann")
+            await answer(page, "france")
+            await press(page, "Enter")
+            await page.wait_for_function("document.activeElement.id === 'leave'")
+            await page.get_by_role(
+                "button", name="Let somebody else play", description="Done, Ann"
+            ).wait_for()
+
+    with served(quiz) as address:
+        in_browser(play)
 
 
 def test_without_pictures_the_player_is_told_and_goes_on_when_they_are_back(in_browser, tmp_path, capsys):

@@ -60,7 +60,7 @@ def test_a_question_shows_its_place_and_a_neutral_text(tmp_path):
     [
         (lambda item: [item.country_code], "Right at once: "),
         (lambda item: ["AQ", item.country_code], "Right with guess 2: "),
-        (lambda item: ["AQ"], "It was "),
+        (lambda item: ["AQ"], "The answer: "),
     ],
 )
 def test_the_verdict_says_which_guess_was_right(tmp_path, guesses, verdict):

@@ -74,7 +74,7 @@ TEXTS = {
     "result": "Result",
     "result_map": "Map with your guess and the right spot",
     "from_right_spot": "Your guess is off by",
-    "it_was": "It was {country}.",
+    "right_country": "Right country: {country}",
     "of_points": "of {most} points",
     "distance_head": "Distance",
     "points_head": "Points",

@@ -2,6 +2,7 @@
 
 import asyncio
 import io
+import itertools
 import re
 from contextlib import asynccontextmanager
 
@@ -15,6 +16,7 @@ from lost_and_found.practice.game.server import GameConfig, serving
 from lost_and_found.practice.game.shell import VIEWER_CLASS
 
 PACE = 0.02
+LONG_NAME = "maria.schmidt-mueller-lindenbaum"
 VIEWPORT = {"width": 1280, "height": 720}
 PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
 MARKS = "Array.from(document.querySelectorAll('*'), one => [...one.classList, one.id])"
@@ -74,6 +76,14 @@ async def set_pin(page, *, x, y=0.4):
     await world.hover()
     box = await world.bounding_box()
     await world.click(position={"x": box["width"] * x, "y": box["height"] * y})
+
+
+async def join_battle(page):
+    await page.goto("/multiplayer")
+    await press(page, "Got it")
+    await page.get_by_text("Unranked").click()
+    await page.get_by_text("Countries", exact=True).click()
+    await page.wait_for_url("**/battle-royale/*")
 
 
 async def start_game(page):
@@ -232,12 +242,7 @@ def test_a_battle_royale_goes_on_until_somebody_has_won(in_browser):
             game.state.pace = Pace(0.1, lobby=25, countdown=15, answer=10, battle_round=(20, 30))
             async with player(browser, game) as page:
                 await page.add_init_script(WATCH)
-                await page.goto("/")
-                await follow(page, "Multiplayer")
-                await press(page, "Got it")
-                await page.get_by_text("Unranked").click()
-                await page.get_by_text("Countries", exact=True).click()
-                await page.wait_for_url("**/battle-royale/*")
+                await join_battle(page)
                 await asyncio.wait_for(name_countries_then_watch(page), 120)
                 battle = game.state.battles.get(page.url[-16:])
                 await expect(page.get_by_text(f"{battle.winner.name} won the game")).to_be_visible()
@@ -254,6 +259,49 @@ def test_a_battle_royale_goes_on_until_somebody_has_won(in_browser):
                     assert text in seen
                 await press(page, "Play again")
                 await expect(page.get_by_text("Waiting for players")).to_be_visible()
+
+    in_browser(play)
+
+
+@pytest.mark.parametrize("options", [{}, PHONE | {"viewport": {"width": 390, "height": 664}}])
+def test_in_a_battle_nothing_lies_over_the_players_and_their_hearts(in_browser, options):
+    async def play(browser):
+        with serving(GameConfig(pace=PACE)) as game:
+            game.state.pace = Pace(0.1, lobby=25, countdown=15, answer=300, battle_round=(40, 50))
+            async with player(browser, game, f"{LONG_NAME}@example.org", **options) as page:
+                await join_battle(page)
+                await page.get_by_role("img", name="Map of the world").click()
+                answer = page.get_by_role("status").filter(has_text="The right answer was")
+                await answer.wait_for()
+                panel = page.get_by_role("list", name="Players")
+                await panel.get_by_text("(you)", exact=True).wait_for()
+                right = await panel.evaluate("panel => panel.getBoundingClientRect().right")
+                for hearts in await panel.get_by_role("img", name="hearts left").all():
+                    box = await hearts.bounding_box()
+                    assert box["x"] + box["width"] <= right
+                guesses = page.get_by_text("Already made guesses")
+                own = page.get_by_role("img", name="hearts left").last
+                boxes = [await part.bounding_box() for part in (answer, panel, guesses, own)]
+                for one, other in itertools.combinations(boxes, 2):
+                    assert any(
+                        one[side] + one[size] <= other[side] or other[side] + other[size] <= one[side]
+                        for side, size in (("x", "width"), ("y", "height"))
+                    )
+
+    in_browser(play)
+
+
+def test_a_tab_in_which_another_one_has_guessed_already_shows_the_result(in_browser, game):
+    async def play(browser):
+        async with player(browser, game) as page:
+            await start_game(page)
+            other = await page.context.new_page()
+            await other.goto(page.url)
+            for tab in (page, other):
+                await tab.bring_to_front()
+                await set_pin(tab, x=0.5)
+                await press(tab, "Guess")
+                await expect(tab.get_by_text("of 5,000 points")).to_be_visible()
 
     in_browser(play)
 
@@ -290,6 +338,48 @@ def test_it_can_be_played_on_a_phone(in_browser, game):
             await expect(page.get_by_text("of 5,000 points")).to_be_visible()
             await page.get_by_role("button", name="Next", exact=True).tap()
             await expect(page.get_by_text("Round 2 / 5")).to_be_visible()
+            assert await page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+    in_browser(play)
+
+
+def test_on_a_narrow_screen_a_drag_shows_the_rest_of_the_picture(in_browser, game):
+    async def shown(page):
+        return await page.locator(f".{VIEWER_CLASS}").evaluate("one => getComputedStyle(one).objectPosition")
+
+    async def play(browser):
+        for options, after in ((PHONE, "0% 50%"), ({}, "50% 50%")):
+            async with player(browser, game, **options) as page:
+                await start_game(page)
+                await page.get_by_text("Round 1 / 5").wait_for()
+                assert await shown(page) == "50% 50%"
+                await page.mouse.move(10, 200)
+                await page.mouse.down()
+                await page.mouse.move(380, 200, steps=5)
+                await page.mouse.up()
+                assert await shown(page) == after
+
+    in_browser(play)
+
+
+def test_on_a_phone_held_sideways_the_open_map_leaves_the_report_flag_free(in_browser, game):
+    async def play(browser):
+        async with player(browser, game, **PHONE | {"viewport": {"width": 844, "height": 390}}) as page:
+            await start_game(page)
+            await page.get_by_role("img", name="Map of the world").tap()
+            await expect(page.get_by_role("button", name="Guess", exact=True)).to_be_enabled()
+            await page.get_by_role("button", name="Report").tap(timeout=5000)
+            await expect(page.get_by_text("nothing is sent anywhere")).to_be_visible()
+
+    in_browser(play)
+
+
+def test_a_long_name_is_cut_on_a_phone_and_does_not_grow_tall(in_browser, game):
+    async def play(browser):
+        async with player(browser, game, f"{LONG_NAME}@example.org", **PHONE) as page:
+            await page.goto("/")
+            box = await page.get_by_text(LONG_NAME, exact=True).bounding_box()
+            assert box["height"] < 30
             assert await page.evaluate("document.documentElement.scrollWidth <= innerWidth")
 
     in_browser(play)

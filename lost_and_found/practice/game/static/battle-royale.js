@@ -212,7 +212,8 @@ class Battle {
   player(player) {
     const found = make("span", { class: "good", role: "img", "aria-label": say("found_it") }, "✓");
     return make("li", { class: player.out ? "player out" : "player" },
-      avatar(player.name), make("span", { class: "player-name" }, this.called(player.name)),
+      avatar(player.name), make("span", { class: "player-name" }, player.name),
+      player.name === this.state.you.name ? make("span", { class: "player-you" }, `(${say("you")})`) : null,
       player.right && !player.out ? found : null,
       hearts(player.hearts));
   }

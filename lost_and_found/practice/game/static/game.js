@@ -61,6 +61,7 @@ class Page {
       if (this.signal.aborted) return;
       if (!(error instanceof Refusal)) console.error(error);
       if (error.status === 401) this.go(`/signin?target=${encodeURIComponent(location.pathname)}`, "replace");
+      else if (error.status === 409) route(); // another tab has gone on
       else showRefusal(turnOver(), error);
     }
   }

@@ -89,8 +89,9 @@ export class GuessPanel {
     this.keepOpen(signal);
   }
 
-  /** A new round: nothing chosen, nothing refused, the whole world. */
+  /** A new round: nothing chosen, nothing refused, the whole world, small. */
   reset() {
+    toggle(this.element, "open", false);
     this.map.clear();
     this.map.showWorld();
     this.refused.clear();
@@ -165,6 +166,7 @@ export class GuessPanel {
       timer = setTimeout(() => toggle(this.element, "open", false), 600);
     };
     this.element.addEventListener("pointerenter", open);
+    this.element.addEventListener("pointermove", open); // a new round has closed it under the mouse
     this.element.addEventListener("pointerleave", (event) => event.pointerType === "mouse" && close());
     this.element.addEventListener("focusin", open);
     document.addEventListener("pointerdown", (event) => {

@@ -80,7 +80,7 @@ function showResult(page, { state, world, advance }) {
       make("div", { class: "bar" }, bar),
       make("p", { class: "result-distance" },
         say("from_right_spot"), " ", make("b", {}, say("distance", { km: kilometres(result.km) })),
-        where && make("small", { class: "result-country" }, say("it_was", { country: where.name }))),
+        where && make("small", { class: "result-country" }, say("right_country", { country: where.name }))),
       next,
       make("small", { class: "hint" },
         `${say("round")} ${roundOf(state)} · ${say("score")} ${state.score.toLocaleString("en")}`)));

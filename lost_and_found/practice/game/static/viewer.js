@@ -16,6 +16,24 @@ export class Viewer {
     this.canvas.setAttribute("aria-label", label);
     this.context = this.canvas.getContext("2d", { alpha: false });
     this.scene = null;
+    this.listen();
+  }
+
+  // In a narrow window a part of the picture's width is cut off; a drag brings it in.
+  listen() {
+    let [from, part] = [0, 50];
+    this.canvas.addEventListener("pointerdown", ({ clientX, pointerId }) => {
+      from = clientX;
+      this.canvas.setPointerCapture(pointerId);
+    });
+    this.canvas.addEventListener("pointermove", ({ buttons, clientX }) => {
+      const { clientWidth, clientHeight, style } = this.canvas;
+      const hidden = clientHeight * SIZE[0] / SIZE[1] - clientWidth;
+      if (!buttons || hidden <= 0) return;
+      part = Math.max(0, Math.min(100, part + 100 * (from - clientX) / hidden));
+      from = clientX;
+      style.objectPosition = `${part}%`;
+    });
   }
 
   /** Black, then the blurred preview, then the tiles as they come. Resolves when all is drawn. */
