@@ -76,7 +76,7 @@ def _literal(value: Scalar) -> str:
 def begin_script() -> None:
     """Make a converted notebook behave as in its kernel.
 
-    If it stops, it says why in one line, as `scripts/run-stages` does; only unexpected errors keep their trace.
+    If it stops, it says why in one line, as `scripts/run-stages` does; unexpected errors keep their trace.
     And processes that it spawns don't import it: they would run it again, for it has no guard.
     """
     sys.excepthook = _report

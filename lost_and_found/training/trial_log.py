@@ -74,7 +74,7 @@ def read_trials(folder: Path) -> list[Trial]:
     except (ValueError, TypeError) as error:
         raise InvalidConfig(f"{path} is damaged ({error}); correct or delete it") from None
     if [trial.number for trial in trials] != list(range(1, len(trials) + 1)):
-        raise InvalidConfig(f"{path}: the trials are not numbered from 1 to {len(trials)}; correct or delete it")
+        raise InvalidConfig(f"{path}: trials are not numbered from 1 to {len(trials)}; correct or delete it")
     return trials
 
 
