@@ -15,6 +15,7 @@ from typing import Any
 
 from lost_and_found.digests import digest, digest_images
 from lost_and_found.errors import ListMismatch, MissingInput
+from lost_and_found.locks import sole_writer
 from lost_and_found.samples import Sample, write_atomically
 
 SHOWN = 5
@@ -124,11 +125,12 @@ def pin(path: Path, pinned: PinnedList) -> PinnedList:
         ListMismatch: the list on disk is another one. It is never overwritten, since results may rest on it.
     """
     if not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        header = json.dumps(pinned.header(), indent=1, ensure_ascii=False, sort_keys=False)
-        write_atomically(path.with_suffix(".json"), (header + "\n").encode())
-        write_atomically(path, pinned.text.encode())
-        return pinned
+        with sole_writer(path, wait=True):
+            if not path.exists():
+                header = json.dumps(pinned.header(), indent=1, ensure_ascii=False, sort_keys=False)
+                write_atomically(path.with_suffix(".json"), (header + "\n").encode())
+                write_atomically(path, pinned.text.encode())
+                return pinned
     existing = read_list(path)
     # Through JSON, so that a tuple equals the list that was read back.
     wanted = json.loads(json.dumps(pinned.header()))
@@ -159,7 +161,7 @@ def read_list(path: Path) -> PinnedList:
             f"{path} isn't the list that its header describes: it was edited or cut off. "
             "Restore both files, or remove both and make the list again."
         )
-    rows = [line.split("\t") for line in data.decode().splitlines()]
+    rows = [line.split("\t") for line in data.decode().split("\n") if line]
     digests = dict(rows)
     if len(digests) != len(rows):
         raise ListMismatch(f"{path} names {len(rows) - len(digests)} samples twice")

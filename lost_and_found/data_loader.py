@@ -19,7 +19,7 @@ from lost_and_found.data_lists import PinnedList, check_samples, new_list, pin, 
 from lost_and_found.digests import digest
 from lost_and_found.errors import InvalidConfig, ListMismatch, MissingInput
 from lost_and_found.processes import map_in_processes
-from lost_and_found.samples import ID_PATTERN, IMAGE_SUFFIXES, Record, Sample, parse_id, read_record
+from lost_and_found.samples import ID_PATTERN, IMAGE_SUFFIXES, Record, Sample, damage, parse_id, read_record
 from lost_and_found.stores import Store, image_and_record_names
 
 READ_IN_PROCESSES_FROM = 5_000
@@ -48,6 +48,10 @@ class Selection:
 
     def __post_init__(self) -> None:
         """Refuse what would silently select nothing."""
+        if self.predicate is not None and not hasattr(self.predicate, "__qualname__"):
+            raise InvalidConfig(
+                f"predicate {self.predicate!r} has no name to be pinned; wrap it in a function"
+            )
         if self.limit is not None and self.limit < 1:
             raise InvalidConfig(f"limit {self.limit} must be at least 1, or None for all samples")
         if wrong := sorted(code for code in self.countries if len(code) != 2 or not code.isupper()):
@@ -312,8 +316,9 @@ def _fetch_pairs(
 
 def _fetch(store: Store, wanted: Mapping[str, Path], digests: Mapping[str, str]) -> None:
     def verify(target: Path, content: bytes) -> str | None:
-        expected = digests.get(target.stem)
-        return None if expected in (None, digest(content)) else "is not the image that was pinned"
+        if expected := digests.get(target.stem):
+            return None if expected == digest(content) else "is not the image that was pinned"
+        return damage(content, target.suffix)
 
     still_missing = {path: target for path, target in wanted.items() if not target.exists()}
     if still_missing:

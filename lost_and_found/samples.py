@@ -10,6 +10,7 @@ begin with a dot are not samples: that is where files are written before they ge
 from __future__ import annotations
 
 import errno
+import io
 import json
 import math
 import os
@@ -28,7 +29,11 @@ SIDEWAYS = (5, 6, 7, 8)  # EXIF orientations in which width and height are excha
 # What Pillow's decoders raise on damaged files; found by changing bytes at random.
 DAMAGE = (OSError, SyntaxError, ValueError, EOFError, TypeError, LookupError, OverflowError, struct.error)
 NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
-ID_PATTERN = re.compile(r"(?P<site>[^_/]+)_(?P<mode>[^_/]+)_(?P<game>[^/]+)_(?P<round>\d+)")
+# What no id may have: lists hold one a line, in UTF-8.
+_NEVER = r"/\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff"
+ID_PATTERN = re.compile(
+    rf"(?P<site>[^_{_NEVER}]+)_(?P<mode>[^_{_NEVER}]+)_(?P<game>[^{_NEVER}]+)_(?P<round>\d+)"
+)
 
 Record = dict[str, Any]
 
@@ -168,6 +173,23 @@ def read_image(path: Path, *, at_least: tuple[int, int] | None = None) -> Image.
         raise BrokenSample(path, "image has too many pixels") from None
     except DAMAGE as error:
         raise BrokenSample(path, f"image is damaged ({error})") from None
+
+
+def damage(content: bytes, suffix: str) -> str | None:
+    """What is wrong with the bytes of a picture or record that has just arrived, or None.
+
+    Args:
+        content: of the file.
+        suffix: of its name.
+    """
+    try:
+        if suffix == ".json":
+            return None if isinstance(json.loads(content), dict) else "is no record"
+        with Image.open(io.BytesIO(content)) as image:
+            image.load()
+    except (*DAMAGE, RecursionError, Image.DecompressionBombError) as error:
+        return f"is damaged ({error})"
+    return None
 
 
 def _as_rgb(image: Image.Image) -> Image.Image:

@@ -56,7 +56,7 @@ def link_or_copy(original: Path, made: Path) -> None:
         return
     temporary = made.with_name(f".{made.name}.{os.getpid()}.tmp")
     try:
-        os.link(original, temporary)  # Path.hardlink_to is the same the other way round
+        os.link(original.resolve(), temporary)  # of a link's file; Path.hardlink_to is the other way round
         temporary.replace(made)
     except OSError:
         temporary.unlink(missing_ok=True)

@@ -1,18 +1,22 @@
 """Where samples can be fetched from: whatever fsspec opens, read only.
 
 Among others a folder, flat or nested (`/data/streets`), a file server with a directory listing
-(`http://host:8000/streets/`) and an archive (`zip://::/data/streets.zip`).
+(`http://host:8000/streets/`) and an archive (`zip://::/data/streets.zip`, `tar://::/data/streets.tar`).
 """
 
 from __future__ import annotations
 
+import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
+from typing import Any
 from urllib.parse import unquote
 
 import fsspec
+from fsspec.archive import AbstractArchiveFileSystem
 from tqdm.auto import tqdm
 
 from lost_and_found.errors import StoreError
@@ -36,8 +40,12 @@ class Store:
         self.location = location
         try:
             self._filesystem, self._root = fsspec.core.url_to_fs(location)
-        except (OSError, ValueError, ImportError) as error:
+        except Exception as error:  # each of fsspec's back ends raises its own
             raise StoreError(f"{location} can't be opened ({error}); check the address") from error
+        is_archive = isinstance(self._filesystem, AbstractArchiveFileSystem)
+        # Members of an archive are read through one file, whose place threads would move for each other.
+        self._turn: AbstractContextManager[object] = threading.Lock() if is_archive else nullcontext()
+        self._is_quoted = location.startswith(("http://", "https://"))
 
     def names(self) -> Mapping[str, str]:
         """The path of each picture and record in the store, by its name without folders.
@@ -47,15 +55,10 @@ class Store:
         Raises:
             StoreError: the store can't be listed, holds no such file, or two of one name.
         """
-        try:
-            paths = self._filesystem.find(self._root)
-        except (OSError, ValueError, RuntimeError) as error:
-            raise StoreError(
-                f"{self.location} can't be listed ({error}); is it there and running?"
-            ) from error
         names: dict[str, str] = {}
-        for path in sorted(paths):
-            *folders, name = unquote(path.removeprefix(self._root)).split("/")
+        for path in sorted(self._paths()):
+            below = path.removeprefix(self._root)
+            *folders, name = (unquote(below) if self._is_quoted else below).split("/")
             if not name.endswith((*IMAGE_SUFFIXES, ".json")) or any(
                 one[:1] == "." for one in (*folders, name)
             ):
@@ -66,6 +69,31 @@ class Store:
         if not names:
             raise StoreError(f"{self.location} holds no pictures and no records; check the address")
         return names
+
+    def _paths(self) -> Iterator[str]:
+        """All files. fsspec's own walk leaves out what it can't list, and says nothing."""
+        folders, seen = [self._root], {self._root}
+        while folders:
+            for entry in self._listed(folders.pop()):
+                if entry["type"] != "directory":
+                    yield entry["name"]
+                elif entry["name"] not in seen:
+                    seen.add(entry["name"])
+                    folders.append(entry["name"])
+
+    def _listed(self, folder: str) -> list[dict[str, Any]]:
+        problem: Exception | None = None
+        for attempt in range(TRIES):
+            time.sleep(PAUSE_S * attempt)
+            try:
+                found: list[dict[str, Any]] = self._filesystem.ls(folder, detail=True)
+                return found
+            except Exception as error:  # each of fsspec's back ends raises its own
+                problem = error
+        raise StoreError(
+            f"{self.location} can't be listed ({folder}: {type(problem).__name__} {problem}); "
+            "is it there and running?"
+        ) from problem
 
     def fetch(self, wanted: Mapping[str, Path], *, verify: Callable[[Path, bytes], str | None]) -> None:
         """Download files in parallel, each to a temporary name first.
@@ -104,14 +132,16 @@ class Store:
         for attempt in range(TRIES):
             time.sleep(PAUSE_S * attempt)
             try:
-                content = self._filesystem.cat_file(path)
+                with self._turn:
+                    content = self._filesystem.cat_file(path)
             except FileNotFoundError:
                 return f"{path} is not there"
             except Exception as error:  # each of fsspec's back ends raises its own
                 problem = f"{path}: {type(error).__name__} {error}"
                 continue
             if wrong := verify(target, content):
-                return f"{path} {wrong}"
+                problem = f"{path} {wrong}"
+                continue
             write_atomically(target, content)
             return None
         return problem

@@ -2,6 +2,9 @@
 
 import json
 import os
+import subprocess
+import sys
+import time
 
 import pytest
 from hypothesis import given
@@ -288,3 +291,34 @@ def test_a_damaged_index_of_digests_costs_time_and_nothing_else(folder, list_pat
         index.write_bytes(damaged)
         assert ids(load_samples(folder, pinned=list_path)) == pinned.ids
         assert sorted(index.read_bytes().splitlines()) == sorted(whole.splitlines())
+
+
+def test_of_two_processes_that_pin_at_once_one_is_refused(tmp_path):
+    code = (
+        "import sys, time\n"
+        "from pathlib import Path\n"
+        "from lost_and_found.data_lists import PinnedList, pin\n"
+        "from lost_and_found.errors import ListMismatch\n"
+        "folder, name, begin = Path(sys.argv[1]), sys.argv[2], float(sys.argv[3])\n"
+        "made = PinnedList({f's_m_{name}{number}_0': '0' * 32 for number in range(50)}, 'test')\n"
+        "refused = []\n"
+        "time.sleep(max(0, begin - time.time()))\n"
+        "for number in range(200):\n"
+        "    try:\n"
+        "        pin(folder / f'{number}.txt', made)\n"
+        "    except ListMismatch:\n"
+        "        refused.append(number)\n"
+        "print(*refused)\n"
+    )
+    begin = str(time.time() + 3)
+    both = [
+        subprocess.Popen(
+            [sys.executable, "-c", code, str(tmp_path), name, begin], stdout=subprocess.PIPE, text=True
+        )
+        for name in "ab"
+    ]
+    refused = [set(map(int, one.communicate(timeout=120)[0].split())) for one in both]
+    assert not refused[0] & refused[1]
+    assert refused[0] | refused[1] == set(range(200))
+    for number in range(200):
+        read_list(tmp_path / f"{number}.txt")

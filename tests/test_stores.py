@@ -3,11 +3,13 @@
 import functools
 import http.server
 import shutil
+import tarfile
 import threading
 import zipfile
 
 import pytest
 
+from lost_and_found import stores
 from lost_and_found.data_loader import Selection, load_samples
 from lost_and_found.errors import ListMismatch, StoreError
 from lost_and_found.stores import Store
@@ -18,11 +20,14 @@ class FileServer(http.server.SimpleHTTPRequestHandler):
     """Serves a folder with listings; refuses names that hold `broken` for the first `failures` requests."""
 
     failures = 0
+    unlisted = ""
     requested: list[str]
 
     def do_GET(self):
         type(self).requested.append(self.path)
-        if "game000_1.jpg" in self.path and type(self).failures > 0:
+        if self.path == self.unlisted:
+            self.send_error(404)
+        elif "game000_1.jpg" in self.path and type(self).failures > 0:
             type(self).failures -= 1
             self.send_error(503)
         else:
@@ -75,6 +80,54 @@ def test_every_kind_of_store_gives_the_same_samples(server, remote, tmp_path):
         assert [sample.id for sample in fetched] == expected
         assert len(list((tmp_path / kind).glob("*.jpg"))) == 7
         assert all(sample.image.is_file() and sample.record.is_file() for sample in fetched)
+
+
+def test_files_of_an_archive_are_not_mixed_up(tmp_path):
+    make_pairs(tmp_path / "many", 150)
+    with tarfile.open(tmp_path / "many.tar", "w") as file:
+        file.add(tmp_path / "many", "many")
+    load_samples(tmp_path / "here", store=f"tar://::{tmp_path / 'many.tar'}")
+    for path in (tmp_path / "many").iterdir():
+        assert (tmp_path / "here" / path.name).read_bytes() == path.read_bytes()
+
+
+def test_a_folder_of_a_server_that_can_not_be_listed_is_no_empty_one(server, tmp_path, monkeypatch):
+    monkeypatch.setattr(stores, "PAUSE_S", 0.0)
+    server.handler.unlisted = "/b/"
+    with pytest.raises(StoreError, match=r"can't be listed \(.*/b/: .*; is it there"):
+        load_samples(tmp_path / "here", pinned=tmp_path / "list.txt", store=server.url)
+    assert not (tmp_path / "list.txt").exists()
+
+
+@pytest.mark.parametrize(("suffix", "content"), [(".jpg", b"<html>log in</html>"), (".json", b'{"a": ')])
+def test_what_arrives_broken_is_not_kept_and_comes_whole_the_next_time(
+    server, remote, tmp_path, suffix, content, monkeypatch
+):
+    monkeypatch.setattr(stores, "PAUSE_S", 0.0)
+    (path,) = remote.rglob(f"practice_singleplayer_game000_0{suffix}")
+    whole = path.read_bytes()
+    path.write_bytes(content)
+    with pytest.raises(StoreError, match=r"1 of 10 files .* is damaged"):
+        load_samples(tmp_path / "here", store=server.url)
+    path.write_bytes(whole)
+    assert len(load_samples(tmp_path / "here", store=server.url)) == 10
+    assert (tmp_path / "here" / path.name).read_bytes() == whole
+
+
+def test_a_broken_archive_says_so(tmp_path):
+    for name in ("a.zip", "a.tar"):
+        (tmp_path / name).write_bytes(b"no archive")
+        with pytest.raises(StoreError, match="can't be opened"):
+            Store(f"{name[-3:]}://::{tmp_path / name}")
+
+
+def test_names_in_a_folder_are_taken_as_they_are(tmp_path):
+    make_pairs(tmp_path / "remote", 1)
+    for path in (tmp_path / "remote").iterdir():
+        path.rename(path.with_name(path.name.replace("game000", "50%25off")))
+    assert [one.id for one in load_samples(tmp_path / "here", store=str(tmp_path / "remote"))] == [
+        one.id for one in load_samples(tmp_path / "remote")
+    ]
 
 
 def test_a_filter_on_records_fetches_only_the_images_it_keeps(server, tmp_path):

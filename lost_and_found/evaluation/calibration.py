@@ -10,6 +10,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from scipy import sparse
 
+from lost_and_found.errors import InvalidConfig
 from lost_and_found.evaluation.bootstrap import (
     check_resamples,
     group_numbers,
@@ -50,13 +51,15 @@ def calibration_table(
         share that is), low, high (the 95 % interval of that share).
 
     Raises:
-        InvalidConfig: too few resamples, or groups that don't fit.
+        InvalidConfig: no samples, too few resamples, or groups that don't fit.
 
     Source:
         Niculescu-Mizil and Caruana, Predicting good probabilities with supervised learning (2005), with bins
         of equal numbers, as few samples have high probabilities.
     """
     check_resamples(resamples)
+    if not len(truth):
+        raise InvalidConfig("there are no samples whose probabilities could be looked at")
     sure, right = probabilities.max(axis=1), probabilities.argmax(axis=1) == truth
     bins = min(MOST_BINS, max(1, len(sure) // FEWEST_IN_BIN))
     places = 1 + np.argsort(np.argsort(sure, kind="stable"), kind="stable") * bins // len(sure)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
@@ -80,23 +80,78 @@ def clean(
         values = rows[name].to_numpy(dtype=float)
         for row in np.flatnonzero(values < getattr(thresholds, name)).tolist():
             removed.setdefault(row, (reason, float(values[row]), ""))
-    if thresholds.duplicate_km != OFF:
-        points = rows[["lat", "lon"]].to_numpy(dtype=float, copy=True)
-        points[list(removed)] = np.nan
-        pairs = close_pairs(points, thresholds.duplicate_km)
-        apart_km = haversine_km(points[pairs[:, 0]], points[pairs[:, 1]])
-        for row, (like, value) in _followers(pairs, apart_km).items():
-            removed[row] = ("same place", value, ids[like])
-    if thresholds.hash_distance != OFF:
-        left = np.array([row for row in range(len(rows)) if row not in removed], dtype=int)
-        hashes = np.array([int(one, 16) for one in rows["perceptual_hash"].iloc[left]], dtype=np.uint64)
-        pairs = similar_hashes(hashes, thresholds.hash_distance)
-        bits_apart = np.bitwise_count(hashes[pairs[:, 0]] ^ hashes[pairs[:, 1]])
-        for row, (like, value) in _followers(left[pairs], bits_apart).items():
-            removed[row] = ("same picture", value, ids[like])
+    left = rows.drop(index=list(removed))
+    for row, (reason, value, like) in _duplicates(left, thresholds).items():
+        removed[row] = (reason, value, ids[like])
     kept = [one for row, one in enumerate(ids) if row not in removed]
     listed = pd.DataFrame([(ids[row], *removed[row]) for row in sorted(removed)], columns=REMOVED_COLUMNS)
     return kept, listed
+
+
+@dataclass
+class _Likeness:
+    """A way in which pictures can be alike: those of one class are, and those of classes near each other.
+
+    Attributes:
+        reason: why the later one is removed.
+        classes: of each row.
+        near: classes near a class, and how far they are.
+        kept: the row of a class that is kept, for classes that have one.
+    """
+
+    reason: str
+    classes: dict[int, int]
+    near: dict[int, list[tuple[int, float]]]
+    kept: dict[int, int] = field(default_factory=dict)
+
+    def kept_like(self, row: int) -> tuple[int, float] | None:
+        """The first kept row that this one is like, and how far from it."""
+        if row not in self.classes:
+            return None
+        own = self.classes[row]
+        alike = [(own, 0.0), *self.near.get(own, ())]
+        return min(((self.kept[one], apart) for one, apart in alike if one in self.kept), default=None)
+
+
+def _duplicates(rows: pd.DataFrame, thresholds: Thresholds) -> dict[int, tuple[str, float, int]]:
+    """For each row to remove why, how far it is from the row that is kept instead, and that row."""
+    likenesses = []
+    if thresholds.duplicate_km != OFF:
+        located = rows.dropna(subset=["lat", "lon"])
+        points, classes = np.unique(
+            located[["lat", "lon"]].to_numpy(dtype=float), axis=0, return_inverse=True
+        )
+        pairs = close_pairs(points, thresholds.duplicate_km)
+        apart_km = haversine_km(points[pairs[:, 0]], points[pairs[:, 1]])
+        likenesses.append(_likeness("same place", located.index, classes.ravel(), pairs, apart_km))
+    if thresholds.hash_distance != OFF:
+        hashes, classes = np.unique(
+            np.array([int(one, 16) for one in rows["perceptual_hash"]], dtype=np.uint64), return_inverse=True
+        )
+        pairs = similar_hashes(hashes, thresholds.hash_distance)
+        bits_apart = np.bitwise_count(hashes[pairs[:, 0]] ^ hashes[pairs[:, 1]])
+        likenesses.append(_likeness("same picture", rows.index, classes, pairs, bits_apart))
+    removed: dict[int, tuple[str, float, int]] = {}
+    for row in rows.index:
+        for one in likenesses:
+            if found := one.kept_like(row):
+                removed[row] = (one.reason, found[1], found[0])
+                break
+        else:
+            for one in likenesses:
+                if row in one.classes:
+                    one.kept[one.classes[row]] = row
+    return removed
+
+
+def _likeness(
+    reason: str, rows: pd.Index, classes: np.ndarray, pairs: np.ndarray, apart: np.ndarray
+) -> _Likeness:
+    near: dict[int, list[tuple[int, float]]] = {}
+    for (one, other), distance in zip(pairs.tolist(), apart.tolist(), strict=True):
+        near.setdefault(one, []).append((other, float(distance)))
+        near.setdefault(other, []).append((one, float(distance)))
+    return _Likeness(reason, dict(zip(rows.tolist(), classes.tolist(), strict=True)), near)
 
 
 def similar_hashes(hashes: np.ndarray, distance: int) -> np.ndarray:
@@ -132,22 +187,6 @@ def _near_in_bucket(
         left, right = np.nonzero(near)
         different = left < right
         yield rows[bucket[start + np.stack([left[different], right[different]], axis=1)]]
-
-
-def _followers(pairs: np.ndarray, values: np.ndarray) -> dict[int, tuple[int, float]]:
-    """For each row to remove, the earlier row that is kept instead, and how far that is.
-
-    Going through the pairs in order settles a row before it is asked whether it may stand for others. Copies
-    of a row (value 0) are paired with that row alone, so they go where it goes.
-    """
-    instead: dict[int, tuple[int, float]] = {}
-    order = np.lexsort((pairs[:, 1], pairs[:, 0]))
-    for (first, second), value in zip(pairs[order].tolist(), values[order].tolist(), strict=True):
-        if second not in instead and first not in instead:
-            instead[second] = (first, float(value))
-        elif second not in instead and value < 1e-9:  # 180° and -180° are a rounding error apart
-            instead[second] = instead[first]
-    return instead
 
 
 def _joined(table: pd.DataFrame, measures: pd.DataFrame) -> pd.DataFrame:

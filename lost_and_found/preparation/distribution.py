@@ -19,6 +19,7 @@ from lost_and_found.published import multiplayer_counts
 
 RULES = ("published", "full")
 TARGETS = ("multiplayer", "uniform", "collected")
+ROUNDING = 1e-9  # of a share times its scale, which should be whole
 
 
 def quotas(
@@ -63,7 +64,7 @@ def quotas(
     chosen = {}
     for country, count in available.items():
         asked = scale * weighted.get(country, 0)
-        if asked == 0 or count < slack * asked:
+        if asked == 0 or count < slack * asked - ROUNDING:
             continue
         if rule == "published" and country not in common:
             chosen[country] = _ceil(slack * count)
@@ -142,8 +143,8 @@ def draw(table: pd.DataFrame, wanted: Mapping[str, int], *, seed: int) -> list[s
 
 
 def _ceil(count: float) -> int:
-    """Round up, but not for the last bits of a product that should be whole."""
-    return math.ceil(count - 1e-9)
+    """Round up, but not for the last bits."""
+    return math.ceil(count - ROUNDING)
 
 
 def _check(

@@ -38,6 +38,7 @@ IN_PROCESSES_FROM = 5_000
 MAXIMUM_SEA_KM = 25.0
 CHANGED_COLUMNS = ["id", "from", "to", "border_km"]
 COUNTRY_FIELDS = ("country_name", "country", "country_code")
+SEVERAL = " / "  # between the codes of countries that a record names
 # What this step says about a point; values that a record brought along may come from another map.
 POSITION_FIELDS = ("region", "regions", "place", "border_km", "is_in_region", "country_before")
 
@@ -130,7 +131,7 @@ def enriched(
                 results.append(BrokenSample("point", reason))
                 continue
             found = position["country_code"]
-            before = {"country_before": own} if own not in (None, found) else {}
+            before = {"country_before": own} if own and found not in own.split(SEVERAL) else {}
             results.append({**rest, **position, **before})
         elif problem or own is None:
             results.append(BrokenSample("record", problem or "neither coordinates nor a country"))
@@ -183,7 +184,7 @@ def _own_country(record: Record) -> tuple[str | None, str | None]:
         except UnknownCountry as error:
             problem = str(error)
     if len(found) > 1:
-        return " / ".join(found), f"contradictory countries: {' / '.join(map(repr, found.values()))}"
+        return SEVERAL.join(found), f"contradictory countries: {' / '.join(map(repr, found.values()))}"
     if found:
         return next(iter(found)), None
     return (texts[0] if texts else None), problem

@@ -174,6 +174,16 @@ def test_only_kept_pictures_stand_for_others():
     assert removed["like"].tolist() == [sample_id(0), sample_id(0)]
 
 
+def test_what_is_like_a_removed_picture_in_another_way_stays():
+    # The second shows what the first shows, and the third was taken where the second was.
+    table, measures = made(4, lat=[0, 5, 5, 5], lon=[0, 5, 5, 5])
+    measures["perceptual_hash"] = ["1", "1", "ff00", "ff00ff"]
+    kept, removed = clean(table, measures)
+    assert kept == [sample_id(0), sample_id(2)]
+    assert removed["reason"].tolist() == ["same picture", "same place"]
+    assert removed["like"].tolist() == [sample_id(0), sample_id(2)]
+
+
 def test_a_removed_picture_takes_no_other_with_it():
     table, measures = made(
         2, lat=[1, 1], lon=[1, 1], channel_variance=[3, 900], perceptual_hash=["ff" * 8] * 2

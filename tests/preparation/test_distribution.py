@@ -92,6 +92,12 @@ def test_a_plan_says_why_a_country_gives_nothing():
     }
 
 
+@pytest.mark.parametrize("weight", [187, 3, 49, 1 / 3])
+def test_the_country_that_sets_the_scale_can_give_its_whole_share(weight):
+    for count in range(1, 200):
+        assert quotas({"A": count}, {"A": weight}, 0, 1.0) == {"A": count}
+
+
 def rounds(counts):
     ids = [(f"s_m_{code}{number:03d}_0", code) for code, count in counts.items() for number in range(count)]
     return pd.DataFrame(ids, columns=["id", "country_code"])

@@ -67,6 +67,9 @@ def test_the_polygon_overrules_the_record_and_its_old_regions_are_replaced():
     )
     assert record["region"].startswith("Singapore_")
     assert record["is_in_region"] is True
+    assert "country_before" not in one(
+        {"coordinates": [-21.1, 55.5], "country": "Réunion", "country_code": "FR"}
+    )
     assert all(isinstance(centre, list) for _, centre in record["regions"])
 
 
