@@ -154,7 +154,7 @@ def read_list(path: Path) -> PinnedList:
         header = _read_header(path.with_suffix(".json"))
     except FileNotFoundError as error:
         raise MissingInput(
-            f"{error.filename} is missing; run the notebook that writes this list first"
+            f"{error.filename} is missing; notebooks 03 to 05 of 2-data-preparation write the lists"
         ) from None
     if digest(data) != header["digest"]:
         raise ListMismatch(

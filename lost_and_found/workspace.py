@@ -8,6 +8,7 @@ from pathlib import Path
 
 from lost_and_found.errors import InvalidConfig, MissingInput
 
+COLLECTION = "1-data-collection"
 # Notebooks whose folders later stages read.
 ENRICH = "2-data-preparation/02-enrich-records"
 TRAIN = "3-training/01-train-model"
@@ -60,8 +61,19 @@ class Workspace:
         elif (folder / UNFINISHED).exists():
             problem = "is only half filled, because its notebook was stopped"
         if problem:
-            raise MissingInput(f"{folder} {problem}; run {notebook}.ipynb for dataset {self.dataset!r} first")
+            instead = self._other_collections(notebook)
+            hint = f", or take what is there: -p collection {' or '.join(instead)}" if instead else ""
+            raise MissingInput(
+                f"{folder} {problem}; run {notebook}.ipynb for dataset {self.dataset!r} first{hint}"
+            )
         return folder
+
+    def _other_collections(self, notebook: str) -> list[str]:
+        """Notebooks of the first stage, if this is one of them, that have brought the dataset in."""
+        stage, _, name = notebook.partition("/")
+        places = sorted((self.root / stage).glob(f"*/{self.dataset}")) if stage == COLLECTION else []
+        found = [place.parent.name for place in places]
+        return [one for one in found if one != name and self.has_output(f"{stage}/{one}")]
 
     @property
     def lists(self) -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import matplotlib.pyplot as plt
@@ -96,16 +97,19 @@ def calibration_text(table: pd.DataFrame) -> str:
 
 
 def plot_calibration(table: pd.DataFrame) -> Figure:
-    """Share right against probability, bin by bin, beside the line of a model that keeps its word."""
+    """Share right against probability, bin by bin, beside the line of a model that is calibrated."""
     figure, axes = plt.subplots(figsize=(5.2, 4.8), layout="constrained")
     bins = table[1:]
-    axes.plot([0, 100], [0, 100], color=GREY, linewidth=1, linestyle=":")
-    axes.annotate("as sure as right", (9, 11), va="bottom", rotation=45, fontsize=8, color=GREY)
+    axes.plot([0, 100], [0, 100], color=GREY, linewidth=1, linestyle=":", label="as sure as right")
     sure, right, low, high = (100 * bins[name].to_numpy() for name in ("probability", "right", "low", "high"))
     axes.errorbar(
         sure, right, yerr=[right - low, high - right], fmt="o-", color=BLUE, markersize=5, capsize=2.5
     )
-    axes.set(xlim=(0, 100), ylim=(0, 100), aspect="equal")
+    most = min(
+        100, 10 * math.ceil(0.11 * max(sure.max(), high.max()))
+    )  # a weak model's bins lie close together
+    axes.set(xlim=(0, most), ylim=(0, most), aspect="equal")
+    axes.legend(fontsize=8, frameon=False, loc="upper left")
     axes.set_xlabel("probability of the first guess, %")
     axes.set_ylabel("right, %, with 95 % intervals")
     tidy(axes, f"Calibration, {bins['n'].sum():,} pictures")

@@ -17,6 +17,7 @@ from lost_and_found.figures import BLUE, GREY, ORANGE, short_name, tidy
 COLOURS = (BLUE, ORANGE, "#4a8f4f", "#8a5aa0", "#c2a02e", "#3b9c9c", "#b0557c", "#6b6b6b")
 SETTINGS_IN_NAME = 3
 COUNTRIES_SHOWN = 24
+FAR_APART = 50  # times
 
 
 def plot_top_curves(table: pd.DataFrame, runs: Sequence[ComparedRun], *, top: int) -> Figure:
@@ -44,6 +45,9 @@ def _draw_curves(figure: SubFigure, runs: Sequence[ComparedRun], *, target: str,
     for axes, column in zip(panels, (metric, "loss"), strict=True):
         for colour, name, run in zip(COLOURS, run_names(runs), runs, strict=False):
             _draw_curve(axes, run, f"val/{column}", colour=colour, name=name)
+        drawn = [float(value) for line in axes.lines for value in line.get_ydata()]
+        if column == "loss" and drawn and 0 < FAR_APART * min(drawn) < max(drawn):
+            axes.set_yscale("log")  # or a loss that diverged would flatten all others
         axes.set_xlabel("epoch")
         axes.xaxis.get_major_locator().set_params(integer=True)
         axes.grid(axis="y", color="#dddddd", linewidth=0.8)

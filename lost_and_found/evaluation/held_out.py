@@ -14,7 +14,7 @@ from lost_and_found.errors import InvalidConfig, LeakyList, ListMismatch, Missin
 from lost_and_found.samples import Sample
 from lost_and_found.training.config import TARGETS
 from lost_and_found.training.pixel_cache import CacheSpec, PixelCache, cache_pixels
-from lost_and_found.training.runs import Run, is_complete, predict, read_json
+from lost_and_found.training.runs import ASKED_FOR, Run, is_complete, predict, read_json
 from lost_and_found.workspace import ENRICH, TEST, TRAIN, Workspace
 
 SPLIT = "2-data-preparation/05-split-list"
@@ -23,6 +23,8 @@ DISTANCES = "4-evaluation/03-measure-distances"
 
 def find_run(folder: Path, run_id: str = "", *, targets: Sequence[str] = TARGETS) -> Path:
     """Folder of a complete run below `folder`: the one of this id, or the one asked for last.
+
+    Trials of sweeps come after all others, unless they were asked for by themselves.
 
     Args:
         folder: where runs lie.
@@ -46,7 +48,13 @@ def find_run(folder: Path, run_id: str = "", *, targets: Sequence[str] = TARGETS
             f"{folder} holds no complete run that predicts {' or '.join(targets)}; "
             f"run {TRAIN}.ipynb with predicts {targets[0]}"
         )
-    return max(fitting, key=lambda path: (path / "summary.json").stat().st_mtime_ns)
+    return max(fitting, key=_asked_for)
+
+
+def _asked_for(folder: Path) -> tuple[bool, int]:
+    asked = folder / ASKED_FOR
+    is_asked = asked.exists()
+    return is_asked, (asked if is_asked else folder / "summary.json").stat().st_mtime_ns
 
 
 def load_test_samples(workspace: Workspace, run: Run) -> tuple[list[Sample], PinnedList]:

@@ -131,7 +131,7 @@ def _make_practice_pictures(workspace: Workspace, list_name: str) -> None:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="quiz", description="Where was this taken? People against the model."
+        prog="scripts/quiz", description="Where was this taken? People against the model."
     )
     add = parser.add_argument
     add("--dataset", default=PRACTICE, help="whose pictures (default: practice)")

@@ -52,8 +52,10 @@ def country_distribution(tables: Mapping[str, pd.DataFrame], *, most: int = 40) 
             text = f" {value:,}  ({value / max(1, len(table)):.1%})" if value else " –"
             axes.text(value, place, text, va="center", fontsize=7, color="black" if value else GREY)
         axes.set_xlim(0, max(1, values.max()) * 1.35)
+        axes.xaxis.get_major_locator().set_params(integer=True)
         present = int((counts[name] > 0).sum())
-        tidy(axes, f"{name}: {len(table):,} samples, {present} countries")
+        between = "\n" if len(tables) > 2 else ": "
+        tidy(axes, f"{name}{between}{len(table):,} samples, {present} countries")
         axes.tick_params(axis="x", labelsize=8)
     panels[0, 0].set_yticks(places, labels, fontsize=8)
     panels[0, 0].set_ylim(len(shown) - 0.4, -0.6)

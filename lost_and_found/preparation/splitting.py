@@ -62,7 +62,9 @@ def split(
         the place of samples that have several labels.
     """
     if len(ratios) != len(NAMES) or min(ratios) <= 0 or abs(sum(ratios) - 1) > 1e-9:
-        raise InvalidConfig(f"ratios {tuple(ratios)} must be three shares above 0 that add up to 1")
+        raise InvalidConfig(
+            f"train, val and test share {tuple(ratios)} must be three numbers above 0 that add up to 1"
+        )
     if table.empty:
         raise InvalidConfig("there are no samples to split")
     table = table.sort_values("id", ignore_index=True)

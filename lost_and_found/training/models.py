@@ -124,13 +124,16 @@ def pick_device(name: str) -> torch.device:
     """
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
-    device = torch.device(name)
+    try:
+        device = torch.device(name)
+    except RuntimeError:
+        raise MissingDevice(f"device is {name!r}; it must be auto, cpu, mps, cuda or cuda:<number>") from None
     usable = {
         "cpu": True,
         "mps": torch.backends.mps.is_available(),
         "cuda": (device.index or 0) < torch.cuda.device_count(),
     }
-    if not usable[device.type]:
+    if not usable.get(device.type, False):
         raise MissingDevice(f"device is {name!r}, which this machine lacks; 'auto' takes what there is")
     return device
 

@@ -39,6 +39,7 @@ from lost_and_found.training.pixel_cache import COPY_SIZE, PixelCache
 from lost_and_found.training.splits import as_tensor
 from lost_and_found.training.targets import Target, target_from_json
 
+ASKED_FOR = ".asked-for"  # in a run's folder, see `ask_for`
 FILES = ("config.json", "metrics.csv", "summary.json", "model.safetensors", "labels.json", "environment.json")
 CHECKPOINT = "checkpoint.pt"
 PACKAGES = ("lost-and-found", "torch", "torchvision", "numpy", "pandas", "pillow")
@@ -284,6 +285,11 @@ def load_run(folder: Path, *, device: str = "auto") -> Run:
         environment=read_json(folder / "environment.json"),
         copy_size=tuple(labels.get("copy_size", COPY_SIZE)),
     )
+
+
+def ask_for(run: Run) -> None:
+    """Make a run the one that is tested and guesses by default; trials of sweeps come after all such."""
+    (run.folder / ASKED_FOR).touch()
 
 
 def read_json(path: Path) -> dict[str, Any]:

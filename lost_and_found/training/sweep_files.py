@@ -170,7 +170,7 @@ def _command(content: Mapping[str, Any]) -> tuple[str, ...]:
             "each in a line of its own"
         )
     if "${program}" in parts and not content.get("program"):
-        raise InvalidConfig("command has ${program}, but no program is named")
+        raise InvalidConfig("no program is named; add the line `program: lost_and_found/training/trial.py`")
     return parts
 
 

@@ -13,6 +13,7 @@ import json
 import os
 import re
 import shutil
+import sys
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -297,6 +298,7 @@ def _start(mode: Any, *, run_id: str, config: Mapping[str, Any], folder: Path) -
             silent=True, console="off", symlink=False, disable_git=True, disable_code=True
         ),
     }
+    hook = sys.excepthook
     try:
         run = wandb.init(mode=mode, **arguments)
     except wandb.errors.Error as error:
@@ -308,6 +310,7 @@ def _start(mode: Any, *, run_id: str, config: Mapping[str, Any], folder: Path) -
             stacklevel=3,
         )
         run = wandb.init(mode="offline", **arguments)
+    sys.excepthook = hook  # W&B's shows the trace of every error; how a run ended is told by `finish`
     # W&B's own steps run ahead of the epochs when a training is taken up again from an earlier epoch.
     run.define_metric("epoch")
     run.define_metric("*", step_metric="epoch")

@@ -18,7 +18,7 @@ from lost_and_found.evaluation import held_out
 from lost_and_found.samples import Sample, write_pair
 from lost_and_found.training.config import TrainingConfig
 from lost_and_found.training.pixel_cache import CacheSpec, cache_pixels
-from lost_and_found.training.runs import load_run
+from lost_and_found.training.runs import ASKED_FOR, load_run
 from lost_and_found.training.trainer import train_run
 from lost_and_found.workspace import Workspace
 
@@ -93,6 +93,10 @@ def test_the_newest_complete_run_is_found_and_an_unfinished_one_is_not(workspace
     os.utime(runs / "later/summary.json", (2e9, 2e9))
     shutil.copytree(first, runs / "unfinished")
     (runs / "unfinished/model.safetensors").unlink()
+    assert held_out.find_run(runs).name == "later"
+    (first / ASKED_FOR).touch()  # the later one may be a trial of a sweep, for which nobody asked
+    assert held_out.find_run(runs) == first
+    (runs / "later" / ASKED_FOR).touch()
     assert held_out.find_run(runs).name == "later"
     assert held_out.find_run(runs, first.name) == first
     with pytest.raises(MissingInput, match="no complete run 'unfinished'; there are: later, "):

@@ -262,7 +262,7 @@ def test_a_plain_sweep_has_wandbs_defaults(tmp_path):
         ({"command": ["${interpreter}", "${args_json}"]}, r"command has \$\{args_json\}"),
         ({"command": ["${program} ${args}"]}, "each in a line of its own"),
         ({"command": "python x"}, "it must be a list"),
-        ({"program": ...}, r"command has \$\{program\}, but no program is named"),
+        ({"program": ...}, "no program is named; add the line `program: lost_and_found/training/trial.py`"),
     ],
 )
 def test_what_the_local_agent_can_not_do_is_refused_by_name(tmp_path, changed, message):

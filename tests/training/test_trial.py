@@ -9,7 +9,7 @@ from made_workspace import DATASET, make_workspace
 
 from lost_and_found.training import trial
 from lost_and_found.training.config import TrainingConfig
-from lost_and_found.training.runs import is_complete, load_run
+from lost_and_found.training.runs import ASKED_FOR, is_complete, load_run
 
 QUICK = [
     f"--dataset={DATASET}",
@@ -54,6 +54,7 @@ def test_a_trial_leaves_the_run_that_the_notebook_would_and_reports_it(workspace
     run = load_run(output / "runs" / said["run"], device="cpu")
     assert (run.config.learning_rate, run.config.target, run.config.epochs) == (1e-3, "country", 1)
     assert (said["status"], said["reason"]) == ("finished", "")
+    assert not (run.folder / ASKED_FOR).exists()
     assert said["summary"] == run.summary
     assert f"{run.id}: val/top1 {run.summary['val/top1']:.4f}" in capsys.readouterr().out
 

@@ -16,6 +16,7 @@ from lost_and_found.geo.distances import EARTH_RADIUS_KM
 # Encoded labels of N samples: tensors whose first dimension is N.
 Labels = dict[str, Tensor]
 SHOWN = 5
+WITHOUT_COORDINATES = "train with predicts country, or on a dataset whose records have coordinates"
 TOP_K = (1, 3, 5)
 # Distances by which the field reports accuracy, in km: street, city, region, country, continent.
 WITHIN_KM = (1, 25, 200, 750, 2500)

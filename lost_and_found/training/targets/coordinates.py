@@ -13,9 +13,13 @@ from torch.nn import functional
 from lost_and_found.errors import InvalidConfig
 from lost_and_found.geo.distances import EARTH_RADIUS_KM, from_unit_vectors, to_unit_vectors
 from lost_and_found.training.config import COORDINATE_LOSSES, TrainingConfig
-from lost_and_found.training.targets.base import Labels, distance_metrics, great_circle_km, required
-
-ENRICH = "only samples with coordinates can be trained with; 2-data-preparation/03-map-to-distribution picks"
+from lost_and_found.training.targets.base import (
+    WITHOUT_COORDINATES,
+    Labels,
+    distance_metrics,
+    great_circle_km,
+    required,
+)
 
 
 class CoordinatesTarget:
@@ -59,7 +63,9 @@ class CoordinatesTarget:
         Raises:
             MissingInput: a record has no coordinates.
         """
-        points = [required(table, axis, what="coordinates", remedy=ENRICH) for axis in ("lat", "lon")]
+        points = [
+            required(table, axis, what="coordinates", remedy=WITHOUT_COORDINATES) for axis in ("lat", "lon")
+        ]
         xyz = to_unit_vectors(np.stack([axis.to_numpy(dtype=float) for axis in points], axis=1))
         return {"xyz": torch.from_numpy(xyz.astype(np.float32))}
 

@@ -19,6 +19,7 @@ from lost_and_found.training.targets.base import (
     GEOSCORE_KM,
     SHOWN,
     TOP_K,
+    WITHOUT_COORDINATES,
     Labels,
     distance_metrics,
     distances_km,
@@ -30,7 +31,7 @@ from lost_and_found.training.targets.base import (
     required,
 )
 
-ENRICH = "run 2-data-preparation/02-enrich-records for records with coordinates"
+ENRICH = "run 2-data-preparation/02-enrich-records"
 GUESSES_AT_ONCE = 4096
 
 
@@ -130,7 +131,9 @@ class RegionTarget:
             MissingInput: a record has no region or no coordinates.
         """
         names = _region_names(table)
-        points = [required(table, axis, what="coordinates", remedy=ENRICH) for axis in ("lat", "lon")]
+        points = [
+            required(table, axis, what="coordinates", remedy=WITHOUT_COORDINATES) for axis in ("lat", "lon")
+        ]
         xyz = to_unit_vectors(np.stack([axis.to_numpy(dtype=float) for axis in points], axis=1))
         codes = required(table, "country_code", what="country", remedy=ENRICH)
         return {
@@ -247,4 +250,5 @@ class RegionTarget:
 
 
 def _region_names(table: pd.DataFrame) -> pd.Series:
-    return required(table, "region", what="region", remedy=ENRICH)
+    remedy = f"if they have coordinates, {ENRICH}; if not, {WITHOUT_COORDINATES}"
+    return required(table, "region", what="region", remedy=remedy)
