@@ -137,7 +137,8 @@ def pin(path: Path, pinned: PinnedList) -> PinnedList:
     if differences := _differences(existing.header(), wanted):
         raise ListMismatch(
             f"{path} is pinned already and this run would make another list: {'; '.join(differences)}. "
-            f"Take another dataset name, or remove {path} and its .json if nothing rests on them."
+            f"Take another dataset name, or remove {path}{_with(path)} and the .json of the same name "
+            "if nothing rests on them."
         )
     return existing
 
@@ -202,6 +203,27 @@ def check_samples(pinned: PinnedList, samples: Sequence[Sample], *, where: objec
             f"{where}: {len(changed)} of {len(samples)} images are not those that were pinned: "
             f"{_some(changed)}. Put the original images back, or list the new ones for another dataset."
         )
+
+
+def _made_from(path: Path) -> list[str]:
+    """Names of the lists beside it that came from a list, directly or by way of others."""
+    parents = {one.stem: _parents(one) for one in sorted(path.parent.glob("*.json"))}
+    found = {path.stem}
+    while more := {name for name, of in parents.items() if of & found} - found:
+        found |= more
+    return sorted(found - {path.stem})
+
+
+def _parents(header: Path) -> set[str]:
+    try:
+        return set(json.loads(header.read_text())["parents"])
+    except (OSError, ValueError, LookupError, TypeError):  # somebody else's
+        return set()
+
+
+def _with(path: Path) -> str:
+    names = _made_from(path)
+    return f" (with {', '.join(names)}, which came from it)" if names else ""
 
 
 def _differences(existing: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[str]:

@@ -33,7 +33,7 @@ from lost_and_found.notebooks import (
     resolve_parameters,
 )
 from lost_and_found.samples import write_atomically
-from lost_and_found.workspace import TRAIN
+from lost_and_found.workspace import TRAIN, Workspace
 
 NOTEBOOK = REPOSITORY / f"{TRAIN}.ipynb"
 ENVIRONMENT_PREFIX = "LOST_AND_FOUND_"
@@ -125,7 +125,7 @@ def command(script: Path, processes: int) -> list[str]:
     """
     if processes < 1:
         raise InvalidConfig(f"--processes is {processes}; it must be at least 1")
-    torchrun = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"]
+    torchrun = ["-m", "lost_and_found.training.launch", "--standalone", f"--nproc-per-node={processes}"]
     return [sys.executable, *(torchrun if processes > 1 else []), str(script)]
 
 
@@ -137,7 +137,8 @@ def write_script(values: Mapping[str, Scalar], defaults: Mapping[str, Scalar]) -
     text = converted(NOTEBOOK, values).encode()
     place = {**defaults, **values}
     root = NOTEBOOK.parent / str(place["root"])
-    folder = root.resolve() / "executed" / str(place["dataset"]) / Path(TRAIN).parent
+    workspace = Workspace(root, str(place["dataset"]))  # which refuses what is no plain name
+    folder = workspace.root / "executed" / workspace.dataset / Path(TRAIN).parent
     folder.mkdir(parents=True, exist_ok=True)
     script = folder / f"{Path(TRAIN).name}-{digest(text)[:8]}.py"
     write_atomically(script, text)

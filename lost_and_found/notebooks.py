@@ -16,7 +16,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,8 @@ import nbformat
 import yaml
 
 from lost_and_found.errors import InvalidConfig, LostAndFoundError, MissingInput
-from lost_and_found.training.config import PRESETS, WEIGHTS
+from lost_and_found.training.config import PRESETS, WEIGHTS, TrainingConfig
+from lost_and_found.workspace import TRAIN, Workspace
 
 Scalar = str | int | float | bool
 REPOSITORY = Path(__file__).resolve().parents[1]
@@ -162,6 +163,10 @@ def run(
     known = {key: value for own in defaults.values() for key, value in own.items()}
     values = resolve_parameters(profile, given, known, folder=Path.cwd(), preset=preset)
     root = Path(str(values.get("root", repository)))
+    if "dataset" in values:
+        Workspace(root, str(values["dataset"]))  # which refuses what is no plain name
+    if TRAIN in defaults:
+        check_training(defaults[TRAIN] | values)
     for place, (name, path) in enumerate(paths.items(), start=1):
         start = time.perf_counter()
         print(f"\n[{place}/{len(paths)}] {name}", flush=True)
@@ -171,6 +176,20 @@ def run(
         execute(path, output, own)
         print(f"      {time.perf_counter() - start:.1f} s", flush=True)
     print(f"\nExecuted notebooks, with tables and figures: {output.parents[1]}")
+
+
+def check_training(values: Mapping[str, Scalar]) -> None:
+    """Refuse wrong settings of a training, of which its notebook would tell only after all before it.
+
+    Args:
+        values: of all parameters of the training notebook, at least.
+
+    Raises:
+        InvalidConfig: the first of them.
+    """
+    settings: dict[str, Any] = {**values, "target": values["predicts"]}  # another notebook has a `target` too
+    names = {field.name for field in fields(TrainingConfig)}
+    TrainingConfig(**{name: value for name, value in settings.items() if name in names})
 
 
 def execute(path: Path, output: Path, parameters: Mapping[str, Scalar]) -> None:

@@ -293,6 +293,18 @@ def test_a_damaged_index_of_digests_costs_time_and_nothing_else(folder, list_pat
         assert sorted(index.read_bytes().splitlines()) == sorted(whole.splitlines())
 
 
+def test_a_list_that_would_be_another_one_names_all_that_came_from_it(folder, tmp_path):
+    samples = load_samples(folder)
+    pin(tmp_path / "all.txt", new_list(samples, "load_samples"))
+    pin(tmp_path / "some.txt", sublist(tmp_path / "all.txt", ids(samples[:9]), "clean"))
+    pin(tmp_path / "few.txt", sublist(tmp_path / "some.txt", ids(samples[:3]), "split"))
+    (tmp_path / "strange.json").write_text("[]")
+    with pytest.raises(ListMismatch, match=r"remove .*all\.txt \(with few, some, which came from it\)"):
+        pin(tmp_path / "all.txt", new_list(samples[1:], "load_samples"))
+    with pytest.raises(ListMismatch, match=r"remove .*few\.txt and the \.json"):
+        pin(tmp_path / "few.txt", new_list(samples[1:], "load_samples"))
+
+
 def test_of_two_processes_that_pin_at_once_one_is_refused(tmp_path):
     code = (
         "import sys, time\n"

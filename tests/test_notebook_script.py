@@ -89,6 +89,25 @@ def test_several_processes_know_their_places(run_cells):
 
 
 @pytest.mark.parametrize(
+    ("cell", "status", "said"),
+    [
+        ("raise MissingInput('run 02 first')", 1, "error: run 02 first"),
+        (
+            "os.kill(os.getppid(), signal.SIGINT); time.sleep(60)",
+            130,
+            "stopped; the same command takes it up again",
+        ),
+    ],
+)
+def test_several_processes_end_with_the_reason_alone(run_cells, cell, status, said):
+    imports = "import os, signal, time\nfrom lost_and_found.errors import MissingInput"
+    done = run_cells(f"{imports}\nif os.environ['RANK'] == '1':\n    {cell}\ntime.sleep(60)", processes=2)
+    assert done.returncode == status
+    assert "Traceback" not in done.stderr
+    assert said in done.stderr
+
+
+@pytest.mark.parametrize(
     ("cell", "status", "last_line", "has_trace"),
     [
         ("raise SystemExit(3)", 3, "", False),

@@ -177,3 +177,19 @@ def test_a_parameters_cell_with_more_or_less_than_scalars_is_found(tmp_path, par
 
 def test_numbered_folders_hold_no_python_files():
     assert not list(notebooks.REPOSITORY.glob(f"{notebooks.STAGES}/*.py"))
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("architecture", "mobilenetv2", "architecture is 'mobilenetv2'; allowed are"),
+        ("predicts", "continent", r"predicts \(target\) is 'continent'"),
+        ("epochs", "-3", "epochs is -3"),
+        ("dataset", "../elsewhere", "must be a plain name"),
+    ],
+)
+def test_what_the_training_would_refuse_is_refused_before_the_first_notebook(tmp_path, name, value, message):
+    profile = notebooks.read_profile("tiny")
+    with pytest.raises(InvalidConfig, match=message):
+        notebooks.run(profile, {"root": str(tmp_path / "root"), name: value})
+    assert not list(tmp_path.iterdir())
