@@ -43,6 +43,7 @@ def plot_scores(groups: pd.DataFrame, order: pd.DataFrame) -> Figure:
     right.set_xticks(
         order["place"], [f"{place}\n({n:,})" for place, n in zip(order["place"], order["n"], strict=True)]
     )
+    right.set_xlim(0.5, len(order) + 0.5)
     right.set_xlabel("place of the guess (answers that have one there)")
     _percent_axis(right, "% in which it is the truth")
     tidy(right, "Do people order their guesses well?\n")
