@@ -92,16 +92,17 @@ def test_several_processes_know_their_places(run_cells):
     ("cell", "status", "said"),
     [
         ("raise MissingInput('run 02 first')", 1, "error: run 02 first"),
-        (
-            "os.kill(os.getppid(), signal.SIGINT); time.sleep(60)",
-            130,
-            "stopped; the same command takes it up again",
-        ),
+        ("os.kill(os.getppid(), signal.SIGINT)", 130, "stopped; the same command takes it up again"),
     ],
 )
-def test_several_processes_end_with_the_reason_alone(run_cells, cell, status, said):
-    imports = "import os, signal, time\nfrom lost_and_found.errors import MissingInput"
-    done = run_cells(f"{imports}\nif os.environ['RANK'] == '1':\n    {cell}\ntime.sleep(60)", processes=2)
+def test_several_processes_end_with_the_reason_alone(run_cells, tmp_path, cell, status, said):
+    done = run_cells(
+        "import os, signal, time\nfrom pathlib import Path\nfrom lost_and_found.errors import MissingInput",
+        f"here = Path({str(tmp_path)!r}) / os.environ['RANK']\nhere.touch()\n"
+        "while len(list(here.parent.glob('[01]'))) < 2:\n    time.sleep(0.05)\n"
+        f"if here.name == '1':\n    {cell}\ntime.sleep(60)",
+        processes=2,
+    )
     assert done.returncode == status
     assert "Traceback" not in done.stderr
     assert said in done.stderr
