@@ -105,9 +105,8 @@ def plot_calibration(table: pd.DataFrame) -> Figure:
     axes.errorbar(
         sure, right, yerr=[right - low, high - right], fmt="o-", color=BLUE, markersize=5, capsize=2.5
     )
-    most = min(
-        100, 10 * math.ceil(0.11 * max(sure.max(), high.max()))
-    )  # a weak model's bins lie close together
+    # Not always to 100: the bins of a weak model lie close together.
+    most = min(100, 10 * math.ceil(0.11 * max(sure.max(), high.max())))
     axes.set(xlim=(0, most), ylim=(0, most), aspect="equal")
     axes.legend(fontsize=8, frameon=False, loc="upper left")
     axes.set_xlabel("probability of the first guess, %")

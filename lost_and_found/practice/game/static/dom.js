@@ -69,14 +69,6 @@ export function icon(name, classes = "icon") {
   return drawing;
 }
 
-/** Wait, unless the page is left; scaled by the pace. */
-export function pause(milliseconds, signal) {
-  return new Promise((resolve) => {
-    const timer = setTimeout(resolve, milliseconds * motion);
-    signal?.addEventListener("abort", () => clearTimeout(timer), { once: true });
-  });
-}
-
 /** A number that runs up to its value. */
 export function countUp(element, value, signal) {
   const began = performance.now();
