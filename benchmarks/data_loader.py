@@ -87,6 +87,8 @@ def main() -> None:
     if arguments.step:
         run_step(arguments.step, arguments.folder, arguments.list)
         return
+    if arguments.folder:
+        arguments.folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=arguments.folder) as temporary:
         folder = Path(temporary, "samples")
         folder.mkdir()

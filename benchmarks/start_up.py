@@ -55,6 +55,8 @@ def main() -> None:
     parser.add_argument("--pairs", type=int, default=PUBLISHED_PAIRS)
     parser.add_argument("--folder", type=Path, help="for some gigabytes of small files")
     arguments = parser.parse_args()
+    if arguments.folder:
+        arguments.folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=arguments.folder) as root:
         make_workspace(Path(root), arguments.pairs)
         cold, warm, warmer = (timed(Path(root), how) for how in ("cold", "warm", "warm"))

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import ast
+import difflib
 import logging
 import os
 import sys
@@ -55,7 +56,10 @@ def read_profile(name: str, *, repository: Path = REPOSITORY) -> Profile:
         return Profile((name.removesuffix(".ipynb"),), {})
     if not path.is_file():
         known = ", ".join(sorted(one.stem for one in folder.glob("*.yaml")))
-        raise MissingInput(f"no profile {name!r}; there are: {known}; notebooks are named N-stage/NN-name")
+        single = ", ".join(
+            sorted(f"{one.parent.name}/{one.stem}" for one in repository.glob(f"{STAGES}/*.ipynb"))
+        )
+        raise MissingInput(f"no profile {name!r}; there are: {known}; or a single notebook: {single}")
     content = yaml.safe_load(path.read_text())
     if not isinstance(content, dict) or set(content) - {"notebooks", "parameters"}:
         raise InvalidConfig(f"{path} may have the keys `notebooks` and `parameters` only")
@@ -114,9 +118,10 @@ def resolve_parameters(
     """
     for origin, names in (("the profile", profile.parameters), ("-p", given)):
         if unknown := sorted(set(names) - set(known)):
+            close = difflib.get_close_matches(unknown[0], known, n=1)
             raise InvalidConfig(
                 f"{origin} sets {', '.join(unknown)}, which no notebook that is to run knows; "
-                f"known are {', '.join(sorted(known))}"
+                + (f"did you mean {close[0]}?" if close else f"known are {', '.join(sorted(known))}")
             )
     values: dict[str, Any] = dict(profile.parameters)
     values |= {name: value for name, value in PRESETS.get(preset or "", {}).items() if name in known}

@@ -5,6 +5,7 @@ import os
 import signal
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 # One thread for the arithmetic of each process, those that tests start among them: threads that wait for each
@@ -16,6 +17,10 @@ import torch
 # Without a GPU, its kernels run in Triton's interpreter, which must be known before anything imports Triton.
 if not torch.cuda.is_available():
     os.environ.setdefault("TRITON_INTERPRET", "1")
+
+# How long an example takes says something of the machine alone.
+hypothesis.settings.register_profile("no deadline", deadline=None)
+hypothesis.settings.load_profile("no deadline")
 
 # A shell's background job ignores SIGINT, and so would all that tests start and stop.
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:

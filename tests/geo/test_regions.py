@@ -120,7 +120,7 @@ def test_the_two_longitudes_of_the_antimeridian_are_one():
 
 
 @given(st.floats(-89, 89))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_the_distance_to_the_border_does_not_jump_at_the_antimeridian(lat):
     west, east = locate([lat, lat], [179.9999, -179.9999]).border_km
     assert west == pytest.approx(east, rel=0.02, abs=0.05)

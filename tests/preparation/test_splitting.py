@@ -210,7 +210,7 @@ def test_the_audit_counts_samples_whose_places_it_can_not_check():
     assert report["unlocated"].sum() == 3
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     st.lists(st.tuples(st.sampled_from(["AX", "BX", "CX", "DX"]), st.integers(0, 40)), min_size=1),
     st.integers(0, 3),

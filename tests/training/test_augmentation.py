@@ -85,7 +85,7 @@ def test_the_middle_of_all_ranges_is_the_picture_itself():
     torch.testing.assert_close(same, images, atol=0.01, rtol=0)
 
 
-@settings(deadline=None, max_examples=80)
+@settings(max_examples=80)
 @given(drawn=st.lists(st.floats(0, 1), min_size=5, max_size=5))
 def test_no_corner_comes_from_outside_the_picture(drawn):
     shown = crop_and_rotate(gradient(), torch.tensor([drawn]), STUDY_SET)[0]
@@ -95,7 +95,7 @@ def test_no_corner_comes_from_outside_the_picture(drawn):
     assert min(slope.min() for slope in slopes) > 0.3
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(drawn=st.lists(st.floats(0, 1), min_size=5, max_size=5))
 def test_a_picture_is_never_mirrored_and_turns_by_ten_degrees_at_most(drawn):
     (shown,) = crop_and_rotate(gradient(), torch.tensor([drawn]), STUDY_SET)
@@ -165,7 +165,7 @@ def test_blur_is_a_gaussian():
     assert blurred[0, 0, 10, 16] / blurred[0, 0, 10, 15] == pytest.approx(np.exp(-1 / (2 * 1.44)), rel=1e-4)
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(factor=st.floats(1, 3), height=st.integers(9, 40), width=st.integers(9, 40))
 def test_shrinking_keeps_even_areas_and_loses_fine_patterns(factor, height, width):
     even = torch.full((1, 3, height, width), 77.0)

@@ -2,7 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from lost_and_found.errors import InvalidConfig, MissingInput
@@ -56,7 +56,6 @@ def test_the_angular_loss_is_the_great_circle_in_radians():
     assert target.loss(outputs, labels).item() == pytest.approx(km.mean() / 6371, rel=1e-5)
 
 
-@settings(deadline=None)
 @given(
     lat=st.floats(-90, 90), lon=st.floats(-180, 180), scale=st.floats(0.01, 10), sign=st.sampled_from([1, -1])
 )

@@ -84,7 +84,7 @@ def test_the_smoothed_label_peaks_at_the_nearest_of_the_worlds_regions():
     assert distances.max() < 0.01
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(lat=st.floats(-90, 90), lon=st.floats(-180, 180), tau=st.floats(20, 500))
 def test_labels_agree_with_float64_everywhere(lat, lon, tau):
     known = regions().iloc[::40].reset_index(drop=True)

@@ -77,7 +77,6 @@ NUMBERS = st.floats(-1e6, 1e6).map(lambda value: round(value, 3))
 RANGES = st.tuples(NUMBERS, NUMBERS).filter(lambda pair: pair[1] - pair[0] >= 1).map(sorted)
 
 
-@settings(deadline=None)
 @given(ends=RANGES, place=st.floats(0, 1))
 def test_values_lie_in_their_range_and_are_found_again(ends, place):
     low, high = ends
@@ -184,7 +183,7 @@ def test_bayes_tries_nothing_twice_and_ends_when_all_was_tried():
     assert propose(sweep, trials, 7) is None
 
 
-@settings(deadline=None, max_examples=3)
+@settings(max_examples=3)
 @given(seed=st.integers(0, 1000), stopped=st.integers(0, 8))
 def test_a_search_goes_on_as_if_it_had_not_been_stopped(seed, stopped):
     for method in ("bayes", "random"):

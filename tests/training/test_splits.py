@@ -1,6 +1,6 @@
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from lost_and_found.training.splits import batches, epoch_order
@@ -13,7 +13,6 @@ def test_batches_are_of_nearly_equal_size(count, size, lengths):
     assert torch.cat(parts).tolist() == list(range(count))
 
 
-@settings(deadline=None)
 @given(count=st.integers(2, 400), size=st.integers(2, 70))
 def test_no_batch_is_of_one_picture(count, size):
     lengths = [len(part) for part in batches(torch.arange(count), size)]

@@ -132,19 +132,19 @@ async def rounds_of(worker, outcomes, begun):
 
 
 def test_what_battle_royales_owe_is_waited_for_before_the_next_one(tmp_path):
-    begun = []
+    begun, start = [], time.monotonic()
     asyncio.run(rounds_of(idle_worker(tmp_path, mode="multiplayer"), [4, 4, 1], begun))
     assert len(begun) == 9
-    assert begun[4] - begun[0] >= 4 * 0.2
-    assert begun[8] - begun[0] >= 8 * 0.2
+    assert begun[4] - start >= 4 * 0.2
+    assert begun[8] - start >= 8 * 0.2
 
 
 @pytest.mark.parametrize("mode", ["singleplayer", "multiplayer"])
 def test_a_game_that_fails_has_used_its_turn(tmp_path, mode):
-    begun = []
+    begun, start = [], time.monotonic()
     asyncio.run(rounds_of(idle_worker(tmp_path, mode=mode), [PageCrashed("gone")] * 4, begun))
     assert len(begun) == 4
-    assert begun[-1] - begun[0] >= 3 * 0.2
+    assert begun[-1] - start >= 3 * 0.2
 
 
 def test_after_a_hold_the_workers_of_an_account_go_on_one_by_one(tmp_path):
