@@ -125,29 +125,28 @@ def proportion(draws: np.ndarray, n: np.ndarray, groups: np.ndarray) -> Estimate
     count = np.maximum(known.sum(axis=0), 1)
     mean = np.where(known, resampled, 0).sum(axis=0) / count
     variance = np.where(known, (resampled - mean) ** 2, 0).sum(axis=0) / count
-    effective = effective_samples(value, variance, n=n, most=n, groups=groups)
+    effective = effective_samples(value * (1 - value), variance, n=n, most=n, groups=groups)
     return exact_interval(value, np.where(groups == n, n, effective))
 
 
 def effective_samples(
-    value: np.ndarray, variance: np.ndarray, *, n: np.ndarray, most: np.ndarray, groups: np.ndarray
+    spread: np.ndarray, variance: np.ndarray, *, n: np.ndarray, most: np.ndarray, groups: np.ndarray
 ) -> np.ndarray:
-    """How many independent samples would tell as much about a share.
+    """How many independent samples would tell as much about a share, or about a difference of shares.
 
     Args:
-        value: the share.
+        spread: variance of single samples: p (1 - p) for a share p.
         variance: of the share, by a bootstrap over groups.
         n: samples.
         most: at most so many, because a variance from few hits, or few misses, is often far too small.
-        groups: in which the samples are. Where each sample is one, there is nothing to correct; where all are
-            hits, or none is, nothing tells how a group hangs together, and each is taken for one sample.
+        groups: in which the samples are. Where each sample is one, there is nothing to correct; where all
+            samples are alike, nothing tells how a group hangs together, and each is taken for one sample.
     """
-    value, variance, n, most, groups = np.broadcast_arrays(value, variance, n, most, groups)
+    spread, variance, n, most, groups = np.broadcast_arrays(spread, variance, n, most, groups)
     n, groups = n.astype(float), groups.astype(float)
     several = (groups > 1) & (n > 1)
     # A resample of g groups varies by (g - 1) / g of what g groups vary.
     unbiased = np.divide(groups * (n - 1), (groups - 1) * n, out=np.ones(n.shape), where=several)
-    spread = value * (1 - value)
     effective = np.divide(spread, variance * unbiased, out=most.astype(float), where=variance > 0)
     effective = np.minimum(effective, most)
     students = _student(n - 1) / _student(groups - 1)

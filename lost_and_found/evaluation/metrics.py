@@ -297,7 +297,8 @@ def _balanced(mean: _MeanRecall, variance: float) -> Estimate:
         estimated from survey data (1998).
     """
     value, n, worth, groups = map(np.asarray, (mean.value, mean.n, mean.worth, mean.groups))
-    effective = effective_samples(value, np.asarray(variance), n=n, most=worth, groups=groups)
+    spread = value * (1 - value)
+    effective = effective_samples(spread, np.asarray(variance), n=n, most=worth, groups=groups)
     return exact_interval(value, effective)
 
 

@@ -13,6 +13,7 @@ from lost_and_found.errors import InvalidConfig, ListMismatch, MissingInput
 from lost_and_found.evaluation.bootstrap import (
     TAIL,
     check_resamples,
+    effective_samples,
     group_numbers,
     groups_with,
     percentiles,
@@ -121,11 +122,12 @@ def paired_differences(
     Intervals are 95 %, from a bootstrap over groups, in which both runs are resampled together: how hard a
     picture is, is the same for both and drops out. With few pictures a bootstrap is too sure (where the
     runs agree on all five, it says that they always do), so each end is at least as far out as that of
-    Bonett and Price, which knows nothing of groups but of small numbers.
+    Bonett and Price, which knows of small numbers, for as many pictures as these, in their groups, are worth.
 
     Of 400 simulated pairs of runs of each of five kinds (equal and unequal, 130 to 500 pictures, groups of
     one and of five, 10 and 20 countries) the interval held the true difference in 95 to 97 % for all pictures
-    and in 96 to 99.7 % for single countries.
+    and in 96 to 99.7 % for single countries; of 250 of each of eight kinds in which a country's pictures were
+    of 2 to 20 places and hung together there, in 95 to 98 % and in 96 to 100 %.
 
     Args:
         reference: whether the first run was right, bool (N,).
@@ -154,8 +156,12 @@ def paired_differences(
     sums = sparse.hstack([wins - losses, counts]).tocsr()
     observed = np.concatenate([won - lost, n]).reshape(1, -1)
     drawn = np.vstack([observed, resampled_sums(sums, resamples=resamples, seed=seed)])
-    low, high = percentiles(ratio(drawn[:, : len(n)], drawn[:, len(n) :]), groups_with(counts))
-    few_low, few_high = bonett_price(won, lost, n)
+    gains, groups = ratio(drawn[:, : len(n)], drawn[:, len(n) :]), groups_with(counts)
+    low, high = percentiles(gains, groups)
+    spread, variance = (won + lost) / n - gains[0] ** 2, np.nanvar(gains[1:], axis=0)
+    effective = effective_samples(spread, variance, n=n, most=n, groups=groups)
+    worth = np.where(groups == n, 1, effective / n)
+    few_low, few_high = bonett_price(won * worth, lost * worth, n * worth)
     table = pd.DataFrame(
         {
             "country_code": ["", *codes],

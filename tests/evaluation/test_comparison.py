@@ -16,7 +16,7 @@ from scipy import stats
 
 from lost_and_found.data_loader import records_table
 from lost_and_found.errors import InvalidConfig, ListMismatch, MissingInput
-from lost_and_found.evaluation import comparison, comparison_plots, paired
+from lost_and_found.evaluation import bootstrap, comparison, comparison_plots, paired
 from lost_and_found.evaluation.comparison import ComparedRun
 from lost_and_found.samples import Sample, write_pair
 from lost_and_found.training.config import TrainingConfig
@@ -206,10 +206,11 @@ def test_paired_intervals_are_those_of_a_plain_loop_over_groups():
     for code, values in draws.items():
         own = answers["truth"] == code if code else np.ones(120, dtype=bool)
         assert found["difference"][code] == pytest.approx(gain[own].mean())
-        wins, losses, n = (gain[own] > 0).sum(), (gain[own] < 0).sum(), own.sum()
-        win, loss = (wins + 1) / (n + 2), (losses + 1) / (n + 2)
-        half = 1.959964 * ((win + loss - (win - loss) ** 2) / (n + 2)) ** 0.5
-        games = len(np.unique(answers["group"][own]))
+        n, games = own.sum(), len(np.unique(answers["group"][own]))
+        worth = bootstrap.effective_samples(gain[own].var(), np.var(values), n=n, most=n, groups=games)
+        worth = n if games == n else float(worth)
+        win, loss = (((gain[own] == one).mean() * worth + 1) / (worth + 2) for one in (1, -1))
+        half = 1.959964 * ((win + loss - (win - loss) ** 2) / (worth + 2)) ** 0.5
         student = np.sqrt(games / (games - 1)) * stats.t.ppf(0.975, games - 1) / 1.959964
         value = gain[own].mean()
         low, high = value + student * (np.quantile(values, [0.025, 0.975]) - value)
@@ -223,6 +224,24 @@ def test_runs_that_agree_on_few_pictures_are_not_said_to_agree_always():
     assert found["difference"].tolist() == [0, 0]
     assert (found["low"] < -0.2).all()
     assert (found["high"] > 0.2).all()
+
+
+@pytest.mark.parametrize(("groups", "size", "rates"), [(2, 20, (0.2, 0.5)), (5, 10, (0.1, 0.3))])
+def test_the_true_difference_is_held_where_a_countrys_pictures_are_of_few_places(groups, size, rates):
+    rng = np.random.default_rng(3)
+    truth = np.repeat(["FR", "NA", "US", "BR", "IT"], groups * size)
+    places = np.arange(len(truth)) // size
+    held = []
+    for seed in range(40):
+        # Pictures of one place are nearly alike, so a run has nearly all or nearly none of them right.
+        reference, candidate = (
+            rng.random(len(truth)) < rng.beta(rate / 4, (1 - rate) / 4, 5 * groups)[places] for rate in rates
+        )
+        found = paired.paired_differences(
+            reference, candidate, truth=truth, group=places, resamples=100, seed=seed
+        )[1:]
+        held += ((found["low"] <= rates[1] - rates[0]) & (rates[1] - rates[0] <= found["high"])).tolist()
+    assert np.mean(held) >= 0.92
 
 
 def test_exchanging_the_runs_turns_the_differences_round():
