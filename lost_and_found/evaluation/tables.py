@@ -66,11 +66,17 @@ def best_and_worst(countries: pd.DataFrame, *, ends: int, fewest: int) -> tuple[
     """The `ends` best and as many of the worst rows, among countries with at least `fewest` samples.
 
     With a sample or two a recall is 0 or 1 by luck, and such countries would fill both ends. Where there are
-    fewer than twice `ends` countries they are shared out, each to one end.
+    fewer than twice `ends` countries they are shared out, each to one end. None of the best was found only as
+    often as one of the worst, if any was found more often.
     """
     enough = countries[countries["n"] >= fewest]
-    worst = min(ends, len(enough) // 2)
-    return enough.head(min(ends, len(enough) - worst)), enough.tail(worst).iloc[::-1]
+    count = min(ends, len(enough) // 2)
+    best, worst = enough.head(min(ends, len(enough) - count)), enough.tail(count)
+    better = best["recall"] > worst["recall"].max()
+    if better.any():
+        worst = enough[enough["recall"] <= worst["recall"].max()].tail(ends)
+        best = best[better]
+    return best, worst.iloc[::-1]
 
 
 def confusion_table(scores: Scores, country_codes: Sequence[str]) -> pd.DataFrame:

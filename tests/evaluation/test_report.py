@@ -124,6 +124,21 @@ def test_best_and_worst_share_no_country_and_leave_out_those_with_few_pictures(n
     assert (list(top["country"]), list(bottom["country"])) == (best, worst)
 
 
+@pytest.mark.parametrize(
+    ("recall", "ends", "best", "worst"),
+    [
+        ([0.9, 0.2, 0, 0, 0, 0], 4, ["a", "b"], ["f", "e", "d", "c"]),
+        ([0.9, 0.2, 0, 0, 0, 0], 3, ["a", "b"], ["f", "e", "d"]),
+        ([1, 1, 1, 1, 1, 0.5], 3, ["a", "b", "c"], ["f", "e", "d"]),
+        ([0, 0, 0, 0, 0, 0], 3, ["a", "b", "c"], ["f", "e", "d"]),
+    ],
+)
+def test_a_country_that_is_found_as_rarely_as_the_worst_is_none_of_the_best(recall, ends, best, worst):
+    table = pd.DataFrame({"country": list("abcdef"), "n": [9] * 6, "recall": recall})
+    top, bottom = tables.best_and_worst(table, ends=ends, fewest=5)
+    assert (list(top["country"]), list(bottom["country"])) == (best, worst)
+
+
 def test_the_most_frequent_errors_come_first(results):
     *_, scores = results
     table = tables.confusion_table(scores, CODES)
