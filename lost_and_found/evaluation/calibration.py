@@ -85,14 +85,15 @@ def calibration_table(
 
 
 def calibration_text(table: pd.DataFrame) -> str:
-    """The first row as a sentence."""
+    """The first row as a sentence: bins may be off where their mean is not."""
     whole = table.iloc[0]
-    verdict = "about as sure as it should be"
+    verdict = "on average it may be as sure as it should be"
     if not whole["low"] <= whole["probability"] <= whole["high"]:
-        verdict = "too sure" if whole["probability"] > whole["high"] else "not sure enough"
+        too_sure = whole["probability"] > whole["high"]
+        verdict = f"on average it is {'too sure' if too_sure else 'not sure enough'}"
     shares = (f"{100 * whole[name]:.1f} %" for name in ("probability", "right", "low", "high"))
     return (
-        "the model gives its first guesses {} on average, and {} of them are right ({} to {}): it is {}"
+        "the model gives its first guesses {} on average, and {} of them are right ({} to {}): {}"
     ).format(*shares, verdict)
 
 

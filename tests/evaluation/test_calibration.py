@@ -27,13 +27,24 @@ def test_a_table_worked_out_by_hand():
 
 
 @pytest.mark.parametrize(
-    ("calibrated", "verdict"), [(True, "about as sure as it should be"), (False, "too sure")]
+    ("calibrated", "verdict"), [(True, "it may be as sure as it should be"), (False, "it is too sure")]
 )
 def test_a_model_that_keeps_its_word_is_told_from_one_that_does_not(calibrated, verdict):
     table = calibration_table(*made_up(2000, calibrated=calibrated), resamples=200)
     assert calibration_text(table).endswith(verdict)
     held = (table["low"] <= table["probability"]) & (table["probability"] <= table["high"])
     assert (held[1:].mean() > 0.7) == calibrated
+
+
+def test_of_few_pictures_and_of_errors_that_cancel_it_is_not_said_that_a_model_is_calibrated():
+    few = calibration_table(*made_up(20, calibrated=False), resamples=100)
+    sure = np.repeat([0.55, 0.95], 500)
+    cancelling = calibration_table(
+        np.stack([sure, 1 - sure], axis=1), np.tile([0, 0, 0, 1], 250), resamples=100
+    )
+    assert cancelling["high"].iloc[-1] < cancelling["probability"].iloc[-1]
+    for table in (few, cancelling):
+        assert "on average it may be as sure" in calibration_text(table)
 
 
 def test_intervals_are_wider_where_samples_hang_together():
