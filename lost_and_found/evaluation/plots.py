@@ -108,9 +108,10 @@ def plot_confusions(axes: Axes, scores: Scores, country_codes: Sequence[str]) ->
             axes.text(column, row, text, ha="center", va="center", fontsize=8, color=colour)
     names = [short_name(find_country(country_codes[one]).name) for one in chosen]
     axes.set_xticks(range(len(chosen)), names, rotation=40, ha="right", rotation_mode="anchor")
-    axes.set_yticks(range(len(chosen)), names)
+    counts = scores.support[chosen]
+    axes.set_yticks(range(len(chosen)), [f"{name} ({n:,})" for name, n in zip(names, counts, strict=True)])
     axes.set_xlabel("guessed, % of the true country's pictures")
-    axes.set_ylabel("true country")
+    axes.set_ylabel("true country (pictures)")
     tidy(axes, "Most confused countries")
 
 

@@ -212,6 +212,15 @@ def test_the_page_shows_scores_countries_and_confusions(results, tmp_path):
     assert {name.rsplit(" ", 1)[0] for name in labels} == set(countries["country"])
 
 
+def test_each_row_of_the_confusions_tells_of_how_many_pictures_its_shares_are(results):
+    *_, scores = results
+    axes = plots.plt.figure().add_subplot()
+    plots.plot_confusions(axes, scores, CODES)
+    rows = {label.get_text() for label in axes.get_yticklabels()}
+    countries = tables.country_table(scores, CODES)
+    assert rows == {f"{one.country} ({one.n})" for one in countries.itertuples()}
+
+
 @pytest.mark.parametrize("truth", [[0, 0, 0], [0, 1, 2]])
 def test_the_page_of_a_perfect_model_can_be_drawn(truth):
     scores = score(np.eye(3)[truth], np.array(truth), subset=[1], resamples=100)
