@@ -4,6 +4,7 @@ import dataclasses
 import json
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import nbformat
 import numpy as np
@@ -297,3 +298,22 @@ def test_the_notebook_compares_what_there_is(trained, tmp_path, monkeypatch, sin
     else:
         assert written == {"runs.csv", "curves.png", "countries.csv", "differences.png"}
         assert "all pictures" in said
+
+
+@pytest.mark.parametrize(("now", "is_the_model"), [(0.310, True), (0.05, False)])
+def test_the_check_bears_what_rounding_does_and_finds_another_model(now, is_the_model):
+    cells = json.loads(NOTEBOOK.read_text())["cells"]
+    (check,) = [source for cell in cells if "assert" in (source := "".join(cell["source"]))]
+    # As measured on street views after a training in bfloat16.
+    rows = pd.DataFrame({"n": [639, 639], "reference": 0.324, "candidate": now})
+    names = {
+        "table": pd.DataFrame({"id": ["one", "two"]}),
+        "selected": pd.DataFrame({"id": ["one"]}),
+        "pair": [SimpleNamespace(country_top1=0.324)] * 2,
+        "differences": rows.assign(low=-1.0, difference=0.0, high=1.0),
+    }
+    if is_the_model:
+        exec(check, names)
+    else:
+        with pytest.raises(AssertionError):
+            exec(check, names)
