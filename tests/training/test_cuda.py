@@ -150,8 +150,9 @@ def test_recorded_steps_learn_the_same_to_the_last_bit(
 ):
     if not resident:
         monkeypatch.setattr(splits, "RESIDENT_SHARE", 0.0)
+    # Nine batches of four, then three of three: steps are recorded, forgotten, and recorded again.
     config = dataclasses.replace(
-        CONFIG, deterministic=True, augmentation=augmentation, precision=precision, epochs=3
+        CONFIG, deterministic=True, augmentation=augmentation, precision=precision, batch_size=4, epochs=3
     )
     one = train(config, split, tmp_path / "recorded")
     monkeypatch.setattr(trainer, "RecordedSteps", lambda device: None)
