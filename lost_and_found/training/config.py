@@ -211,6 +211,11 @@ class TrainingConfig:
                 f"warmup_epochs is {self.warmup_epochs:g}, more than the {self.epochs} epochs there are: the "
                 f"learning rate would never reach {self.learning_rate:g}"
             )
+        if self.label_smoothing and self.target != "country":
+            raise InvalidConfig(
+                f"label_smoothing is {self.label_smoothing:g}, which does nothing for the target "
+                f"{self.target}; set it to 0"
+            )
         if self.sampling == "balanced" and self.target == "coordinates":
             raise InvalidConfig(
                 "sampling is 'balanced', but the target coordinates has no classes to balance"

@@ -43,6 +43,13 @@ def test_a_bad_value_is_refused_with_what_is_allowed(field, value, hint):
     assert hint in str(error.value)
 
 
+@pytest.mark.parametrize("target", ["region", "coordinates"])
+def test_label_smoothing_is_refused_where_it_would_do_nothing(target):
+    assert TrainingConfig(dataset="practice", label_smoothing=0.1).target == "country"
+    with pytest.raises(InvalidConfig, match=f"does nothing for the target {target}; set it to 0"):
+        TrainingConfig(dataset="practice", target=target, label_smoothing=0.1)
+
+
 def test_a_config_survives_json():
     config = TrainingConfig(dataset="practice", learning_rate=1, seed=7)
     assert TrainingConfig.from_json(config.to_json()) == config
