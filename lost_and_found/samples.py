@@ -18,11 +18,14 @@ import re
 import struct
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
 from lost_and_found.errors import BrokenSample, InvalidConfig, StorageFull
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 IMAGE_SUFFIXES = (".png", ".jpg")
 SIDEWAYS = (5, 6, 7, 8)  # EXIF orientations in which width and height are exchanged
@@ -261,6 +264,11 @@ def write_atomically(path: Path, data: bytes) -> None:
                 "finished files are kept"
             ) from error
         raise
+
+
+def write_table(path: Path, table: pd.DataFrame) -> None:
+    """Write a CSV file as `write_atomically` does."""
+    write_atomically(path, table.to_csv(index=False, lineterminator="\n").encode())
 
 
 def remove_leftovers(folder: Path) -> int:

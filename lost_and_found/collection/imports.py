@@ -381,7 +381,7 @@ def _remove_pairs_but(kept: set[str], destination: Path) -> int:
 
 
 def _write_report(report: ImportReport, claim: dict[str, str], destination: Path) -> None:
-    samples.write_atomically(destination / REJECTED_NAME, report.rejected.to_csv(index=False).encode())
+    samples.write_table(destination / REJECTED_NAME, report.rejected)
     counts = {"found": report.found, "imported": report.imported, "rejected": len(report.rejected)}
     _write_json(destination / REPORT_NAME, claim | counts | {"ignored": report.ignored})
     if not report.imported:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -22,7 +21,6 @@ from lost_and_found.evaluation.tables import aligned
 from lost_and_found.figures import BLUE, GREY, ORANGE, plot_world, tidy
 from lost_and_found.geo.countries import find_country
 from lost_and_found.geo.distances import EARTH_RADIUS_KM, haversine_km
-from lost_and_found.samples import write_atomically
 from lost_and_found.training.pixel_cache import PixelCache
 from lost_and_found.training.runs import Run, predict
 from lost_and_found.training.targets.base import WITHIN_KM, distance_metrics
@@ -125,12 +123,6 @@ def plot_distances(guesses: pd.DataFrame) -> Figure:
     world.legend(frameon=False, fontsize=8, loc="lower left")
     tidy(world, "Where guesses fall")
     return figure
-
-
-def write_distances(folder: Path, *, distances: pd.DataFrame, guesses: pd.DataFrame) -> None:
-    """Write `distances.csv` and `guesses.csv`."""
-    for name, table in {"distances": distances, "guesses": guesses}.items():
-        write_atomically(folder / f"{name}.csv", table.to_csv(index=False).encode())
 
 
 def distances_text(distances: pd.DataFrame) -> str:

@@ -23,7 +23,7 @@ from lost_and_found.geo.towns import nearest_town
 from lost_and_found.notebooks import REPOSITORY
 from lost_and_found.preparation.pictures import resized
 from lost_and_found.processes import map_in_processes
-from lost_and_found.samples import write_atomically
+from lost_and_found.samples import write_table
 from lost_and_found.signals import asked_to_stop
 from lost_and_found.training.decoding import decode
 from lost_and_found.training.pixel_cache import COPY_SIZE
@@ -296,7 +296,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 )
         everything = pd.concat(tables, ignore_index=True)
         if options.csv:
-            write_atomically(options.csv, everything.to_csv(index=False).encode())
+            write_table(options.csv, everything)
     except LostAndFoundError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1

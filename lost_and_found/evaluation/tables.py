@@ -10,7 +10,7 @@ import pandas as pd
 
 from lost_and_found.evaluation.metrics import Estimate, Scores
 from lost_and_found.geo.countries import find_country
-from lost_and_found.samples import write_atomically
+from lost_and_found.samples import write_atomically, write_table
 
 TIMES = "top-1 in multiples of chance"
 
@@ -94,10 +94,15 @@ def confusion_table(scores: Scores, country_codes: Sequence[str]) -> pd.DataFram
     )
 
 
+def write_tables(folder: Path, **tables: pd.DataFrame) -> None:
+    """Write each table as CSV, by its argument's name."""
+    for name, table in tables.items():
+        write_table(folder / f"{name}.csv", table)
+
+
 def write_report(folder: Path, *, run_id: str, overall: pd.DataFrame, **others: pd.DataFrame) -> None:
     """Write each table as CSV, by its argument's name, and `test-table.txt` for reading."""
-    for name, table in {"overall": overall, **others}.items():
-        write_atomically(folder / f"{name}.csv", table.to_csv(index=False).encode())
+    write_tables(folder, overall=overall, **others)
     write_atomically(folder / "test-table.txt", f"{run_id}\n{overall_text(overall)}\n".encode())
 
 

@@ -20,6 +20,7 @@ from lost_and_found.human_baseline.answers import read_answers
 from lost_and_found.human_baseline.opening import MODEL_SIZE, answers_path, open_quiz
 from lost_and_found.human_baseline.quiz import Quiz
 from lost_and_found.notebooks import REPOSITORY
+from lost_and_found.samples import write_table
 from lost_and_found.signals import asked_to_stop
 from lost_and_found.workspace import Workspace
 
@@ -102,7 +103,7 @@ def _export(workspace: Workspace, list_name: str, path: Path) -> int:
         table.to_csv(sys.stdout, index=False)
     else:
         path.parent.mkdir(parents=True, exist_ok=True)
-        table.to_csv(path, index=False)
+        write_table(path, table)
         print(f"{len(table):,} guesses of {table['player'].nunique():,} players written to {path}")
     return 0
 

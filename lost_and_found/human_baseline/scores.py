@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -17,7 +16,6 @@ from lost_and_found.human_baseline.deck import Item
 from lost_and_found.human_baseline.model_guesses import ModelGuess
 from lost_and_found.human_baseline.proportions import PairedComparison, Proportion
 from lost_and_found.human_baseline.quiz import EXPERIENCES, KS
-from lost_and_found.samples import write_atomically
 
 EVERYBODY = "everybody"
 PAIRED_COLUMNS = [
@@ -266,9 +264,3 @@ def _top_row(part: pd.DataFrame, k: int, *, group: str, who: str) -> dict[str, o
 
 def _cell(row: Mapping) -> str:
     return f"{100 * row['value']:.1f} % ({100 * row['low']:.0f} to {100 * row['high']:.0f})"
-
-
-def write_tables(folder: Path, **tables: pd.DataFrame) -> None:
-    """Write each table as CSV, by its argument's name."""
-    for name, table in tables.items():
-        write_atomically(folder / f"{name}.csv", table.to_csv(index=False).encode())

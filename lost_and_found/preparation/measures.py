@@ -7,10 +7,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from lost_and_found.preparation.pairs import write_table
 from lost_and_found.preparation.pictures import measure_image
 from lost_and_found.processes import map_in_processes
-from lost_and_found.samples import Sample
+from lost_and_found.samples import Sample, write_table
 from lost_and_found.stamps import stamp
 
 COLUMNS = ["id", "channel_variance", "laplacian_variance", "perceptual_hash", "problem"]

@@ -20,7 +20,14 @@ import pandas as pd
 from lost_and_found.data_loader import find_pairs
 from lost_and_found.errors import InvalidConfig
 from lost_and_found.locks import filling
-from lost_and_found.samples import ID_PATTERN, IMAGE_SUFFIXES, Sample, remove_leftovers, write_atomically
+from lost_and_found.samples import (
+    ID_PATTERN,
+    IMAGE_SUFFIXES,
+    Sample,
+    remove_leftovers,
+    write_atomically,
+    write_table,
+)
 from lost_and_found.stamps import is_finished
 
 REJECTED_COLUMNS = ["id", "file", "reason"]
@@ -126,11 +133,6 @@ def remove_halves(folder: Path, ids: Iterable[str]) -> None:
     for sample_id in filter(ID_PATTERN.fullmatch, ids):
         for ending in (".json", *IMAGE_SUFFIXES):
             (folder / f"{sample_id}{ending}").unlink(missing_ok=True)
-
-
-def write_table(path: Path, table: pd.DataFrame) -> None:
-    """Write a CSV file without half-written states."""
-    write_atomically(path, table.to_csv(index=False, lineterminator="\n").encode())
 
 
 def _refuse_others(destination: Path, step: str) -> None:

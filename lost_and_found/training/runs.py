@@ -14,7 +14,7 @@ import platform
 import shutil
 import subprocess
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -196,15 +196,6 @@ def write_json(path: Path, values: Mapping[str, Any]) -> None:
     write_atomically(
         path, (json.dumps(values, indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode()
     )
-
-
-def write_metrics(path: Path, rows: Sequence[Mapping[str, float]]) -> None:
-    """Write `metrics.csv`, a row an epoch, whole or not at all.
-
-    Raises:
-        StorageFull: no room; the file is as it was.
-    """
-    write_atomically(path, pd.DataFrame(rows).to_csv(index=False).encode())
 
 
 def save_checkpoint(path: Path, state: Mapping[str, Any]) -> None:

@@ -9,11 +9,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import torch
 from torch import Tensor
 from tqdm.auto import tqdm
 
 from lost_and_found.errors import InvalidConfig, NotFinite
+from lost_and_found.samples import write_table
 from lost_and_found.signals import caught_signals
 from lost_and_found.training import runs
 from lost_and_found.training.augmentation import Augmentation
@@ -264,7 +266,7 @@ class Training:
                 runs.save_weights(folder / "model.safetensors", self.best_weights)
         tracker.log(metrics)
         if folder:
-            runs.write_metrics(folder / "metrics.csv", self.history)
+            write_table(folder / "metrics.csv", pd.DataFrame(self.history))
         self.save(folder)
         return True
 

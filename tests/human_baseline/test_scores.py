@@ -223,11 +223,6 @@ def test_the_figures_show_both_and_every_group(ranks):
     assert empty.axes[0].texts[0].get_text() == "no country has 99 answers"
 
 
-def test_tables_are_written_by_their_names(ranks, tmp_path):
-    scores.write_tables(tmp_path, groups=scores.group_table(ranks))
-    assert pd.read_csv(tmp_path / "groups.csv")["value"].between(0, 1).all()
-
-
 def many_answers(players, pictures, right):
     """Ranks of players who all answered the same pictures, right (1) or wrong (0) by player and picture."""
     rows = [

@@ -12,6 +12,7 @@ from made_splits import cache_of, write_samples
 
 from lost_and_found.errors import FolderInUse, InvalidConfig, LeakyList, MissingInput, NotFinite, StorageFull
 from lost_and_found.locks import sole_writer
+from lost_and_found.samples import write_table
 from lost_and_found.training import runs
 from lost_and_found.training.config import TrainingConfig
 from lost_and_found.training.models import InitialWeights
@@ -188,7 +189,7 @@ def test_metrics_that_find_no_room_leave_whole_rows(tmp_path):
     with room_for(1000), pytest.raises(StorageFull, match=r"metrics\.csv: no room"):
         for count in range(1, 1000):
             rows = [{"epoch": epoch, "val/loss": 0.123456789} for epoch in range(count)]
-            runs.write_metrics(tmp_path / "metrics.csv", rows)
+            write_table(tmp_path / "metrics.csv", pd.DataFrame(rows))
     metrics = pd.read_csv(tmp_path / "metrics.csv")
     assert metrics["epoch"].tolist() == list(range(len(metrics)))
     assert set(metrics["val/loss"]) == {0.123456789}
