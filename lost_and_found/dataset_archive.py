@@ -19,9 +19,8 @@ from tqdm.auto import tqdm
 
 from lost_and_found.data_lists import read_list
 from lost_and_found.errors import LostAndFoundError, MissingInput, StorageFull
-from lost_and_found.notebooks import REPOSITORY
 from lost_and_found.samples import NO_ROOM
-from lost_and_found.workspace import ENRICH, TRAIN, Workspace
+from lost_and_found.workspace import ENRICH, REPOSITORY, TRAIN, Workspace
 
 NEEDED_LISTS = (".train", ".val", ".test")
 OTHER_LISTS = ("", "-mapped")

@@ -23,7 +23,6 @@ import nbformat
 from lost_and_found.digests import digest
 from lost_and_found.errors import InvalidConfig, LostAndFoundError
 from lost_and_found.notebooks import (
-    REPOSITORY,
     Profile,
     Scalar,
     add_parameter_options,
@@ -33,7 +32,7 @@ from lost_and_found.notebooks import (
     resolve_parameters,
 )
 from lost_and_found.samples import write_atomically
-from lost_and_found.workspace import TRAIN, Workspace
+from lost_and_found.workspace import REPOSITORY, TRAIN, Workspace
 
 NOTEBOOK = REPOSITORY / f"{TRAIN}.ipynb"
 ENVIRONMENT_PREFIX = "LOST_AND_FOUND_"

@@ -26,10 +26,9 @@ import yaml
 
 from lost_and_found.errors import InvalidConfig, LostAndFoundError, MissingInput
 from lost_and_found.training.config import PRESETS, WEIGHTS, TrainingConfig
-from lost_and_found.workspace import TRAIN, Workspace
+from lost_and_found.workspace import REPOSITORY, TRAIN, Workspace
 
 Scalar = str | int | float | bool
-REPOSITORY = Path(__file__).resolve().parents[1]
 STAGES = "[1-9]-*"
 MAXIMUM_CELL_LINES = 15
 PATH_PARAMETERS = {"root", "source", "weights"}

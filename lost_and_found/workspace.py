@@ -8,6 +8,8 @@ from pathlib import Path
 
 from lost_and_found.errors import InvalidConfig, MissingInput
 
+# The checkout, which is the root of whatever isn't told another.
+REPOSITORY = Path(__file__).resolve().parents[1]
 COLLECTION = "1-data-collection"
 # Notebooks whose folders later stages read.
 ENRICH = "2-data-preparation/02-enrich-records"

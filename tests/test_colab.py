@@ -18,8 +18,7 @@ from jupyter_client.manager import start_new_kernel
 from lost_and_found import dataset_archive, notebooks
 from lost_and_found.data_lists import new_list, pin, read_list
 from lost_and_found.errors import ListMismatch, MissingInput
-from lost_and_found.notebooks import REPOSITORY
-from lost_and_found.workspace import ENRICH, TRAIN, Workspace
+from lost_and_found.workspace import ENRICH, REPOSITORY, TRAIN, Workspace
 from tests.pairs import make_pairs
 
 SCRIPT = REPOSITORY / "scripts" / "colab-train"

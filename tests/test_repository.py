@@ -8,7 +8,7 @@ from collections import Counter
 
 import pytest
 
-from lost_and_found.notebooks import REPOSITORY
+from lost_and_found.workspace import REPOSITORY
 
 
 def test_the_lock_holds_one_version_of_each_gpu_library():

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from lost_and_found.notebooks import REPOSITORY
+from lost_and_found.workspace import REPOSITORY
 
 SCRIPT = REPOSITORY / "scripts" / "setup-browser"
 TOOLS = ("bash", "dirname", "env", "grep", "id", "timeout", "cat", "chmod", "sleep")

@@ -20,7 +20,6 @@ from lost_and_found.evaluation.predictions import GUESSES, best_guesses
 from lost_and_found.geo.countries import find_country
 from lost_and_found.geo.regions import locate
 from lost_and_found.geo.towns import nearest_town
-from lost_and_found.notebooks import REPOSITORY
 from lost_and_found.preparation.pictures import resized
 from lost_and_found.processes import map_in_processes
 from lost_and_found.samples import write_table
@@ -29,7 +28,7 @@ from lost_and_found.training.decoding import decode
 from lost_and_found.training.pixel_cache import COPY_SIZE
 from lost_and_found.training.runs import Run, is_complete, load_run, predict
 from lost_and_found.training.targets.region import RegionTarget
-from lost_and_found.workspace import TRAIN, Workspace
+from lost_and_found.workspace import REPOSITORY, TRAIN, Workspace
 
 # In a folder; a file that is named is tried whatever it is called.
 SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif", ".heic", ".heif"}

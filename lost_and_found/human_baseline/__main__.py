@@ -19,10 +19,9 @@ from lost_and_found.errors import LostAndFoundError, MissingInput, SiteError
 from lost_and_found.human_baseline.answers import read_answers
 from lost_and_found.human_baseline.opening import MODEL_SIZE, answers_path, open_quiz
 from lost_and_found.human_baseline.quiz import Quiz
-from lost_and_found.notebooks import REPOSITORY
 from lost_and_found.samples import write_table
 from lost_and_found.signals import asked_to_stop
-from lost_and_found.workspace import Workspace
+from lost_and_found.workspace import REPOSITORY, Workspace
 
 PASSWORD = "LOST_AND_FOUND_QUIZ_PASSWORD"
 PRACTICE = "practice"

@@ -29,9 +29,9 @@ from lost_and_found.signals import caught_signals
 from lost_and_found.training.search import Parameters, planned_trials, propose
 from lost_and_found.training.search_space import Value
 from lost_and_found.training.sweep_files import Sweep, read_sweep
-from lost_and_found.training.trial import PLACES, REPOSITORY, RESULT_VARIABLE, trial_parser
+from lost_and_found.training.trial import PLACES, RESULT_VARIABLE, trial_parser
 from lost_and_found.training.trial_log import FAILED, Trial, append_trial, begin, ranking
-from lost_and_found.workspace import Workspace
+from lost_and_found.workspace import REPOSITORY, Workspace
 
 NOTEBOOK = "3-training/02-tune-model"
 # Errors that come of the parameters; any other, such as a full disk, would hit every trial alike. So would

@@ -20,8 +20,8 @@ from pathlib import Path
 from dotenv import dotenv_values
 
 from lost_and_found.errors import LostAndFoundError, MissingInput
+from lost_and_found.workspace import REPOSITORY
 
-REPOSITORY = Path(__file__).resolve().parents[2]
 STAGE = "3-training"
 OFFLINE = "wandb/offline-run-*"
 LOGS = "debug-sync.*.log"

@@ -24,12 +24,11 @@ from lost_and_found.errors import LostAndFoundError
 from lost_and_found.samples import write_atomically
 from lost_and_found.training.config import TrainingConfig
 from lost_and_found.training.trial_log import FAILED, FINISHED
-from lost_and_found.workspace import TRAIN, Workspace
+from lost_and_found.workspace import REPOSITORY, TRAIN, Workspace
 
 if TYPE_CHECKING:
     from lost_and_found.training.runs import Run
 
-REPOSITORY = Path(__file__).resolve().parents[2]
 RESULT_VARIABLE = "LOST_AND_FOUND_TRIAL_RESULT"
 # Not settings of a run: where it is kept, and who hears of it.
 PLACES = ("root", "tracking")

@@ -23,9 +23,9 @@ from lost_and_found.samples import Sample, write_pair
 from lost_and_found.training.config import TrainingConfig
 from lost_and_found.training.pixel_cache import CacheSpec, cache_pixels
 from lost_and_found.training.trainer import train_run
-from lost_and_found.workspace import TRAIN, Workspace
+from lost_and_found.workspace import REPOSITORY, TRAIN, Workspace
 
-NOTEBOOK = Path(__file__).resolve().parents[2] / "4-evaluation/02-compare-runs.ipynb"
+NOTEBOOK = REPOSITORY / "4-evaluation/02-compare-runs.ipynb"
 COUNTRIES = {"FR": (200, 40, 40), "NA": (40, 200, 40), "US": (40, 40, 200)}
 
 

@@ -20,9 +20,9 @@ from lost_and_found.training.config import TrainingConfig
 from lost_and_found.training.pixel_cache import CacheSpec, cache_pixels
 from lost_and_found.training.runs import ASKED_FOR, load_run
 from lost_and_found.training.trainer import train_run
-from lost_and_found.workspace import Workspace
+from lost_and_found.workspace import REPOSITORY, Workspace
 
-NOTEBOOK = Path(__file__).resolve().parents[2] / "4-evaluation/01-test-model.ipynb"
+NOTEBOOK = REPOSITORY / "4-evaluation/01-test-model.ipynb"
 COUNTRIES = {"FR": (200, 40, 40), "NA": (40, 200, 40), "US": (40, 40, 200)}
 SPLITS = {".train": 12, ".val": 6, ".test": 9}
 

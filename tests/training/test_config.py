@@ -1,8 +1,9 @@
 import pytest
 
 from lost_and_found.errors import InvalidConfig
-from lost_and_found.notebooks import REPOSITORY, parameters_of
+from lost_and_found.notebooks import parameters_of
 from lost_and_found.training.config import TrainingConfig
+from lost_and_found.workspace import REPOSITORY
 
 
 @pytest.mark.parametrize(

@@ -10,12 +10,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lost_and_found.errors import InvalidConfig, MissingInput
-from lost_and_found.notebooks import REPOSITORY
 from lost_and_found.training.config import TrainingConfig
 from lost_and_found.training.search import grid_size, planned_trials, propose
 from lost_and_found.training.search_space import read_parameter
 from lost_and_found.training.sweep_files import DEFAULT_COMMAND, Sweep, read_sweep
 from lost_and_found.training.trial_log import FAILED, Trial
+from lost_and_found.workspace import REPOSITORY
 
 SWEEPS = sorted((REPOSITORY / "3-training" / "sweeps").glob("*.yaml"))
 PLAIN = {

@@ -4,10 +4,10 @@ import pandas as pd
 import pytest
 from matplotlib import pyplot
 
-from lost_and_found.notebooks import REPOSITORY
 from lost_and_found.training.sweep_files import read_sweep
 from lost_and_found.training.sweep_plots import plot_parallel, scale_of, space_table
 from lost_and_found.training.trial_log import FAILED, Trial, ranking
+from lost_and_found.workspace import REPOSITORY
 
 
 @pytest.mark.parametrize(

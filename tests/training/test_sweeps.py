@@ -14,11 +14,11 @@ from made_workspace import DATASET, make_workspace
 
 from lost_and_found.errors import FolderInUse, InvalidConfig, LostAndFoundError
 from lost_and_found.locks import sole_writer
-from lost_and_found.notebooks import REPOSITORY
 from lost_and_found.training.runs import load_run
 from lost_and_found.training.sweep_files import read_sweep
 from lost_and_found.training.sweeps import expand, main, run_sweep
 from lost_and_found.training.trial_log import Trial, ranking, read_trials
+from lost_and_found.workspace import REPOSITORY
 
 # A program that a sweep may call, much quicker than a training: it reports -(x - 3)² or does as `does` says.
 PROGRAM = """

@@ -12,8 +12,8 @@ from lost_and_found.collection.game.exits import status_of
 from lost_and_found.collection.game.fleet import collect
 from lost_and_found.collection.game.job import MODES, NOTEBOOK, SITES, CollectJob, CollectSummary
 from lost_and_found.errors import LostAndFoundError
+from lost_and_found.workspace import REPOSITORY
 
-REPOSITORY = Path(__file__).resolve().parents[3]
 ENDING = f"""
 Pairs go to {NOTEBOOK}/DATASET/, what happened to its .collect/log.jsonl.
 The same command again goes on where the last one stopped. Ctrl-C lets the running
