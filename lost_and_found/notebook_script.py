@@ -32,6 +32,7 @@ from lost_and_found.notebooks import (
     resolve_parameters,
 )
 from lost_and_found.samples import write_atomically
+from lost_and_found.signals import STOPPED
 from lost_and_found.workspace import REPOSITORY, TRAIN, Workspace
 
 NOTEBOOK = REPOSITORY / f"{TRAIN}.ipynb"
@@ -84,7 +85,7 @@ def begin_script() -> None:
 
 def _report(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
     if isinstance(error, KeyboardInterrupt):
-        print("\nstopped; the same command takes it up again", file=sys.stderr)
+        print(f"\n{STOPPED}", file=sys.stderr)
         return
     if not isinstance(error, LostAndFoundError):
         traceback.print_exception(kind, error, trace)

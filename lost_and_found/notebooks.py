@@ -25,6 +25,7 @@ import nbformat
 import yaml
 
 from lost_and_found.errors import InvalidConfig, LostAndFoundError, MissingInput
+from lost_and_found.signals import STOPPED
 from lost_and_found.training.config import PRESETS, WEIGHTS, TrainingConfig
 from lost_and_found.workspace import REPOSITORY, TRAIN, Workspace
 
@@ -302,7 +303,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         # What the stopped kernel reports to asyncio would hide the line below.
         logging.getLogger("asyncio").setLevel(logging.CRITICAL)
-        print("\nstopped; the same command takes it up again", file=sys.stderr)
+        print(f"\n{STOPPED}", file=sys.stderr)
         return 130
     return 0
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import signal
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
+from typing import NoReturn
 
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+STOPPED = "stopped; the same command takes it up again"
 
 
 def asked_to_stop() -> threading.Event:
@@ -17,6 +20,23 @@ def asked_to_stop() -> threading.Event:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
     return stop
+
+
+def exit_when_stopped() -> None:
+    """Ctrl-C and SIGTERM end this process from now on, with a word on it and the status that shells expect.
+
+    A second signal, of a terminal or an agent, doesn't cut the end short. Those that are ignored stay so.
+    """
+    for number in (signal.SIGINT, signal.SIGTERM):
+        if signal.getsignal(number) != signal.SIG_IGN:
+            signal.signal(number, _exit)
+
+
+def _exit(number: int, _: FrameType | None) -> NoReturn:
+    for each in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(each, signal.SIG_IGN)
+    print(STOPPED, file=sys.stderr)
+    sys.exit(128 + number)
 
 
 @contextmanager

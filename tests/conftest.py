@@ -8,6 +8,8 @@ from pathlib import Path
 import hypothesis
 import pytest
 
+from lost_and_found.signals import STOP_SIGNALS
+
 # One thread for the arithmetic of each process, those that tests start among them: threads that wait for each
 # other on busy cores cost a hundred times more than they bring. Read when torch or numpy are first imported.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -47,3 +49,12 @@ def in_browser():
         browser = runner.run(starting.__aenter__())
         yield lambda play: runner.run(play(browser))
         runner.run(starting.__aexit__(None, None, None))
+
+
+@pytest.fixture(autouse=True)
+def usual_signals():
+    """Commands change what signals do, which is not to outlive the test."""
+    before = {number: signal.getsignal(number) for number in STOP_SIGNALS}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)

@@ -25,7 +25,7 @@ from tqdm.auto import tqdm
 
 from lost_and_found.errors import InvalidConfig, LostAndFoundError
 from lost_and_found.locks import sole_writer
-from lost_and_found.signals import caught_signals
+from lost_and_found.signals import STOP_SIGNALS, STOPPED, caught_signals, exit_when_stopped
 from lost_and_found.training.search import Parameters, planned_trials, propose
 from lost_and_found.training.search_space import Value
 from lost_and_found.training.sweep_files import Sweep, read_sweep
@@ -43,7 +43,6 @@ FAULTS_OF = {
     "UnfitWeights": ("weights", "architecture"),
 }
 WRONG_USAGE = 2
-STOPS = (signal.SIGHUP, signal.SIGINT, signal.SIGTERM)
 POLL_S = 0.1
 
 
@@ -199,8 +198,8 @@ def _read_result(own: Path, status: int, *, trial: str, varied: Sequence[str]) -
         reason = f"{_ended(status)}: {_last_line(log)}"
         if status == WRONG_USAGE:
             raise InvalidConfig(f"{trial} doesn't understand the sweep's command ({reason})")
-        if status - 128 in STOPS or -status in STOPS:
-            raise LostAndFoundError(f"{trial} was stopped; the same command takes it up again")
+        if {status - 128, -status} & {*STOP_SIGNALS}:
+            raise LostAndFoundError(f"{trial} was {STOPPED}")
         if status >= 0:
             raise LostAndFoundError(f"{trial} ended without a result ({reason}); {log} has all it said")
         return {"status": FAILED, "reason": reason, "run": ""}
@@ -276,7 +275,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.root != REPOSITORY:
         places["root"] = str(options.root.resolve())
     load_dotenv(REPOSITORY / ".env")
-    signal.signal(signal.SIGTERM, _exit)
+    exit_when_stopped()
     try:
         sweep = read_sweep(options.sweep, fixed=fixed, name=options.name)
         folder = sweep_folder(Workspace(options.root, dataset_of(sweep)), sweep)
@@ -284,9 +283,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except LostAndFoundError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
-    except KeyboardInterrupt:
-        print("stopped; the same command takes it up again", file=sys.stderr)
-        return 128 + signal.SIGINT
     table = ranking(trials, sweep.goal)[["rank", "trial", "metric", *sweep.varied, "status", "run"]]
     print(f"{table.to_string(index=False, na_rep='')}\n{folder}")
     return 0
@@ -296,11 +292,6 @@ def dataset_of(sweep: Sweep) -> str:
     """Name of the pinned lists that the trials of a sweep train with."""
     named = [one.values[0] for one in sweep.parameters if one.name == "dataset" and not one.varies]
     return str(named[0]) if named else "practice"
-
-
-def _exit(number: int, _: object) -> None:
-    print("stopped; the same command takes it up again", file=sys.stderr)
-    sys.exit(128 + number)
 
 
 if __name__ == "__main__":

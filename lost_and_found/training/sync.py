@@ -20,6 +20,7 @@ from pathlib import Path
 from dotenv import dotenv_values
 
 from lost_and_found.errors import LostAndFoundError, MissingInput
+from lost_and_found.signals import STOPPED
 from lost_and_found.workspace import REPOSITORY
 
 STAGE = "3-training"
@@ -154,7 +155,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"error: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print("\nstopped; the same command takes it up again", file=sys.stderr)
+        print(f"\n{STOPPED}", file=sys.stderr)
         return 130
     for run in failed:
         print(f"error: not sent: {run}; its folder wandb holds W&B's logs", file=sys.stderr)

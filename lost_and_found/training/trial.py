@@ -11,7 +11,6 @@ import argparse
 import dataclasses
 import json
 import os
-import signal
 import sys
 import traceback
 from collections.abc import Callable, Mapping, Sequence
@@ -22,6 +21,7 @@ from dotenv import load_dotenv
 
 from lost_and_found.errors import LostAndFoundError
 from lost_and_found.samples import write_atomically
+from lost_and_found.signals import exit_when_stopped
 from lost_and_found.training.config import TrainingConfig
 from lost_and_found.training.trial_log import FAILED, FINISHED
 from lost_and_found.workspace import REPOSITORY, TRAIN, Workspace
@@ -90,8 +90,7 @@ def train(values: Mapping[str, Any]) -> Run:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command line; returns the exit status."""
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, _stop)
+    exit_when_stopped()
     parser = trial_parser(prog="python -m lost_and_found.training.trial")
     values = vars(parser.parse_args(arguments))
     load_dotenv(REPOSITORY / ".env")
@@ -128,14 +127,6 @@ def _converter(kind: str) -> Any:  # noqa: ANN401 - argparse names it in its mes
             raise argparse.ArgumentTypeError(f"{text!r} is no {kind}") from None
 
     return convert
-
-
-def _stop(number: int, _: object) -> None:
-    """End by the first signal; a second, of the terminal or the agent, must not cut that short."""
-    for each in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(each, signal.SIG_IGN)
-    print("stopped; the same command takes it up again", file=sys.stderr)
-    sys.exit(128 + number)
 
 
 if __name__ == "__main__":

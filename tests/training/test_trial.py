@@ -2,7 +2,6 @@
 
 import dataclasses
 import json
-import signal
 
 import pytest
 from made_workspace import DATASET, make_workspace
@@ -21,15 +20,6 @@ QUICK = [
     "--epochs=1",
     "--device=cpu",
 ]
-
-
-@pytest.fixture(autouse=True)
-def usual_signals():
-    """A trial changes what signals do, which is not to outlive the test."""
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-    yield
-    for number, handler in before.items():
-        signal.signal(number, handler)
 
 
 @pytest.fixture

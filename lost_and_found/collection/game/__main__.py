@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,6 +11,7 @@ from lost_and_found.collection.game.exits import status_of
 from lost_and_found.collection.game.fleet import collect
 from lost_and_found.collection.game.job import MODES, NOTEBOOK, SITES, CollectJob, CollectSummary
 from lost_and_found.errors import LostAndFoundError
+from lost_and_found.signals import exit_when_stopped
 from lost_and_found.workspace import REPOSITORY
 
 ENDING = f"""
@@ -33,21 +33,14 @@ exit status:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command line; returns the exit status."""
-    signal.signal(signal.SIGTERM, _exit)
+    exit_when_stopped()
     try:
         summary = collect(CollectJob(**vars(_parser().parse_args(arguments))))
     except LostAndFoundError as error:
         print(f"error: {error}", file=sys.stderr)
         return status_of(error)
-    except KeyboardInterrupt:
-        print("stopped; the same command takes it up again", file=sys.stderr)
-        return 128 + signal.SIGINT
     print(describe(summary))
     return 0
-
-
-def _exit(number: int, _: object) -> None:
-    sys.exit(128 + number)
 
 
 def describe(summary: CollectSummary) -> str:

@@ -42,11 +42,7 @@ def options(root, game, *more, rounds=5, mode="singleplayer"):
 
 def collect(root, game, *more, **own):
     """The exit status of a collection in this process."""
-    before = signal.getsignal(signal.SIGTERM)
-    try:
-        return main(options(root, game, *more, **own))
-    finally:
-        signal.signal(signal.SIGTERM, before)
+    return main(options(root, game, *more, **own))
 
 
 @contextlib.contextmanager
