@@ -8,7 +8,7 @@ from lost_and_found.data_loader import load_samples, records_table
 from lost_and_found.errors import InvalidConfig
 from lost_and_found.preparation.splitting import audit, split
 from lost_and_found.samples import read_record
-from tests.collection.test_imports import picture, write
+from tests.collection.made_photos import picture, write
 
 CLIPS = {"France": ("paris", "lyon", "nice", "metz"), "Peru": ("lima", "cusco", "puno")}
 

@@ -10,7 +10,7 @@ from lost_and_found.collection.labelled import import_labelled
 from lost_and_found.collection.published import import_published
 from lost_and_found.data_loader import find_pairs
 from lost_and_found.errors import InvalidConfig, MissingInput
-from tests.collection.test_imports import assert_books_balance, picture, reasons, write
+from tests.collection.made_photos import assert_books_balance, picture, reasons, write
 
 
 def test_folders_that_are_links_are_imported_as_others(tmp_path):
