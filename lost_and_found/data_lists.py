@@ -14,11 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from lost_and_found.digests import digest, digest_images
-from lost_and_found.errors import ListMismatch, MissingInput
+from lost_and_found.errors import ListMismatch, MissingInput, some_of
 from lost_and_found.locks import sole_writer
 from lost_and_found.samples import Sample, write_atomically
-
-SHOWN = 5
 
 
 @dataclass(frozen=True)
@@ -104,7 +102,7 @@ def sublist(
     strangers = [sample_id for sample_id in ids if sample_id not in parent.digests]
     if strangers:
         raise ListMismatch(
-            f"{parent_path} doesn't hold {_some(strangers)}; a sublist takes from its parent only"
+            f"{parent_path} doesn't hold {some_of(strangers)}; a sublist takes from its parent only"
         )
     return PinnedList(
         {sample_id: parent.digests[sample_id] for sample_id in ids},
@@ -136,9 +134,9 @@ def pin(path: Path, pinned: PinnedList) -> PinnedList:
     wanted = json.loads(json.dumps(pinned.header()))
     if differences := _differences(existing.header(), wanted):
         raise ListMismatch(
-            f"{path} is pinned already and this run would make another list: {'; '.join(differences)}. "
-            f"Take another dataset name, or remove {path}{_with(path)} and the .json of the same name "
-            "if nothing rests on them."
+            f"{path} is pinned already and this run would make another list: "
+            f"{some_of(differences, between='; ')}. Take another dataset name, or remove {path}{_with(path)} "
+            "and the .json of the same name if nothing rests on them."
         )
     return existing
 
@@ -201,7 +199,7 @@ def check_samples(pinned: PinnedList, samples: Sequence[Sample], *, where: objec
     if changed:
         raise ListMismatch(
             f"{where}: {len(changed)} of {len(samples)} images are not those that were pinned: "
-            f"{_some(changed)}. Put the original images back, or list the new ones for another dataset."
+            f"{some_of(changed)}. Put the original images back, or list the new ones for another dataset."
         )
 
 
@@ -238,11 +236,4 @@ def _differences(existing: Mapping[str, Any], wanted: Mapping[str, Any]) -> list
                 differences.append(f"{what}{key} {there.get(key)} there, {now.get(key)} now")
     if not differences and existing["digest"] != wanted["digest"]:
         differences.append("other samples, images or order")
-    if len(differences) > SHOWN:
-        differences[SHOWN:] = [f"and {len(differences) - SHOWN} more"]
     return differences
-
-
-def _some(ids: Sequence[str]) -> str:
-    more = f" and {len(ids) - SHOWN} more" if len(ids) > SHOWN else ""
-    return ", ".join(ids[:SHOWN]) + more

@@ -17,13 +17,12 @@ import pandas as pd
 
 from lost_and_found.data_lists import PinnedList, check_samples, new_list, pin, read_list
 from lost_and_found.digests import digest
-from lost_and_found.errors import InvalidConfig, ListMismatch, MissingInput
+from lost_and_found.errors import InvalidConfig, ListMismatch, MissingInput, some_of
 from lost_and_found.processes import map_in_processes
 from lost_and_found.samples import ID_PATTERN, IMAGE_SUFFIXES, Record, Sample, damage, parse_id, read_record
 from lost_and_found.stores import Store, image_and_record_names
 
 READ_IN_PROCESSES_FROM = 5_000
-SHOWN = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,7 +234,7 @@ def _select(folder: Path, selection: Selection, store: Store | None) -> list[Sam
         if sample_id not in pairs
     }
     if left_out := sorted(halves.keys() - away.keys()):
-        shown = ", ".join(f"{one} ({halves[one]})" for one in left_out[:SHOWN])
+        shown = some_of([f"{one} ({halves[one]})" for one in left_out])
         warnings.warn(f"{folder}: {len(left_out)} halves of pairs left out: {shown}", stacklevel=3)
     samples = pairs | _places(folder, away, halves)
     ids = selection.names(list(samples))
@@ -277,7 +276,7 @@ def _load_pinned(
         _fetch_pairs(store, remote, away, pairs, pinned.digests)
         missing = [one for one in missing if one not in away]
     if missing:
-        shown = ", ".join(f"{one} ({halves.get(one, 'both files missing')})" for one in missing[:SHOWN])
+        shown = some_of([f"{one} ({halves.get(one, 'both files missing')})" for one in missing])
         where = f" nor in {store.location}" if store else ""
         raise ListMismatch(
             f"{path} names {len(pinned)} samples; {len(missing)} are not in {folder}{where}: {shown}. "

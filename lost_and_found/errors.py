@@ -5,7 +5,16 @@ A message says what is wrong, where, and what to do about it.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
+
+SHOWN = 5
+
+
+def some_of(things: Sequence[object], *, between: str = ", ") -> str:
+    """The first things and how many more there are, for a message."""
+    more = f" and {len(things) - SHOWN} more" if len(things) > SHOWN else ""
+    return between.join(map(str, things[:SHOWN])) + more
 
 
 class LostAndFoundError(Exception):

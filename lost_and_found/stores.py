@@ -19,13 +19,12 @@ import fsspec
 from fsspec.archive import AbstractArchiveFileSystem
 from tqdm.auto import tqdm
 
-from lost_and_found.errors import StoreError
+from lost_and_found.errors import StoreError, some_of
 from lost_and_found.samples import IMAGE_SUFFIXES, write_atomically
 
 THREADS = 16
 TRIES = 3
 PAUSE_S = 0.5
-SHOWN = 3
 
 
 class Store:
@@ -124,7 +123,7 @@ class Store:
         if problems:
             raise StoreError(
                 f"{len(problems)} of {len(wanted)} files couldn't be fetched from {self.location}: "
-                f"{'; '.join(sorted(problems)[:SHOWN])}. The others are kept; run again to fetch the rest."
+                f"{some_of(sorted(problems), between='; ')}. The others are kept; run again to fetch them."
             )
 
     def _fetch_one(self, path: str, target: Path, verify: Callable[[Path, bytes], str | None]) -> str | None:

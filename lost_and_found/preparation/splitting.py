@@ -23,7 +23,7 @@ from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
 
 from lost_and_found.data_lists import PinnedList, pin, sublist
-from lost_and_found.errors import InvalidConfig, LeakyList, UnknownCountry, UnsplittableClass
+from lost_and_found.errors import InvalidConfig, LeakyList, UnknownCountry, UnsplittableClass, some_of
 from lost_and_found.geo.countries import find_country
 from lost_and_found.geo.distances import to_unit_vectors
 from lost_and_found.preparation.places import chord, close_pairs
@@ -36,7 +36,6 @@ LARGEST_SHARE = 0.05
 LARGEST_IN_SMALL_LISTS = 50
 LARGE_SHARE = 0.002
 REFINING_PASSES = 10
-SHOWN = 5
 
 
 def split(
@@ -70,7 +69,7 @@ def split(
     table = table.sort_values("id", ignore_index=True)
     if unlabelled := table.loc[table["country_code"].isna(), "id"].tolist():
         raise InvalidConfig(
-            f"{len(unlabelled)} samples have no country_code ({_some(unlabelled)}); "
+            f"{len(unlabelled)} samples have no country_code ({some_of(unlabelled)}); "
             "2-data-preparation/02-enrich-records gives them one"
         )
     groups = group_samples(table, place_km=place_km)
@@ -142,7 +141,7 @@ def audit(
     missing = sorted(in_table.difference(all_ids))
     strangers = sorted(set(all_ids) - in_table)
     problems = [
-        f"{len(ids)} samples are {what}: {_some(ids)}"
+        f"{len(ids)} samples are {what}: {some_of(ids)}"
         for ids, what in (
             (twice, "in the splits twice"),
             (missing, "in no split"),
@@ -155,7 +154,7 @@ def audit(
     problems += _shared_games(rows) + _shared_places(rows, place_km)
     counts = pd.crosstab(rows["country_code"], rows["split"]).reindex(columns=list(splits), fill_value=0)
     problems += [
-        f"{name} lacks {_some(counts.index[counts[name] == 0].tolist())}"
+        f"{name} lacks {some_of(counts.index[counts[name] == 0].tolist())}"
         for name in splits
         if (counts[name] == 0).any()
     ]
@@ -343,7 +342,7 @@ def _check_group_sizes(table: pd.DataFrame, groups: np.ndarray, place_km: float)
 def _shared_games(rows: pd.DataFrame) -> list[str]:
     spread = rows.groupby("game")["split"].nunique()
     games = spread.index[spread > 1].tolist()
-    return [f"{len(games)} games are in two splits: {_some(games)}"] if games else []
+    return [f"{len(games)} games are in two splits: {some_of(games)}"] if games else []
 
 
 def _shared_places(rows: pd.DataFrame, place_km: float) -> list[str]:
@@ -358,16 +357,7 @@ def _shared_places(rows: pd.DataFrame, place_km: float) -> list[str]:
             nearest, where = trees[other].query(trees[name].data, distance_upper_bound=reach)
             close = np.flatnonzero(np.isfinite(nearest))
             if len(close):
-                pairs = [
-                    f"{parts[name]['id'].iloc[i]} / {parts[other]['id'].iloc[where[i]]}"
-                    for i in close[:SHOWN]
-                ]
-                problems.append(
-                    f"{len(close)} samples of {name!s} are within {place_km} km of {other!s}: {_some(pairs)}"
-                )
+                pairs = [f"{parts[name]['id'].iloc[i]} / {parts[other]['id'].iloc[where[i]]}" for i in close]
+                what = f"{len(close)} samples of {name!s} are within {place_km} km of {other!s}"
+                problems.append(f"{what}: {some_of(pairs)}")
     return problems
-
-
-def _some(names: Sequence[str]) -> str:
-    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
-    return ", ".join(map(str, names[:SHOWN])) + more

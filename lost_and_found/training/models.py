@@ -16,7 +16,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from lost_and_found.digests import digest
-from lost_and_found.errors import MissingDevice, MissingWeights, UnfitWeights
+from lost_and_found.errors import MissingDevice, MissingWeights, UnfitWeights, some_of
 from lost_and_found.training.config import TrainingConfig
 
 # MobileNetV3 and EfficientNet-B7 come with 0.01, for schedules of hundreds of epochs. In a short one their
@@ -24,7 +24,6 @@ from lost_and_found.training.config import TrainingConfig
 BATCH_NORM_MOMENTUM = 0.1
 WRAPPERS = ("state_dict", "model_state_dict", "model")
 CONNECTION_TIMEOUT_S = 10
-SHOWN = 3
 
 
 @dataclass(frozen=True)
@@ -191,7 +190,7 @@ def _load_backbone(model: nn.Module, state: Mapping[str, Tensor], *, where: str)
     faults = {"missing": missing, "unexpected": unexpected, "of another shape": misshapen}
     if any(faults.values()):
         found = "; ".join(
-            f"{len(names)} {fault} ({', '.join(names[:SHOWN])})" for fault, names in faults.items() if names
+            f"{len(names)} {fault} ({some_of(names)})" for fault, names in faults.items() if names
         )
         raise UnfitWeights(f"{where} don't fit: {found}; take weights of the same architecture")
     model.load_state_dict({name: state[name] for name in wanted & given}, strict=False)

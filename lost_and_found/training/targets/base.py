@@ -10,12 +10,11 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from lost_and_found.errors import MissingInput
+from lost_and_found.errors import MissingInput, some_of
 from lost_and_found.geo.distances import EARTH_RADIUS_KM
 
 # Encoded labels of N samples: tensors whose first dimension is N.
 Labels = dict[str, Tensor]
-SHOWN = 5
 WITHOUT_COORDINATES = "train with predicts country, or on a dataset whose records have coordinates"
 TOP_K = (1, 3, 5)
 # Distances by which the field reports accuracy, in km: street, city, region, country, continent.
@@ -139,7 +138,7 @@ def required(table: pd.DataFrame, column: str, *, what: str, remedy: str) -> pd.
     """
     without = table["id"][table[column].isna()].tolist() if column in table else table["id"].tolist()
     if without:
-        raise MissingInput(f"{len(without)} samples have no {what} ({', '.join(without[:SHOWN])}); {remedy}")
+        raise MissingInput(f"{len(without)} samples have no {what} ({some_of(without)}); {remedy}")
     return table[column]
 
 

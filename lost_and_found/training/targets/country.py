@@ -11,10 +11,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from lost_and_found.errors import InvalidConfig, LeakyList
+from lost_and_found.errors import InvalidConfig, LeakyList, some_of
 from lost_and_found.training.config import TrainingConfig
 from lost_and_found.training.targets.base import (
-    SHOWN,
     TOP_K,
     Labels,
     index_of,
@@ -92,7 +91,7 @@ class CountryTarget:
             strangers = sorted(set(codes[index < 0]))
             raise LeakyList(
                 f"{(index < 0).sum()} samples are of countries that the train split lacks "
-                f"({', '.join(strangers[:SHOWN])}); split again with 2-data-preparation/05-split-list"
+                f"({some_of(strangers)}); split again with 2-data-preparation/05-split-list"
             )
         return {"country": torch.from_numpy(index)}
 

@@ -11,13 +11,12 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from lost_and_found.errors import InvalidConfig, MissingInput
+from lost_and_found.errors import InvalidConfig, MissingInput, some_of
 from lost_and_found.geo.distances import to_unit_vectors
 from lost_and_found.geo.regions import regions
 from lost_and_found.training.config import TrainingConfig
 from lost_and_found.training.targets.base import (
     GEOSCORE_KM,
-    SHOWN,
     TOP_K,
     WITHOUT_COORDINATES,
     Labels,
@@ -102,7 +101,7 @@ class RegionTarget:
         known = regions().set_index("region")
         if strangers := sorted(set(names) - set(known.index)):
             raise MissingInput(
-                f"{len(strangers)} regions are not on the map in use ({', '.join(strangers[:SHOWN])}); "
+                f"{len(strangers)} regions are not on the map in use ({some_of(strangers)}); "
                 "another map was used for the records: run 2-data-preparation/02-enrich-records again"
             )
         return cls(
