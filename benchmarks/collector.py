@@ -33,7 +33,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=40, help="of each worker at pace 1; 0: none")
     parser.add_argument("--memory-rounds", type=int, default=300, help="of one worker at pace 0.1; 0: none")
     arguments = parser.parse_args()
-    floor_s = Pace().floor_s("singleplayer")
+    floor_s = Pace().floor_s
     if arguments.rounds:
         compare(arguments.rounds, floor_s)
     if arguments.memory_rounds:

@@ -33,7 +33,6 @@ KEPT_FORMATS = {"JPEG": ".jpg", "MPO": ".jpg", "PNG": ".png"}  # an MPO is a JPE
 JPEG_MAGIC, PNG_MAGIC = b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n"
 REPORT_NAME = "import.json"
 REJECTED_NAME = "rejected.csv"
-REJECTED_COLUMNS = ["id", "file", "reason"]
 LONGEST_SLUG = 60
 PREVIEWS = ("@eaDir", "__MACOSX", "Thumbs.db")
 VERIFY_AT = (64, 64)  # JPEG decodes the whole stream at any scale, so a small one shows the same damage
@@ -169,7 +168,7 @@ def _fill(
         removed=_remove_pairs_but(kept, destination) if kept else 0,
         rejected=pd.DataFrame(
             [(row.id, printable(row.file), printable(row.reason)) for row in rejected],
-            columns=REJECTED_COLUMNS,
+            columns=["id", "file", "reason"],
         ),
         ignored=[printable(one) for one in findings.ignored],
     )

@@ -27,6 +27,7 @@ from lost_and_found.training.pixel_cache import CacheSpec, read_cache
 from lost_and_found.training.runs import load_run, predict
 
 ALL = "all pictures"
+COUNTRIES_SHOWN = 12
 
 
 @dataclass(frozen=True)
@@ -178,15 +179,14 @@ def paired_differences(
     return pd.concat([table[:1], by_country], ignore_index=True)
 
 
-def differences_text(differences: pd.DataFrame, *, fewest: int, limit: int = 12) -> str:
+def differences_text(differences: pd.DataFrame, *, fewest: int) -> str:
     """All pictures, and the countries with the largest differences, in aligned columns of per cent.
 
     Args:
         differences: from `paired_differences`.
         fewest: countries with fewer pictures aren't shown.
-        limit: countries at most.
     """
-    enough = differences[1:][differences["n"][1:] >= fewest][:limit]
+    enough = differences[1:][differences["n"][1:] >= fewest][:COUNTRIES_SHOWN]
     shown = pd.concat([differences[:1], enough]).set_index("country")
     shares = 100 * shown[["reference", "candidate", "difference", "low", "high"]]
     return shares.assign(pictures=shown["n"]).rename_axis(None).to_string(float_format="{:.1f}".format)

@@ -19,6 +19,7 @@ from lost_and_found.samples import Sample, read_image
 
 COUNTRIES_AT_EACH_END = 12
 COUNTRIES_IN_HEAT_MAP = 12
+PICTURES_IN_A_ROW = 4
 
 
 def plot_report(
@@ -115,16 +116,17 @@ def plot_confusions(axes: Axes, scores: Scores, country_codes: Sequence[str]) ->
     tidy(axes, "Most confused countries")
 
 
-def plot_guesses(samples: Sequence[Sample], predictions: pd.DataFrame, *, columns: int = 4) -> Figure:
+def plot_guesses(samples: Sequence[Sample], predictions: pd.DataFrame) -> Figure:
     """Pictures with their true country and the two best guesses.
 
     Args:
         samples: the pictures to show.
         predictions: from `predictions_table`, with a row for each of them.
-        columns: pictures in a row.
     """
-    rows = max(1, -(-len(samples) // columns))
-    figure, axes = plt.subplots(rows, columns, figsize=(12, 2.2 * rows), layout="constrained", squeeze=False)
+    rows = max(1, -(-len(samples) // PICTURES_IN_A_ROW))
+    figure, axes = plt.subplots(
+        rows, PICTURES_IN_A_ROW, figsize=(12, 2.2 * rows), layout="constrained", squeeze=False
+    )
     by_id = {row["id"]: row for row in predictions.to_dict("records")}
     for place in axes.flat:
         place.set_axis_off()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cache
 from itertools import accumulate
@@ -83,7 +83,7 @@ def apportion(count: int, weights: Mapping[str, int]) -> dict[str, int]:
     return {name: seats[name] for name in weights}
 
 
-def draw_places(count: int, *, seed: int, countries: Sequence[str] | None = None) -> list[Round]:
+def draw_places(count: int, *, seed: int) -> list[Round]:
     """`count` rounds of singleplayer games with the countries as skewed as in the published counts.
 
     The five rounds of a game are in five countries, save that a country with more than a fifth of all rounds
@@ -92,14 +92,13 @@ def draw_places(count: int, *, seed: int, countries: Sequence[str] | None = None
     Args:
         count: rounds.
         seed: same seed, same rounds.
-        countries: alpha-2 codes to draw from; all in the table of facts by default.
 
     Raises:
-        InvalidConfig: an unknown country, or a negative count.
+        InvalidConfig: a negative count.
     """
-    codes = _deal(count, seed=seed, countries=countries)
+    codes = _deal(count, seed=seed)
     # Part of every id, so that a collection of another size is never taken for this one.
-    collection = f"{seed} {count} {' '.join(sorted(countries or ()))}"
+    collection = f"{seed} {count} "
     clean: dict[str, list[Round]] = {}
     rounds = []
     for number, code in enumerate(codes):
@@ -146,14 +145,11 @@ def _take_weighted(weights: dict[str, int], draws: Draws) -> str:
     return taken
 
 
-def _deal(count: int, *, seed: int, countries: Sequence[str] | None) -> list[str]:
+def _deal(count: int, *, seed: int) -> list[str]:
     """Country codes in the order of the rounds, game by game."""
     facts = country_facts()
-    unknown = [code for code in countries or () if code not in facts]
-    if unknown:
-        raise InvalidConfig(f"No facts about {', '.join(unknown)}; choose from {', '.join(facts)}.")
     published = singleplayer_counts()
-    weights = {code: published.get(facts[code].name, 1) for code in countries or facts}
+    weights = {code: published.get(facts[code].name, 1) for code in facts}
     seats = apportion(count, weights)
     draws = Draws("deal", seed)
     order = sorted(weights, key=lambda code: -seats[code])

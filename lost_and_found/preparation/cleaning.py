@@ -13,6 +13,8 @@ from lost_and_found.errors import InvalidConfig
 from lost_and_found.geo.distances import haversine_km
 from lost_and_found.preparation.places import close_pairs
 
+# What is wrong with a picture that has too little of which measure.
+DEFECTS = {"channel_variance": "dark or empty", "laplacian_variance": "blurred"}
 REMOVED_COLUMNS = ["id", "reason", "value", "like"]
 HASH_BITS = 64
 MAXIMUM_HASH_DISTANCE = 6
@@ -76,7 +78,7 @@ def clean(
     ids = rows["id"].tolist()
     for row in np.flatnonzero(rows["problem"] != "").tolist():
         removed[row] = (f"unreadable: {rows['problem'].iloc[row]}", np.nan, "")
-    for reason, name in (("dark or empty", "channel_variance"), ("blurred", "laplacian_variance")):
+    for name, reason in DEFECTS.items():
         values = rows[name].to_numpy(dtype=float)
         for row in np.flatnonzero(values < getattr(thresholds, name)).tolist():
             removed.setdefault(row, (reason, float(values[row]), ""))

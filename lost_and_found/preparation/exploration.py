@@ -12,14 +12,14 @@ from matplotlib.figure import Figure
 from lost_and_found.errors import MissingInput
 from lost_and_found.figures import BLUE, GREY, ORANGE, picture_grid, short_name, tidy
 from lost_and_found.geo.countries import find_country
-from lost_and_found.preparation.cleaning import Thresholds
+from lost_and_found.preparation.cleaning import DEFECTS, Thresholds
 from lost_and_found.samples import Sample
 
 MEASURES = {
     "channel_variance": "largest variance of a channel",
     "laplacian_variance": "variance of the Laplacian",
 }
-DEFECTS = {"channel_variance": "dark or empty", "laplacian_variance": "blurred"}
+PICTURES_IN_A_ROW = 6
 QUANTILES = (0.0, 0.01, 0.05, 0.25, 0.5, 0.75, 1.0)
 
 
@@ -109,36 +109,28 @@ def variance_examples(samples: Sequence[Sample], measures: pd.DataFrame) -> Figu
     return picture_grid(rows, len(QUANTILES), labels)
 
 
-def examples_page(
-    samples: Sequence[Sample],
-    measures: pd.DataFrame,
-    thresholds: Thresholds,
-    *,
-    columns: int = 6,
-) -> Figure:
+def examples_page(samples: Sequence[Sample], measures: pd.DataFrame, thresholds: Thresholds) -> Figure:
     """The pictures nearest to each threshold, those just removed above those just kept."""
     by_id = {sample.id: sample for sample in samples}
     rows, labels = [], []
     for name, title in MEASURES.items():
         threshold = getattr(thresholds, name)
         ranked = measures.dropna(subset=[name]).sort_values([name, "id"])
-        removed = ranked[ranked[name] < threshold].tail(columns)
-        kept = ranked[ranked[name] >= threshold].head(columns)
+        removed = ranked[ranked[name] < threshold].tail(PICTURES_IN_A_ROW)
+        kept = ranked[ranked[name] >= threshold].head(PICTURES_IN_A_ROW)
         for part, sign in ((removed, "<"), (kept, "≥")):
             rows.append([(by_id[row.id], f"{getattr(row, name):,.0f}") for row in part.itertuples()])
             labels.append(
                 f"{title} {sign} {threshold:g}: {'removed as ' + DEFECTS[name] if sign == '<' else 'kept'}"
             )
-    return picture_grid(rows, columns, labels)
+    return picture_grid(rows, PICTURES_IN_A_ROW, labels)
 
 
-def duplicates_page(
-    samples: Sequence[Sample], removed: pd.DataFrame, *, columns: int = 6, seed: int = 0
-) -> Figure:
+def duplicates_page(samples: Sequence[Sample], removed: pd.DataFrame) -> Figure:
     """Some of the removed duplicates, each above the picture that is kept instead."""
     by_id = {sample.id: sample for sample in samples}
     alike = removed[removed["like"] != ""]
-    chosen = alike.sample(min(columns, len(alike)), random_state=np.random.default_rng(seed))
+    chosen = alike.sample(min(PICTURES_IN_A_ROW, len(alike)), random_state=np.random.default_rng(0))
     units = {"same place": "{:.1f} m apart", "same picture": "{:.0f} bits apart"}
     factors = {"same place": 1000.0, "same picture": 1.0}
     top, bottom = [], []
@@ -147,7 +139,7 @@ def duplicates_page(
     ):
         top.append((by_id[one], f"{reason}\n{units[reason].format(value * factors[reason])}"))
         bottom.append((by_id[like], "kept"))
-    return picture_grid([top, bottom], columns, ["removed", "kept instead"])
+    return picture_grid([top, bottom], PICTURES_IN_A_ROW, ["removed", "kept instead"])
 
 
 def measure_density(measures: pd.DataFrame, thresholds: Thresholds) -> Figure:

@@ -30,8 +30,6 @@ from lost_and_found.samples import (
 )
 from lost_and_found.stamps import is_finished
 
-REJECTED_COLUMNS = ["id", "file", "reason"]
-
 
 @dataclass(frozen=True)
 class Outcome:
@@ -77,7 +75,7 @@ class Transfer:
         stale = [sample for sample_id, sample in there.items() if sample_id not in wanted]
         remove_pairs(stale)
         remove_halves(self.destination, halves.keys() - wanted)
-        rows = pd.DataFrame(sorted(self.rejected), columns=REJECTED_COLUMNS)
+        rows = pd.DataFrame(sorted(self.rejected), columns=["id", "file", "reason"])
         write_table(self.destination / "rejected.csv", rows)
         written = sum(sample.id not in rejected_ids for sample in self.to_do)
         return Outcome(written, len(self.finished), self.removed + len(stale), rows)

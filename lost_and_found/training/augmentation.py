@@ -90,21 +90,9 @@ class Augmentation:
         self._set = SETS[name]
         self.generator = torch.Generator(device).manual_seed(seed)
 
-    def __call__(
-        self, pixels: Tensor, *, share: slice = slice(None), batch_size: int | None = None
-    ) -> Tensor:
-        """Changed pictures of the same shape and size.
-
-        Args:
-            pixels: (B, 3, H, W) uint8, RGB.
-            share: which rows of the whole batch these are.
-            batch_size: of the whole batch; by default these are all of it.
-
-        Returns:
-            Float32, 0 to 255; the very pixels with the set "none".
-        """
-        count = batch_size or len(pixels)
-        return self.change(pixels, self.draw(count)[share], share=share, batch_size=count)
+    def __call__(self, pixels: Tensor) -> Tensor:
+        """Changed pictures of a whole batch (B, 3, H, W), see `change`."""
+        return self.change(pixels, self.draw(len(pixels)), share=slice(None), batch_size=len(pixels))
 
     def draw(self, count: int) -> Tensor:
         """Random numbers (count, 12) from 0 to 1 for `change`, none for the set "none"."""
@@ -112,7 +100,16 @@ class Augmentation:
         return torch.rand(count, numbers, generator=self.generator, device=self.generator.device)
 
     def change(self, pixels: Tensor, drawn: Tensor, *, share: slice, batch_size: int) -> Tensor:
-        """The pictures changed by these numbers, as `__call__` gives them."""
+        """The pictures changed by these numbers: of the same shape and size, float32 from 0 to 255.
+
+        With the set "none" they are the very pixels.
+
+        Args:
+            pixels: (B, 3, H, W) uint8, RGB.
+            drawn: (B, 12) or (B, 0), rows of `draw`.
+            share: which rows of the whole batch these are.
+            batch_size: of the whole batch.
+        """
         images = pixels.float()
         if self._set is None:
             return images

@@ -51,20 +51,17 @@ COSINES = tuple(
 )
 
 
-def degrade(
-    images: Tensor, drawn: Tensor, *, share: slice = slice(None), batch_size: int | None = None
-) -> Tensor:
+def degrade(images: Tensor, drawn: Tensor, *, share: slice, batch_size: int) -> Tensor:
     """Some of the pictures shrunk and enlarged again, some blurred, some pressed as a JPEG; some spared.
 
     Args:
         images: (B, 3, H, W) floats from 0 to 255.
         drawn: (B, 3) uniform in 0..1: how much each is shrunk, blurred and pressed.
         share: which rows of the whole batch these are.
-        batch_size: of the whole batch; by default these are all of it.
+        batch_size: of the whole batch.
     """
-    count = batch_size or len(images)
-    part = round(SHARE * count)
-    limits = [len(range(*share.indices(min(number * part, count)))) for number in (1, 2, 3)]
+    part = round(SHARE * batch_size)
+    limits = [len(range(*share.indices(min(number * part, batch_size)))) for number in (1, 2, 3)]
     shrunk, blurred, pressed, spared = images.tensor_split(limits)
     factors, sigmas, qualities = (
         some[:, number] for number, some in enumerate(drawn.tensor_split(limits)[:3])

@@ -19,6 +19,8 @@ from lost_and_found.training.runs import Run
 # What is drawn of the validation: shares on one axis, kilometres on another.
 SHARES = ("top1", "top3", "top5", "balanced_accuracy", "country_top1", "within_200_km", "within_750_km")
 DISTANCES_KM = ("median_km", "mean_km")
+# Of the augmentation: rows, and changed pictures in each.
+PICTURES, VARIANTS = 5, 5
 LINES = ("-", "--", ":", "-.")
 
 
@@ -49,22 +51,18 @@ def plot_curves(run: Run) -> Figure:
     return figure
 
 
-def plot_augmentation(
-    cache: PixelCache, name: str, *, pictures: int = 5, variants: int = 5, seed: int = 0
-) -> Figure:
+def plot_augmentation(cache: PixelCache, name: str, *, seed: int) -> Figure:
     """A seeded draw of pictures, each as it is and as the named set changes it, a row for each.
 
     Args:
         cache: where the pictures come from.
         name: one of `config.AUGMENTATIONS`.
-        pictures: rows.
-        variants: changed pictures in a row.
         seed: of the draw and of the changes.
     """
-    rows = np.random.default_rng(seed).permutation(len(cache))[:pictures]
+    rows = np.random.default_rng(seed).permutation(len(cache))[:PICTURES]
     pixels = torch.from_numpy(cache.pixels[rows])
     augmentation = Augmentation(name, device=torch.device("cpu"), seed=seed)
-    columns = [pixels.float(), *(augmentation(pixels) for _ in range(variants))]
+    columns = [pixels.float(), *(augmentation(pixels) for _ in range(VARIANTS))]
     height, width = pixels.shape[2:]
     size = (11, 11 / len(columns) * height / width * len(rows) + 0.35)
     figure, panels = pyplot.subplots(len(rows), len(columns), figsize=size, squeeze=False)

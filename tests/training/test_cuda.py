@@ -193,7 +193,7 @@ def test_pictures_are_changed_as_on_a_cpu(split, name):
         ranges, numbers = SETS[name], drawn.to(device)
         images = crop_and_rotate(pixels.to(device).float(), numbers[:, :5], ranges)
         images = jitter_colours(images, numbers[:, 5:9], ranges)
-        return images.cpu(), degrade(images, numbers[:, 9:]).cpu()
+        return images.cpu(), degrade(images, numbers[:, 9:], share=slice(None), batch_size=len(images)).cpu()
 
     plain, damaged = changed(GPU)
     wanted, wanted_damaged = changed(CPU)

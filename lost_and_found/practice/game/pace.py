@@ -55,14 +55,9 @@ class Pace:
         """How long a rate limit lasts."""
         return self.rate_limit * max(self.factor, 0.5)
 
-    def floor_s(self, mode: Mode) -> float:
-        """Scripted seconds of a round with its share of the game's start: no collector can be faster.
-
-        For multiplayer it is the mean of a game of eight rounds.
-        """
+    @property
+    def floor_s(self) -> float:
+        """Scripted seconds of a singleplayer round with its share of the start: no collector is faster."""
         from lost_and_found.practice.places import ROUNDS_PER_GAME  # here, as pandas takes seconds to start
 
-        if mode == "singleplayer":
-            return self.scaled(self.loading / ROUNDS_PER_GAME + self.tiles + self.result + self.next)
-        start = (self.loading + self.lobby + self.countdown) / MOST_BATTLE_ROUNDS
-        return self.scaled(start + sum(self.battle_round) / 2 + self.answer)
+        return self.scaled(self.loading / ROUNDS_PER_GAME + self.tiles + self.result + self.next)

@@ -47,6 +47,5 @@ def test_settings_outside_what_is_allowed_are_refused(wrong):
 
 
 def test_the_floor_of_a_round_scales_with_the_pace():
-    assert Pace(1.0).floor_s("singleplayer") == pytest.approx(0.8 / 5 + 1.5 + 1.2 + 0.8)
-    for mode in ("singleplayer", "multiplayer"):
-        assert Pace(0.1).floor_s(mode) == pytest.approx(Pace(1.0).floor_s(mode) / 10)
+    assert Pace(1.0).floor_s == pytest.approx(0.8 / 5 + 1.5 + 1.2 + 0.8)
+    assert Pace(0.1).floor_s == pytest.approx(Pace(1.0).floor_s / 10)
