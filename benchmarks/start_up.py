@@ -26,7 +26,8 @@ import os, sys
 from pathlib import Path
 from lost_and_found.training.config import TrainingConfig
 from lost_and_found.training.pixel_cache import STAMPS, cache_split
-from lost_and_found.training.trainer import Training, train_run
+from lost_and_found.training.epochs import Training
+from lost_and_found.training.trainer import train_run
 from lost_and_found.workspace import Workspace
 
 workspace = Workspace(Path(sys.argv[1]), "made")

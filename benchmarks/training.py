@@ -36,16 +36,16 @@ from torch import nn
 from torch.profiler import ProfilerActivity, profile
 from tqdm.auto import tqdm
 
-from lost_and_found.training import trainer
+from lost_and_found.training import epochs
 from lost_and_found.training.backends import precision_for, tuned_backends
 from lost_and_found.training.config import ARCHITECTURES, TrainingConfig
 from lost_and_found.training.decoding import CHANNELS, allocate
+from lost_and_found.training.epochs import Training
 from lost_and_found.training.models import InitialWeights, build_model, pick_device
 from lost_and_found.training.pixel_cache import CacheSpec, PixelCache
 from lost_and_found.training.splits import Split, read_splits
 from lost_and_found.training.targets import build_target
 from lost_and_found.training.tracking import Untracked
-from lost_and_found.training.trainer import Training
 
 PUBLISHED_IMAGES = 332_786
 TRAIN_SHARE, VAL_SHARE = 0.7, 0.2
@@ -162,7 +162,7 @@ def compare(config: TrainingConfig, cache: PixelCache, device: torch.device, *, 
         "published": published_steps(config, cache),
     }
     if device.type == "cuda" and config.compile == "auto":
-        with mock.patch.object(trainer, "fuse"):
+        with mock.patch.object(epochs, "fuse"):
             steps["unfused"] = our_steps(config, cache)
     rates: dict[str, list[float]] = {name: [] for name in steps}
     for name, step in steps.items():

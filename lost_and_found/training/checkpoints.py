@@ -9,7 +9,7 @@ import torch
 from lost_and_found.training.optimizer import restore_optimizer
 
 if TYPE_CHECKING:
-    from lost_and_found.training.trainer import Training
+    from lost_and_found.training.epochs import Training
 
 
 def state_of(training: Training) -> dict[str, Any]:

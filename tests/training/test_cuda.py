@@ -15,18 +15,19 @@ from torchvision.ops import SqueezeExcitation, StochasticDepth
 
 from lost_and_found.errors import InvalidConfig, OutOfMemory
 from lost_and_found.geo.regions import regions
-from lost_and_found.training import splits, trainer
+from lost_and_found.training import epochs, splits
 from lost_and_found.training.augmentation import SETS, crop_and_rotate, jitter_colours
 from lost_and_found.training.backends import autocast_for, explained_memory, tuned_backends
 from lost_and_found.training.config import TrainingConfig
 from lost_and_found.training.degradation import degrade
 from lost_and_found.training.distributed import joined
+from lost_and_found.training.epochs import Training
 from lost_and_found.training.fused import ACTIVATION_NAMES, fuse, mistake_of
 from lost_and_found.training.models import InitialWeights, build_model
 from lost_and_found.training.recording import STEPS_BEFORE
 from lost_and_found.training.splits import Split, read_splits
 from lost_and_found.training.targets import build_target
-from lost_and_found.training.trainer import Training, train_run
+from lost_and_found.training.trainer import train_run
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
 
@@ -155,7 +156,7 @@ def test_recorded_steps_learn_the_same_to_the_last_bit(
         CONFIG, deterministic=True, augmentation=augmentation, precision=precision, batch_size=4, epochs=3
     )
     one = train(config, split, tmp_path / "recorded")
-    monkeypatch.setattr(trainer, "RecordedSteps", lambda device: None)
+    monkeypatch.setattr(epochs, "RecordedSteps", lambda device: None)
     two = train(config, split, tmp_path / "plain")
     same_numbers(one, two)
 

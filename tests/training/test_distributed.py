@@ -33,19 +33,19 @@ from pathlib import Path
 import torch
 from lost_and_found.training.config import TrainingConfig
 from lost_and_found.training.pixel_cache import read_cache
-from lost_and_found.training import trainer
+from lost_and_found.training.trainer import train_run
 torch.set_num_threads(1)
 train, val = (read_cache(Path(path)) for path in sys.argv[1:3])
 config = TrainingConfig.from_json({config!r})
-run = trainer.train_run(config, train=train, val=val, folder=Path(sys.argv[3]), tracking="off")
+run = train_run(config, train=train, val=val, folder=Path(sys.argv[3]), tracking="off")
 print(run.id)
 """
 # A signal to one of the processes in the middle of the second epoch.
 STOPPED = """
 import os, signal
-from lost_and_found.training import trainer
-from lost_and_found.training.trainer import Training
-trainer.LISTEN_EVERY = 1
+from lost_and_found.training import epochs
+from lost_and_found.training.epochs import Training
+epochs.LISTEN_EVERY = 1
 take_step, taken = Training.take_step, []
 def counted(self, *arguments, **more):
     take_step(self, *arguments, **more)
@@ -58,9 +58,9 @@ Training.take_step = counted
 # Validation batches of two pictures; a signal to one of the processes in the second epoch's second one.
 STOPPED_IN_VALIDATION = """
 import os, signal
-from lost_and_found.training import trainer
+from lost_and_found.training import epochs
 from lost_and_found.training.targets.country import CountryTarget
-trainer.VALIDATION_BATCH_FACTOR = trainer.LISTEN_EVERY = 1
+epochs.VALIDATION_BATCH_FACTOR = epochs.LISTEN_EVERY = 1
 measure, measured = CountryTarget.measure, []
 def counted(self, *arguments):
     measured.append(1)

@@ -15,11 +15,12 @@ from lost_and_found.locks import sole_writer
 from lost_and_found.samples import write_table
 from lost_and_found.training import runs
 from lost_and_found.training.config import TrainingConfig
+from lost_and_found.training.epochs import Training
 from lost_and_found.training.models import InitialWeights
 from lost_and_found.training.runs import load_run, predict
 from lost_and_found.training.targets import build_target
 from lost_and_found.training.tracking import Untracked
-from lost_and_found.training.trainer import Training, train_run
+from lost_and_found.training.trainer import train_run
 
 CONFIG = TrainingConfig(
     dataset="made",

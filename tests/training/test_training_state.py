@@ -18,15 +18,16 @@ import torch
 from made_splits import cache_of, write_samples
 
 from lost_and_found.errors import NotFinite, OutOfMemory, StorageFull
-from lost_and_found.training import runs, trainer
+from lost_and_found.training import epochs, runs
 from lost_and_found.training.backends import explained_memory
 from lost_and_found.training.config import TrainingConfig
+from lost_and_found.training.epochs import Training
 from lost_and_found.training.models import InitialWeights
 from lost_and_found.training.splits import Split
 from lost_and_found.training.targets import build_target
 from lost_and_found.training.targets.country import CountryTarget
 from lost_and_found.training.tracking import Untracked
-from lost_and_found.training.trainer import Training, train_run
+from lost_and_found.training.trainer import train_run
 
 CONFIG = TrainingConfig(
     dataset="made",
@@ -334,7 +335,7 @@ def test_every_target_learns_eight_pictures_and_is_loaded_again(tmp_path, target
 
 
 def test_a_training_stopped_while_it_is_validated_goes_on_exactly(split, tmp_path, monkeypatch):
-    monkeypatch.setattr(trainer, "VALIDATION_BATCH_FACTOR", 1)  # three batches
+    monkeypatch.setattr(epochs, "VALIDATION_BATCH_FACTOR", 1)  # three batches
     whole = train(CONFIG, split, tmp_path / "whole")
     measured = []
     measure = CountryTarget.measure

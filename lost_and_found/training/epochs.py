@@ -1,0 +1,368 @@
+"""The epochs of a training, to be read from top to bottom: all of them, one, a step."""
+
+from __future__ import annotations
+
+import math
+import signal
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import torch
+from torch import Tensor
+from tqdm.auto import tqdm
+
+from lost_and_found.errors import NotFinite
+from lost_and_found.samples import write_table
+from lost_and_found.signals import caught_signals
+from lost_and_found.training import runs
+from lost_and_found.training.augmentation import Augmentation
+from lost_and_found.training.averaging import MovingAverage
+from lost_and_found.training.backends import autocast_for, is_compiled, precision_for, scaler_for
+from lost_and_found.training.checkpoints import restore, state_of
+from lost_and_found.training.config import NORMALISATIONS, TrainingConfig
+from lost_and_found.training.distributed import World, share_batch_norm
+from lost_and_found.training.fused import fuse
+from lost_and_found.training.models import InitialWeights, Normalisation, build_model, pick_device
+from lost_and_found.training.optimizer import (
+    build_optimizer,
+    highest_rates,
+    learning_rate_of,
+    set_learning_rates,
+)
+from lost_and_found.training.pixel_cache import PixelCache
+from lost_and_found.training.recording import RecordedSteps
+from lost_and_found.training.schedules import learning_rate_factor
+from lost_and_found.training.splits import Split, batches, epoch_order, read_splits
+from lost_and_found.training.targets import Labels, Target
+from lost_and_found.training.tracking import Tracker
+
+VALIDATION_BATCH_FACTOR = 4
+# Looking at the loss makes a GPU wait, so it is looked at only so often.
+CHECK_EVERY = 50
+# Processes ask each other whether a signal came, which makes a GPU wait as well.
+LISTEN_EVERY = 10
+SEED_STEP = 1_000_003
+
+
+class Training:
+    """The state of a training.
+
+    Attributes:
+        config: the settings.
+        target: what is learned.
+        model: what learns.
+        epoch: how many epochs are finished.
+        step: how many batches of the next epoch are done.
+        steps: how many batches of all epochs are done.
+        history: the metrics of each finished epoch.
+        best_epoch: whose weights are kept; 0 before the first.
+        best_weights: these weights, in the process that writes the run.
+        resumed: whether an earlier process began it.
+    """
+
+    def __init__(
+        self, config: TrainingConfig, target: Target, weights: InitialWeights, world: World | None = None
+    ) -> None:
+        """Build model, optimizer and augmentation, all random numbers from the config's seed."""
+        self.config, self.weights = config, weights
+        self.world = world or World(pick_device(config.device))
+        self.device = self.world.device
+        self.target = target.to(self.device)
+        torch.manual_seed(config.seed)
+        model = build_model(config.architecture, target.outputs, weights)
+        model = model.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.average = MovingAverage(model, config.ema_decay) if config.ema_decay else None
+        self.model = share_batch_norm(model, self.world)
+        self.stepping = self.world.wrap(self.model)
+        self.recorded: RecordedSteps | None = None
+        self.normalisation = Normalisation(*NORMALISATIONS[config.normalisation]).to(self.device)
+        self.augmentation = Augmentation(config.augmentation, device=self.device, seed=config.seed)
+        pretrained = weights.state is not None
+        self.optimizer = build_optimizer(self.model, config, pretrained=pretrained, device=self.device)
+        self.scaler = scaler_for(config, self.device)
+        torch.manual_seed(config.seed + self.world.rank)  # dropout's
+        self.epoch = self.step = self.steps = self.best_epoch = 0
+        self.resumed = False
+        self.history: list[dict[str, float]] = []
+        self.best_weights: dict[str, Tensor] = {}
+        self.loss_sum = torch.zeros((), device=self.device)
+        self.seconds = self.rate = self.train_loss = 0.0
+
+    # -- the run --
+
+    def fit(self, train: PixelCache, val: PixelCache, *, folder: Path | None, tracker: Tracker) -> None:
+        """Train until the last epoch or until patience is lost, and fill the run folder along the way.
+
+        After every epoch the folder holds `metrics.csv`, the best `model.safetensors` so far and a
+        checkpoint, from which the next call goes on exactly. SIGINT, SIGTERM and SIGHUP end the running
+        batch, write a checkpoint, and then have their usual effect.
+
+        Args:
+            train: the split to learn from.
+            val: the split that decides which epoch was best.
+            folder: the run's; None in processes that don't write it.
+            tracker: told of every epoch.
+        """
+        self.world.check_enough(
+            min(len(val), *map(len, batches(torch.arange(len(train)), self.config.batch_size)))
+        )
+        digests = runs.list_digests({"train": train, "val": val})
+        if folder:
+            runs.write_settings(
+                folder,
+                config=self.config,
+                target=self.target,
+                digests=digests,
+                copy_size=train.copy_size,
+                device=self.device,
+            )
+        self.resume(folder)
+        train_split, val_split = read_splits((train, val), self.target, self.device)
+        self.speed_up(images=len(train))
+        stopped = False
+        with caught_signals() as came, self.progress(len(train)) as bar:
+            while not (stopped or self.is_done):
+                if self.learn(train_split, bar=bar, came=came) and self.finish_epoch(
+                    val_split, folder=folder, tracker=tracker, came=came
+                ):
+                    bar.set_postfix({name: f"{self.history[-1][name]:.3g}" for name in self.shown_metrics})
+                    stopped = self.is_stopped(came)
+                else:
+                    self.save(folder)
+                    stopped = True
+        if stopped:  # the process to which the signal came has ended by now
+            raise SystemExit(128 + signal.SIGTERM)
+        if folder:
+            summary = {**self.summary(), "train_count": len(train), "val_count": len(val)}
+            runs.write_json(folder / "summary.json", summary)
+            tracker.summarise(summary)
+
+    def speed_up(self, *, images: int) -> None:
+        """Compile or fuse the network and record the steps to come, as the config and so many images ask.
+
+        Not before `resume`: what a recorded step reads and writes must stay where it is.
+        """
+        # Processes wait for each other within a step, which isn't for a fused layer or a recording.
+        may_fuse_and_record = (
+            self.device.type == "cuda" and self.world.size == 1 and self.config.compile != "off"
+        )
+        if is_compiled(self.config, self.device, images=images):
+            self.stepping.compile(dynamic=False)  # batches have two sizes at most
+        elif may_fuse_and_record:
+            for model in {self.model, self.validated_model}:
+                fuse(model, precision=precision_for(self.config, self.device))
+        if may_fuse_and_record:
+            self.recorded = RecordedSteps(self.device)
+
+    def finish_epoch(self, val: Split, *, folder: Path | None, tracker: Tracker, came: Sequence[int]) -> bool:
+        """Validate after an epoch, and write what came of it; False if a signal came in between."""
+        started = time.perf_counter()
+        validation = self.validate(val, came=came)
+        self.seconds += time.perf_counter() - started
+        if validation is None:
+            return False
+        self.epoch, self.step = self.epoch + 1, 0
+        metrics = {
+            "epoch": self.epoch,
+            "train/loss": self.train_loss,
+            **{f"val/{name}": value for name, value in validation.items()},
+            "lr": learning_rate_of(self.optimizer),
+            "images/s": round(self.rate, 1),
+        }
+        self.check_finite(metrics["val/loss"], where="validation")
+        self.history.append(metrics)
+        if self.is_best(metrics):
+            self.best_epoch = self.epoch
+            if folder:
+                self.best_weights = runs.weights_of(self.validated_model)
+                runs.save_weights(folder / "model.safetensors", self.best_weights)
+        tracker.log(metrics)
+        if folder:
+            write_table(folder / "metrics.csv", pd.DataFrame(self.history))
+        self.save(folder)
+        return True
+
+    # -- an epoch --
+
+    def learn(self, split: Split, *, bar: tqdm, came: Sequence[int]) -> bool:
+        """Take a step for each batch of the next epoch; False if a signal came in between."""
+        config = self.config
+        bar.set_description(f"epoch {self.epoch + 1}/{config.epochs}")
+        self.stepping.train()
+        order = epoch_order(
+            split,
+            self.target.classes(split.labels),
+            sampling=config.sampling,
+            generator=torch.Generator().manual_seed((config.seed * SEED_STEP + self.epoch) % 2**63),
+        )
+        parts = batches(order, config.batch_size)
+        started, remaining, first = time.perf_counter(), parts[self.step :], self.step
+        if not first:
+            self.loss_sum.zero_()
+        shares = [rows[self.world.share] for rows in remaining]
+        for rows, (pixels, labels) in zip(remaining, split.batches(shares), strict=True):
+            self.take_step(
+                pixels, labels, count=len(rows), progress=self.epoch + (self.step + 0.5) / len(parts)
+            )
+            self.step, self.steps = self.step + 1, self.steps + 1
+            bar.update(len(rows))
+            if self.step % CHECK_EVERY == 0:
+                self.check_finite(self.loss_sum.item(), where="training")
+            if (self.world.size == 1 or self.step % LISTEN_EVERY == 0) and self.is_stopped(came):
+                break
+        self.train_loss = self.world.sum(self.loss_sum.clone()).item() / len(order)
+        self.seconds += (elapsed := time.perf_counter() - started)
+        if self.step > first:
+            self.rate = sum(map(len, parts[first : self.step])) / elapsed
+        self.check_finite(self.train_loss, where="training")
+        return self.step == len(parts)
+
+    def take_step(self, pixels: Tensor, labels: Labels, *, count: int, progress: float) -> None:
+        """Learn from one batch.
+
+        Args:
+            pixels: uint8 (B, 3, H, W), this process's share of the batch.
+            labels: of the same pictures.
+            count: pictures of the whole batch.
+            progress: epochs of the training that are done in the middle of this step.
+        """
+        set_learning_rates(self.optimizer, learning_rate_factor(self.config, progress))
+        drawn = self.augmentation.draw(count)[self.world.share]
+        if self.recorded:
+            self.recorded.take(self.compute, pixels, drawn, labels)
+        else:
+            self.compute(pixels, drawn, labels, count)
+        if self.average:
+            self.average.update(self.model, steps=self.steps)
+
+    def compute(self, pixels: Tensor, drawn: Tensor, labels: Labels, count: int) -> None:
+        """All of a step that can be recorded: what changes from step to step comes in tensors."""
+        self.optimizer.zero_grad()
+        images = self.augmentation.change(pixels, drawn, share=self.world.share, batch_size=count)
+        with autocast_for(self.config, self.device):
+            outputs = self.stepping(self.normalisation(images))
+        loss = self.target.loss(outputs, labels) * self.world.weight(count)
+        self.scaler.scale(loss).backward()
+        if self.config.clip_norm:
+            self.scaler.unscale_(self.optimizer)
+            torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.config.clip_norm)
+        self.scaler.step(self.optimizer)
+        self.scaler.update()
+        # Stays on the device: reading it would wait for every batch.
+        self.loss_sum += loss.detach() * (count / self.world.size)
+
+    @torch.inference_mode()
+    def validate(self, split: Split, *, came: Sequence[int] = ()) -> dict[str, float] | None:
+        """The target's metrics of a split, each picture of which is measured by one process.
+
+        None if a signal came in between.
+        """
+        model = self.validated_model.eval()
+        rows = torch.arange(len(split))[self.world.share]
+        measured: list[dict[str, Tensor]] = []
+        size = self.config.batch_size * VALIDATION_BATCH_FACTOR
+        of_all = len(split) // self.world.size // size  # batches that every process has
+        for number, (pixels, labels) in enumerate(split.batches(rows.split(size))):
+            listens = self.world.size == 1 or (number % LISTEN_EVERY == 0 and number < of_all)
+            if number and listens and self.is_stopped(came):
+                return None
+            with autocast_for(self.config, self.device):
+                outputs = model(self.normalisation(pixels))
+            measured.append(self.target.measure(outputs, labels))
+        own = {name: torch.cat([one[name] for one in measured]).cpu() for name in measured[0]}
+        shares = self.world.from_all(own)
+        return self.target.summarise({name: torch.cat([one[name] for one in shares]).numpy() for name in own})
+
+    # -- what the loops above ask --
+
+    @property
+    def is_done(self) -> bool:
+        """Whether all epochs are finished, or patience is lost."""
+        return self.epoch >= self.config.epochs or self.epoch - self.best_epoch >= self.config.patience
+
+    @property
+    def validated_model(self) -> torch.nn.Module:
+        """The moving average where there is one, else the model itself."""
+        return self.average.model if self.average else self.model
+
+    @property
+    def best_metric(self) -> str:
+        """Column of `metrics.csv` by which epochs are compared."""
+        return f"val/{self.target.best_metric}"
+
+    @property
+    def shown_metrics(self) -> tuple[str, ...]:
+        """What the progress bar shows of the last epoch."""
+        return ("train/loss", "val/loss", self.best_metric)
+
+    def progress(self, images: int) -> tqdm:
+        """A bar over all pictures of all epochs, those of earlier processes done."""
+        done = self.epoch * images + min(self.step * self.config.batch_size, images)
+        total = self.config.epochs * images
+        return tqdm(total=total, initial=done, unit=" images", disable=not self.world.is_main)
+
+    def is_best(self, metrics: dict[str, float]) -> bool:
+        """Whether this epoch beats all before it."""
+        if not self.best_epoch:
+            return True
+        gain = metrics[self.best_metric] - self.history[self.best_epoch - 1][self.best_metric]
+        return gain > 0 if self.target.higher_is_better else gain < 0
+
+    def is_stopped(self, came: Sequence[int]) -> bool:
+        """Whether a signal came to any of the processes."""
+        if self.world.size == 1:
+            return bool(came)
+        return bool(self.world.sum(torch.tensor(len(came), device=self.device)).item())
+
+    def check_finite(self, loss: float, *, where: str) -> None:
+        """Raise NotFinite when a loss is NaN or infinite, which no later epoch can mend."""
+        if math.isfinite(loss):
+            return
+        rounded = precision_for(self.config, self.device) != torch.float32
+        remedy = "clip_norm 1, or precision float32" if rounded else "or clip_norm 1"
+        kept = f"; the weights of epoch {self.best_epoch} are kept in the run's .partial folder"
+        raise NotFinite(
+            f"epoch {max(self.epoch, 1) if where == 'validation' else self.epoch + 1}: the loss is {loss} in "
+            f"{where}; try a learning_rate below {self.config.learning_rate:g}, {remedy}"
+            + (kept if self.best_epoch else "")
+        )
+
+    # -- stopping and going on --
+
+    def save(self, folder: Path | None) -> None:
+        """Write a checkpoint from which `resume` goes on exactly."""
+        state = state_of(self)
+        if folder:
+            runs.save_checkpoint(folder / runs.CHECKPOINT, state)
+
+    def resume(self, folder: Path | None) -> None:
+        """Go on where the checkpoint in the folder was written, if there is one."""
+        state = self.world.from_main(runs.load_checkpoint(folder / runs.CHECKPOINT) if folder else None)
+        if state is not None:
+            restore(self, state)
+            self.resumed = True
+            # A killed process may have written those of a later epoch, which may come out otherwise now.
+            if folder and self.best_weights:
+                runs.save_weights(folder / "model.safetensors", self.best_weights)
+
+    def summary(self) -> dict[str, Any]:
+        """What came out."""
+        best = self.history[self.best_epoch - 1]
+        return {
+            "best_epoch": self.best_epoch,
+            "best_metric": self.best_metric,
+            **{name: value for name, value in best.items() if name.startswith(("train/", "val/"))},
+            "epochs": self.epoch,
+            "stopped_early": self.epoch < self.config.epochs,
+            "resumed": self.resumed,
+            "weights_used": self.weights.used,
+            "weights_reason": self.weights.reason,
+            "weights_digest": self.weights.digest,
+            "learning_rates": highest_rates(self.optimizer),
+            "parameters": sum(parameter.numel() for parameter in self.model.parameters()),
+            "processes": self.world.size,
+            "seconds": round(self.seconds, 1),
+        }
