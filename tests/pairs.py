@@ -5,7 +5,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from lost_and_found.data_lists import new_list, pin
 from lost_and_found.samples import Sample, write_pair
+from lost_and_found.workspace import ENRICH, Workspace
 
 
 def noise_jpeg(seed: int, size: tuple[int, int] = (32, 18)) -> bytes:
@@ -35,3 +37,14 @@ def make_pairs(folder: Path, count: int, *, countries: tuple[str, ...] = ("FR", 
             )
         )
     return samples
+
+
+def make_dataset(root: Path) -> Workspace:
+    """A workspace with lists and pairs of the dataset "made", and some of a dataset with a longer name."""
+    workspace = Workspace(root, "made")
+    samples = make_pairs(workspace.output(ENRICH), 25)  # five games
+    for split, some in ((".train", samples[:15]), (".val", samples[15:20]), (".test", samples[20:])):
+        pin(workspace.list_path(split), new_list(some, "split"))
+    assert (Path(samples[0].folder) / ".digests").exists()  # which is of this machine alone
+    pin(Workspace(root, "made-tiny").list_path(".train"), new_list(samples, "split"))
+    return workspace

@@ -6,7 +6,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import tarfile
 import time
 import zipfile
 from pathlib import Path
@@ -15,142 +14,15 @@ import pandas as pd
 import pytest
 from jupyter_client.manager import start_new_kernel
 
-from lost_and_found import dataset_archive, notebooks
-from lost_and_found.data_lists import new_list, pin, read_list
-from lost_and_found.errors import ListMismatch, MissingInput
-from lost_and_found.workspace import ENRICH, REPOSITORY, TRAIN, Workspace
-from tests.pairs import make_pairs
+from lost_and_found import notebooks
+from lost_and_found.dataset_archive import pack_dataset
+from lost_and_found.workspace import REPOSITORY
+from tests.pairs import make_dataset
 
 SCRIPT = REPOSITORY / "scripts" / "colab-train"
 ONE_MACHINE = pytest.mark.xdist_group("colab")  # one process sets up the machine that these tests share
 QUICK = {"width": "64", "height": "40", "architecture": "mobilenet_v3_small", "device": "cpu"}
 QUICK |= {"batch_size": "8", "tracking": "off"}
-
-
-# --- the archive
-
-
-@pytest.fixture(scope="module")
-def dataset(tmp_path_factory):
-    """A workspace with lists and pairs of the dataset "made", and some of a dataset with a longer name."""
-    workspace = Workspace(tmp_path_factory.mktemp("root"), "made")
-    samples = make_pairs(workspace.output(ENRICH), 25)  # five games
-    for split, some in ((".train", samples[:15]), (".val", samples[15:20]), (".test", samples[20:])):
-        pin(workspace.list_path(split), new_list(some, "split"))
-    assert (Path(samples[0].folder) / ".digests").exists()  # which is of this machine alone
-    pin(Workspace(workspace.root, "made-tiny").list_path(".train"), new_list(samples, "split"))
-    return workspace
-
-
-def members(archive):
-    with tarfile.open(archive, "r:") as opened:
-        return {member.name: member for member in opened.getmembers()}
-
-
-def caches_in(workspace, *splits, width=64):
-    """Caches of the lists as they are now, and one that is being made; names of their files in an archive."""
-    folder = workspace.output(TRAIN) / "pixels"
-    (folder / ".made.val-64x40-0123.tmp").mkdir(parents=True, exist_ok=True)
-    (folder / ".made.val-64x40-0123.tmp" / "cache.json").write_text("{}")
-    names = []
-    for split in splits:
-        digest = read_list(workspace.list_path(f".{split}")).digest
-        name = f"made.{split}-{width}x40-{digest[:12]}"
-        (folder / name).mkdir()
-        content = {"list_name": f"made.{split}", "list_digest": digest, "width": width, "height": 40}
-        (folder / name / "cache.json").write_text(json.dumps(content))
-        names.append(f"3-training/01-train-model/made/pixels/{name}/cache.json")
-    return names
-
-
-def copy_of(workspace, folder):
-    shutil.copytree(workspace.root, folder)
-    return Workspace(folder, workspace.dataset)
-
-
-def test_an_archive_holds_lists_and_pairs_and_nothing_else(dataset, tmp_path):
-    assert dataset_archive.pack_dataset(dataset, tmp_path / "made.tar") == 6 + 2 * 25
-    found = members(tmp_path / "made.tar")
-    lists = {
-        f"data-lists/made.{split}.{kind}" for split in ("train", "val", "test") for kind in ("txt", "json")
-    }
-    assert {name for name in found if not name.startswith(ENRICH)} == lists
-    assert not [name for name in found if Path(name).name.startswith(".")]
-    assert {(one.uid, one.uname) for one in found.values()} == {(0, "")}
-    assert list(tmp_path.iterdir()) == [tmp_path / "made.tar"]
-
-
-def test_whole_pixel_caches_are_packed_and_can_stand_for_the_pairs(dataset, tmp_path):
-    workspace = copy_of(dataset, tmp_path / "root")
-    caches = caches_in(workspace, "test", "train", "val")
-    dataset_archive.pack_dataset(workspace, tmp_path / "all.tar")
-    dataset_archive.pack_dataset(workspace, tmp_path / "pixels.tar", with_pairs=False)
-    everything, pixels = members(tmp_path / "all.tar"), members(tmp_path / "pixels.tar")
-    assert set(everything) - set(pixels) == {name for name in everything if name.startswith(ENRICH)}
-    assert [name for name in pixels if name.startswith("3-")] == caches
-
-
-def test_pixels_from_which_nothing_could_be_trained_are_not_packed(dataset, tmp_path):
-    workspace = copy_of(dataset, tmp_path / "root")
-    caches_in(workspace, "train", "val")
-    caches_in(workspace, "test", width=130)
-    with pytest.raises(
-        MissingInput, match="no pixel caches of the train, val and test lists as they are now"
-    ):
-        dataset_archive.pack_dataset(workspace, tmp_path / "x.tar", with_pairs=False)
-    caches_in(workspace, "test")
-    dataset_archive.pack_dataset(workspace, tmp_path / "x.tar", with_pairs=False)
-
-
-def test_files_that_are_links_are_packed_as_what_they_link_to(dataset, tmp_path):
-    workspace = copy_of(dataset, tmp_path / "root")
-    picture = next(workspace.input(ENRICH).glob("*.jpg"))
-    content = picture.read_bytes()
-    picture.rename(tmp_path / "elsewhere.jpg")
-    picture.symlink_to(tmp_path / "elsewhere.jpg")
-    dataset_archive.pack_dataset(workspace, tmp_path / "x.tar")
-    with tarfile.open(tmp_path / "x.tar") as archive:
-        assert archive.extractfile(str(picture.relative_to(workspace.root))).read() == content
-
-
-@pytest.mark.parametrize(
-    ("dataset_name", "with_pairs", "message"),
-    [
-        ("absent", True, r"absent\.train\.txt is missing"),
-        ("made", False, r"holds no pixel caches of .*; run 3-training/01-train-model\.ipynb"),
-    ],
-)
-def test_what_is_missing_is_named(dataset, tmp_path, dataset_name, with_pairs, message):
-    workspace = Workspace(dataset.root, dataset_name)
-    with pytest.raises(MissingInput, match=message):
-        dataset_archive.pack_dataset(workspace, tmp_path / "x.tar", with_pairs=with_pairs)
-    assert not list(tmp_path.iterdir())
-
-
-def test_half_filled_pairs_are_not_packed(dataset, tmp_path):
-    workspace = copy_of(dataset, tmp_path / "root")
-    (workspace.output(ENRICH) / ".unfinished").touch()
-    with pytest.raises(MissingInput, match=r"half filled.*run 2-data-preparation/02-enrich-records\.ipynb"):
-        dataset_archive.pack_dataset(workspace, tmp_path / "x.tar")
-
-
-def test_an_edited_list_is_not_packed(dataset, tmp_path):
-    workspace = copy_of(dataset, tmp_path / "root")
-    workspace.list_path(".val").write_text("x\ty\n")
-    with pytest.raises(ListMismatch, match="edited or cut off"):
-        dataset_archive.pack_dataset(workspace, tmp_path / "x.tar")
-
-
-def test_the_command_packs_and_explains_what_is_wrong(dataset, tmp_path, capsys, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    assert dataset_archive.main(["made", "--root", str(dataset.root)]) == 0
-    assert f"{tmp_path / 'made.tar'}: 56 files" in capsys.readouterr().out
-    assert dataset_archive.main(["made", "--root", str(tmp_path / "absent")]) == 1
-    assert f"error: there is no folder {tmp_path / 'absent'}" in capsys.readouterr().err
-    assert not (tmp_path / "absent").exists()
-
-
-# --- the machine
 
 
 class Machine:
@@ -207,13 +79,10 @@ def repository(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def trained(tmp_path_factory, repository, dataset):
+def trained(tmp_path_factory, repository):
     """A machine on which the first training is done, and what that said."""
     machine = Machine(tmp_path_factory.mktemp("machine"), repository)
-    assert (
-        dataset_archive.main(["made", "--root", str(dataset.root), "--output", f"{machine.kept}/made.tar"])
-        == 0
-    )
+    pack_dataset(make_dataset(tmp_path_factory.mktemp("root")), machine.kept / "made.tar")
     done = machine.run(
         *machine.clone(), "--dataset", "made", environment={"LOST_AND_FOUND_EPOCHS": "2"}, seed="3"
     )
@@ -454,11 +323,6 @@ def test_the_stop_button_of_the_notebook_keeps_what_was_trained(trained, reposit
     assert said.splitlines()[-1] == "error: training: stopped; the same command takes it up again"
     assert error == "AssertionError"  # which tells the user that no run is complete
     assert list((machine.kept / "made" / "runs").glob(".*.partial/checkpoint.pt"))
-
-
-def test_the_archive_may_be_put_into_a_folder(dataset, tmp_path, capsys):
-    assert dataset_archive.main(["made", "--root", str(dataset.root), "--output", str(tmp_path)]) == 0
-    assert [path.name for path in tmp_path.iterdir()] == ["made.tar"]
 
 
 def functions(*names):
