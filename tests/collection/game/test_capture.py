@@ -4,7 +4,6 @@ import io
 
 import pytest
 from PIL import Image
-from plays import chromium
 
 from lost_and_found.collection.game.capture import Camera
 from lost_and_found.errors import BlankPicture, SiteChanged
@@ -39,12 +38,6 @@ WEBGL = """<script>
     }
   }));
 </script>"""
-
-
-@pytest.fixture(scope="module")
-def player():
-    with chromium() as player:
-        yield player
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ import asyncio
 
 import psutil
 import pytest
-from plays import ANN, chromium, is_the_scene, numbers
+from plays import ANN, is_the_scene, numbers
 
 from lost_and_found.collection.game.chromium import launched
 from lost_and_found.collection.game.play import play_game
@@ -24,12 +24,6 @@ from lost_and_found.geo.countries import find_country
 from lost_and_found.practice.game.server import GameConfig, serving
 
 PACE = 0.02
-
-
-@pytest.fixture(scope="module")
-def player():
-    with chromium() as player:
-        yield player
 
 
 def playing(*faults, pace=PACE):

@@ -4,17 +4,10 @@ from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 
 import pytest
-from plays import chromium
 
 from lost_and_found.collection.game.screens import retry_after_s
 from lost_and_found.collection.game.sites import Label, Phrase
 from lost_and_found.errors import LoggedOut, SiteChanged, SiteError
-
-
-@pytest.fixture(scope="module")
-def player():
-    with chromium() as player:
-        yield player
 
 
 @pytest.fixture

@@ -4,17 +4,11 @@ import json
 import stat
 
 import pytest
-from plays import ANN, chromium
+from plays import ANN
 
 from lost_and_found.collection.game.session import Account
 from lost_and_found.errors import LoginRefused
 from lost_and_found.practice.game.server import GameConfig, serving
-
-
-@pytest.fixture(scope="module")
-def player():
-    with chromium() as player:
-        yield player
 
 
 @pytest.fixture
