@@ -16,6 +16,7 @@ import math
 import os
 import re
 import struct
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -264,6 +265,13 @@ def write_atomically(path: Path, data: bytes) -> None:
                 "finished files are kept"
             ) from error
         raise
+
+
+def write_json(path: Path, values: Mapping[str, Any]) -> None:
+    """Write a JSON file for people to read too, as `write_atomically` does."""
+    write_atomically(
+        path, (json.dumps(values, indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode()
+    )
 
 
 def write_table(path: Path, table: pd.DataFrame) -> None:

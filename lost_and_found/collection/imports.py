@@ -13,7 +13,7 @@ import json
 import os
 import re
 import unicodedata
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -146,7 +146,7 @@ def _fill(
 ) -> ImportReport:
     report_path = destination / REPORT_NAME
     if not report_path.exists():
-        _write_json(report_path, claim)
+        samples.write_json(report_path, claim)
     samples.remove_leftovers(destination)
     candidates, rejected = _unique(findings.candidates)
     rejected = findings.rejected + rejected
@@ -382,7 +382,7 @@ def _remove_pairs_but(kept: set[str], destination: Path) -> int:
 def _write_report(report: ImportReport, claim: dict[str, str], destination: Path) -> None:
     samples.write_table(destination / REJECTED_NAME, report.rejected)
     counts = {"found": report.found, "imported": report.imported, "rejected": len(report.rejected)}
-    _write_json(destination / REPORT_NAME, claim | counts | {"ignored": report.ignored})
+    samples.write_json(destination / REPORT_NAME, claim | counts | {"ignored": report.ignored})
     if not report.imported:
         why = report.rejected["reason"].mode()
         raise MissingInput(
@@ -390,7 +390,3 @@ def _write_report(report: ImportReport, claim: dict[str, str], destination: Path
             + (f", most often {why[0]!r}; see {destination / REJECTED_NAME}" if len(why) else "")
             + "".join(f"; left aside: {one}" for one in report.ignored)
         )
-
-
-def _write_json(path: Path, content: Mapping[str, object]) -> None:
-    samples.write_atomically(path, json.dumps(content, ensure_ascii=False, indent=2).encode())

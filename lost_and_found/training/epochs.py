@@ -15,7 +15,7 @@ from torch import Tensor
 from tqdm.auto import tqdm
 
 from lost_and_found.errors import NotFinite
-from lost_and_found.samples import write_table
+from lost_and_found.samples import write_json, write_table
 from lost_and_found.signals import caught_signals
 from lost_and_found.training import runs
 from lost_and_found.training.augmentation import Augmentation
@@ -137,7 +137,7 @@ class Training:
             raise SystemExit(128 + signal.SIGTERM)
         if folder:
             summary = {**self.summary(), "train_count": len(train), "val_count": len(val)}
-            runs.write_json(folder / "summary.json", summary)
+            write_json(folder / "summary.json", summary)
             tracker.summarise(summary)
 
     def speed_up(self, *, images: int) -> None:

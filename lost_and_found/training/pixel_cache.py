@@ -25,7 +25,7 @@ from lost_and_found.digests import digest
 from lost_and_found.errors import InvalidConfig, ListMismatch, MissingInput, StorageFull
 from lost_and_found.locks import sole_writer
 from lost_and_found.processes import map_in_processes
-from lost_and_found.samples import NO_ROOM, Sample, write_atomically
+from lost_and_found.samples import NO_ROOM, Sample, write_atomically, write_json
 from lost_and_found.stamps import stamp
 from lost_and_found.training.decoding import CHANNELS, RESAMPLING, allocate, write_picture
 from lost_and_found.workspace import ENRICH, Workspace
@@ -257,8 +257,7 @@ def _build(
         items = list(enumerate(samples))
         sizes = map_in_processes(write, items, description=f"caching {spec.list_name}", workers=workers)
         copy_size = np.max(list(sizes), axis=0).tolist()
-        content = json.dumps({**asdict(spec), "copy_size": copy_size}, indent=2)
-        write_atomically(unfinished / "cache.json", content.encode())
+        write_json(unfinished / "cache.json", {**asdict(spec), "copy_size": copy_size})
         unfinished.rename(place)
     except OSError as error:
         if error.errno in NO_ROOM:

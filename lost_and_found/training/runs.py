@@ -32,7 +32,7 @@ from tqdm.auto import tqdm
 from lost_and_found.digests import digest
 from lost_and_found.errors import FolderInUse, InvalidConfig, MissingInput
 from lost_and_found.locks import sole_writer
-from lost_and_found.samples import write_atomically
+from lost_and_found.samples import write_atomically, write_json
 from lost_and_found.training.config import NORMALISATIONS, TrainingConfig
 from lost_and_found.training.models import InitialWeights, Normalisation, build_model, pick_device
 from lost_and_found.training.pixel_cache import COPY_SIZE, PixelCache
@@ -189,13 +189,6 @@ def code_digest() -> str:
     """12 hex digits that are others once the code of training is."""
     sources = sorted(Path(__file__).resolve().parent.rglob("*.py"))
     return digest(b"".join(path.read_bytes() for path in sources))[:12]
-
-
-def write_json(path: Path, values: Mapping[str, Any]) -> None:
-    """A JSON file for people to read too."""
-    write_atomically(
-        path, (json.dumps(values, indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode()
-    )
 
 
 def save_checkpoint(path: Path, state: Mapping[str, Any]) -> None:

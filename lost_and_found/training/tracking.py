@@ -22,7 +22,7 @@ from typing import Any, Protocol
 
 from lost_and_found.errors import InvalidConfig, StorageFull
 from lost_and_found.locks import sole_writer
-from lost_and_found.samples import write_atomically
+from lost_and_found.samples import write_json
 
 MODES = ("auto", "online", "offline", "off")
 PROJECT = "lost-and-found"
@@ -155,8 +155,7 @@ class WandbTracker:
                 if holder != self._run_id and any((place / "wandb").is_dir() for place in places):
                     return holder
             self._run.log_artifact(_test_artifact(test))
-            content = {"artifact": allowed_name(test.name), "run": self._run_id}
-            write_atomically(mark, json.dumps(content, indent=2).encode())
+            write_json(mark, {"artifact": allowed_name(test.name), "run": self._run_id})
         return self._run_id
 
 
