@@ -1,4 +1,4 @@
-"""The commands that the README shows exist and take the parameters it shows."""
+"""The commands that the READMEs show exist and take the parameters shown, and their links lead somewhere."""
 
 import re
 import shlex
@@ -13,10 +13,13 @@ from lost_and_found.human_baseline.__main__ import _parser as quiz_parser
 from lost_and_found.training import sweeps
 from lost_and_found.training.config import PRESETS
 
-README = (notebooks.REPOSITORY / "README.md").read_text()
-OF_TRAINING = (notebooks.REPOSITORY / "3-training" / "README.md").read_text()
-OF_PEOPLE = (notebooks.REPOSITORY / "5-human-baseline" / "README.md").read_text()
-ON_ONE_LINE = re.sub(r"\\\n\s*", "", README + OF_TRAINING + OF_PEOPLE)
+TEXTS = {
+    path: path.read_text()
+    for pattern in ("*.md", "*/README.md")
+    for path in sorted(notebooks.REPOSITORY.glob(pattern))
+}
+README = TEXTS[notebooks.REPOSITORY / "README.md"]
+ON_ONE_LINE = re.sub(r"\\\n\s*", "", "".join(TEXTS.values()))
 COMMANDS = sorted(set(re.findall(r"^(scripts/[\w-]+.*?)\s*(?:#.*)?$", ON_ONE_LINE, re.M)))
 
 
@@ -56,19 +59,33 @@ def test_the_readme_shows_the_two_commands():
     assert {"scripts/run-stages", "scripts/test"} <= set(COMMANDS)
 
 
-def test_every_parameter_that_the_readme_mentions_is_known():
+def test_every_parameter_that_a_readme_mentions_is_known():
     known = set()
     for path in notebooks.REPOSITORY.glob(f"{notebooks.STAGES}/*.ipynb"):
         known |= set(notebooks.parameters_of(path))
-    assert set(re.findall(r"-p (\w+) ", README)) - {"NAME"} <= known
+    assert set(re.findall(r"-p (\w+)", ON_ONE_LINE)) - {"NAME"} <= known
 
 
-def test_every_path_that_the_readme_links_to_is_there():
-    links = [link for link in re.findall(r"\]\(([^)]+)\)", README) if not link.startswith("http")]
-    headings = {f"#{text.lower().replace(' ', '-')}" for text in re.findall(r"^#+ (.+)$", README, re.M)}
-    assert links
-    lost = [link for link in links if not (link in headings or (notebooks.REPOSITORY / link).exists())]
-    assert lost == []
+@pytest.mark.parametrize("path", TEXTS, ids=lambda path: str(path.relative_to(notebooks.REPOSITORY)))
+def test_every_link_of_a_readme_leads_somewhere(path):
+    for link in re.findall(r"\]\(([^)]+)\)", TEXTS[path]):
+        if not link.startswith("http"):
+            place, _, heading = link.partition("#")
+            target = (path.parent / place).resolve() if place else path
+            assert target.exists(), link
+            assert not heading or heading in anchors(TEXTS[target]), link
+
+
+def anchors(text):
+    """As GitHub makes them of headings."""
+    headings = re.findall(r"^#+ (.+)$", text, re.M)
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("path", TEXTS, ids=lambda path: str(path.relative_to(notebooks.REPOSITORY)))
+def test_prose_has_lines_of_at_most_130_columns(path):
+    prose = re.sub(r"^```.*?^```$", "", TEXTS[path], flags=re.M | re.S)
+    assert [line for line in prose.splitlines() if len(line) > 130 and not line.startswith("|")] == []
 
 
 def test_no_placeholder_is_left():
