@@ -102,7 +102,7 @@ def sublist(
     strangers = [sample_id for sample_id in ids if sample_id not in parent.digests]
     if strangers:
         raise ListMismatch(
-            f"{parent_path} doesn't hold {some_of(strangers)}; a sublist takes from its parent only"
+            f"{parent_path} doesn't hold {some_of(strangers)}; a sublist may only take samples from its parent"
         )
     return PinnedList(
         {sample_id: parent.digests[sample_id] for sample_id in ids},
@@ -135,7 +135,7 @@ def pin(path: Path, pinned: PinnedList) -> PinnedList:
     if differences := _differences(existing.header(), wanted):
         raise ListMismatch(
             f"{path} is pinned already and this run would make another list: "
-            f"{some_of(differences, between='; ')}. Take another dataset name, or remove {path}{_with(path)} "
+            f"{some_of(differences, between='; ')}. Choose another dataset name, or remove {path}{_with(path)} "
             "and the .json of the same name if nothing rests on them."
         )
     return existing
@@ -163,7 +163,10 @@ def read_list(path: Path) -> PinnedList:
     rows = [line.split("\t") for line in data.decode().split("\n") if line]
     digests = dict(rows)
     if len(digests) != len(rows):
-        raise ListMismatch(f"{path} names {len(rows) - len(digests)} samples twice")
+        raise ListMismatch(
+            f"{path} names {len(rows) - len(digests)} samples twice; "
+            "remove it and its .json, and make the list again"
+        )
     return PinnedList(
         digests,
         header["rule"],
@@ -181,7 +184,7 @@ def _read_header(path: Path) -> dict[str, Any]:
     wanted = {"rule", "parameters", "countries", "parents", "digest"}
     if not isinstance(header, dict) or not wanted <= header.keys():
         raise ListMismatch(
-            f"{path} is no header of a list, which has {', '.join(sorted(wanted))}; restore it"
+            f"{path} is not the header of a list, which has {', '.join(sorted(wanted))}; restore it"
         )
     return header
 

@@ -138,7 +138,7 @@ def find_pairs(folder: Path | str) -> tuple[dict[str, Sample], dict[str, str]]:
         ListMismatch: an id is there twice.
     """
     if not Path(folder).is_dir():
-        raise MissingInput(f"{folder} is no folder; run the notebook that writes it, or correct the path")
+        raise MissingInput(f"{folder} is not a folder; run the notebook that writes it, or correct the path")
     images: dict[str, Sample] = {}
     records: dict[str, str] = {}
     for parent, name in _files(str(folder)):
@@ -264,7 +264,7 @@ def _load_pinned(
     wanted = selection.as_parameters()
     if selection != Selection() and wanted != {key: pinned.parameters.get(key) for key in wanted}:
         raise ListMismatch(
-            f"{path} was pinned with {dict(pinned.parameters)}, not with {wanted}; take another name"
+            f"{path} was pinned with {dict(pinned.parameters)}, not with {wanted}; choose another name"
         )
     pairs, halves = find_pairs(folder)
     missing = [one for one in pinned.digests if one not in pairs]

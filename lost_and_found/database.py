@@ -83,7 +83,7 @@ class Database:
             name = getattr(error, "sqlite_errorname", "")
             if name in NO_ROOM:
                 raise StorageFull(
-                    f"{self._path}: no room to write ({error}); free some and run again, "
+                    f"{self._path}: no room to write ({error}); free some space and run again, "
                     "finished rounds are kept"
                 ) from error
             if name in DAMAGED:

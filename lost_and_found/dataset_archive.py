@@ -38,7 +38,7 @@ def pack_dataset(workspace: Workspace, output: Path, *, with_pairs: bool = True)
         StorageFull: no room; nothing is left behind.
     """
     if not workspace.root.is_dir():
-        raise MissingInput(f"there is no folder {workspace.root}")
+        raise MissingInput(f"there is no folder {workspace.root}; correct --root")
     files = [*_lists(workspace), *_pixel_caches(workspace, needed=not with_pairs)]
     if with_pairs:
         files += _visible(workspace.input(ENRICH))
@@ -53,7 +53,9 @@ def pack_dataset(workspace: Workspace, output: Path, *, with_pairs: bool = True)
     except BaseException as error:
         temporary.unlink(missing_ok=True)
         if isinstance(error, OSError) and error.errno in NO_ROOM:
-            raise StorageFull(f"{output}: no room for it; free some, or give another place") from error
+            raise StorageFull(
+                f"{output}: no room for it; free some space, or choose another place by --output"
+            ) from error
         raise
     return len(files)
 
@@ -100,10 +102,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         prog="scripts/pack-dataset", description="Write what a training needs of a dataset to one archive."
     )
     parser.add_argument("dataset", help="its name, as in the notebooks")
-    parser.add_argument("--root", type=Path, default=REPOSITORY, help="where the dataset lies")
-    parser.add_argument("--output", type=Path, help="the archive, or a folder for it (default <dataset>.tar)")
     parser.add_argument(
-        "--pixels-only", action="store_true", help="leave out the pairs: the pixel cache takes their place"
+        "--root", type=Path, default=REPOSITORY, help="where the stages write (default: the repository)"
+    )
+    parser.add_argument(
+        "--output", type=Path, help="the archive, or a folder for it (default: <dataset>.tar)"
+    )
+    parser.add_argument(
+        "--pixels-only", action="store_true", help="pack the pixel cache instead of the pairs"
     )
     options = parser.parse_args(arguments)
     try:

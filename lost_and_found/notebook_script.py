@@ -109,7 +109,7 @@ def training_part(name: str, known: Mapping[str, Scalar], given: Mapping[str, st
     if not name:
         return Profile((TRAIN,), {})
     if "/" in name:
-        raise InvalidConfig(f"{name} is no profile; scripts/run-stages runs notebooks")
+        raise InvalidConfig(f"{name} is not a profile; scripts/run-stages runs notebooks")
     parameters = read_profile(name).parameters
     if parameters.get("dataset", "") is None and "dataset" not in given:
         raise InvalidConfig(f"profile {name} is for any dataset; say which: -p dataset NAME")
@@ -161,7 +161,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="scripts/train", description=f"Train as {TRAIN}.ipynb does, without Jupyter."
     )
-    parser.add_argument("--processes", type=int, default=1, metavar="N", help="one for each GPU (default 1)")
+    parser.add_argument("--processes", type=int, default=1, metavar="N", help="one for each GPU (default: 1)")
     parser.add_argument(
         "--profile", default="", metavar="NAME", help="train as scripts/run-stages does with this profile"
     )

@@ -59,7 +59,7 @@ def read_profile(name: str, *, repository: Path = REPOSITORY) -> Profile:
         single = ", ".join(
             sorted(f"{one.parent.name}/{one.stem}" for one in repository.glob(f"{STAGES}/*.ipynb"))
         )
-        raise MissingInput(f"no profile {name!r}; there are: {known}; or a single notebook: {single}")
+        raise MissingInput(f"there is no profile {name!r}; choose {known}, or a notebook: {single}")
     content = yaml.safe_load(path.read_text())
     if not isinstance(content, dict) or set(content) - {"notebooks", "parameters"}:
         raise InvalidConfig(f"{path} may have the keys `notebooks` and `parameters` only")
@@ -120,8 +120,12 @@ def resolve_parameters(
         if unknown := sorted(set(names) - set(known)):
             close = difflib.get_close_matches(unknown[0], known, n=1)
             raise InvalidConfig(
-                f"{origin} sets {', '.join(unknown)}, which no notebook that is to run knows; "
-                + (f"did you mean {close[0]}?" if close else f"known are {', '.join(sorted(known))}")
+                f"{origin} sets {', '.join(unknown)}, which none of the notebooks to run has; "
+                + (
+                    f"did you mean {close[0]}?"
+                    if close
+                    else f"their parameters are {', '.join(sorted(known))}"
+                )
             )
     values: dict[str, Any] = dict(profile.parameters)
     values |= {name: value for name, value in PRESETS.get(preset or "", {}).items() if name in known}
@@ -275,7 +279,12 @@ def _cell_problems(cell: nbformat.NotebookNode) -> list[str]:
 def add_parameter_options(parser: argparse.ArgumentParser) -> None:
     """Give a command the options that set parameters of notebooks."""
     parser.add_argument(
-        "-p", nargs=2, action="append", default=[], metavar=("NAME", "VALUE"), help="set a notebook parameter"
+        "-p",
+        nargs=2,
+        action="append",
+        default=[],
+        metavar=("NAME", "VALUE"),
+        help="set a notebook parameter; may be repeated",
     )
     parser.add_argument("--preset", choices=sorted(PRESETS), help="set the parameters of a training recipe")
 
@@ -287,7 +296,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     runner = commands.add_parser(
         "run", prog=parser.prog, help="run the notebooks of a profile", description=parser.description
     )
-    runner.add_argument("profile", nargs="?", default="practice", help="of scripts/profiles, or a notebook")
+    runner.add_argument(
+        "profile",
+        nargs="?",
+        default="practice",
+        help="in scripts/profiles, or a notebook such as 4-evaluation/02-compare-runs (default: practice)",
+    )
     add_parameter_options(runner)
     commands.add_parser("check", help="check how the notebooks are stored")
     options = parser.parse_args(arguments)

@@ -90,7 +90,7 @@ def parse_id(text: str) -> SampleId:
     """
     match = ID_PATTERN.fullmatch(text)
     if not match:
-        raise InvalidConfig(f"{text!r} is no sample id; it should look like <site>_<mode>_<game>_<round>")
+        raise InvalidConfig(f"{text!r} is not a sample id; it should look like <site>_<mode>_<game>_<round>")
     return SampleId(match["site"], match["mode"], match["game"], int(match["round"]))
 
 
@@ -159,7 +159,7 @@ def read_image(path: Path, *, at_least: tuple[int, int] | None = None) -> Image.
             raise BrokenSample(path, "image file is empty")
         with Image.open(path) as image:
             if image.mode == "F":
-                raise BrokenSample(path, "image has floating-point levels; save it with 8 bits a channel")
+                raise BrokenSample(path, "image has floating-point levels; save it with 8 bits per channel")
             if at_least:
                 lies_on_its_side = image.getexif().get(ExifTags.Base.Orientation) in SIDEWAYS
                 image.draft(None, at_least[::-1] if lies_on_its_side else at_least)
@@ -261,7 +261,7 @@ def write_atomically(path: Path, data: bytes) -> None:
         temporary.unlink(missing_ok=True)
         if isinstance(error, OSError) and error.errno in NO_ROOM:
             raise StorageFull(
-                f"{path}: no room for {len(data):,} bytes ({error.strerror}); free some and run again, "
+                f"{path}: no room for {len(data):,} bytes ({error.strerror}); free some space and run again, "
                 "finished files are kept"
             ) from error
         raise

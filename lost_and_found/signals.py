@@ -11,7 +11,7 @@ from types import FrameType
 from typing import NoReturn
 
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-STOPPED = "stopped; the same command takes it up again"
+STOPPED = "stopped; run the same command again to resume"
 
 
 def asked_to_stop() -> threading.Event:

@@ -134,7 +134,7 @@ def test_a_second_run_finds_everything_done(trained):
     [
         (["--dataset", "absent"], "data: there is no {drive}/lost-and-found/absent.tar; write it with"),
         (["--dataset", "made", "-p", "epochs", "0"], "training: epochs is 0; it must be at least 1"),
-        (["--dataset", "made", "-p", "cuont", "3"], "parameters: -p sets cuont, which no notebook"),
+        (["--dataset", "made", "-p", "cuont", "3"], "parameters: -p sets cuont, which none of the notebooks"),
         (["--dataset", "made", "--preset", "x"], "parameters: scripts/train: error: argument --preset"),
         (["--drive", "absent"], "drive: there is no folder absent; mount the Drive"),
     ],
@@ -272,7 +272,7 @@ def test_a_stopped_training_is_kept_and_taken_up_on_another_machine(trained, rep
     os.killpg(running.pid, signal.SIGINT)  # as Ctrl-C does
     _, said = running.communicate()
     assert running.returncode == 130
-    assert said.splitlines()[-1] == "error: training: stopped; the same command takes it up again"
+    assert said.splitlines()[-1] == "error: training: stopped; run the same command again to resume"
     (partial,) = (machine.kept / "made" / "runs").glob(".*.partial")
     first = pd.read_csv(partial / "metrics.csv")
 
@@ -320,7 +320,7 @@ def test_the_stop_button_of_the_notebook_keeps_what_was_trained(trained, reposit
     finally:
         client.stop_channels()
         manager.shutdown_kernel(now=True)
-    assert said.splitlines()[-1] == "error: training: stopped; the same command takes it up again"
+    assert said.splitlines()[-1] == "error: training: stopped; run the same command again to resume"
     assert error == "AssertionError"  # which tells the user that no run is complete
     assert list((machine.kept / "made" / "runs").glob(".*.partial/checkpoint.pt"))
 

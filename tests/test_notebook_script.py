@@ -92,7 +92,7 @@ def test_several_processes_know_their_places(run_cells):
     ("cell", "status", "said"),
     [
         ("raise MissingInput('run 02 first')", 1, "error: run 02 first"),
-        ("os.kill(os.getppid(), signal.SIGINT)", 130, "stopped; the same command takes it up again"),
+        ("os.kill(os.getppid(), signal.SIGINT)", 130, "stopped; run the same command again to resume"),
     ],
 )
 def test_several_processes_end_with_the_reason_alone(run_cells, tmp_path, cell, status, said):
@@ -119,7 +119,7 @@ def test_several_processes_end_with_the_reason_alone(run_cells, tmp_path, cell, 
             False,
         ),
         ("{}['a']", 1, "error: KeyError: 'a'", True),
-        ("raise KeyboardInterrupt", -2, "stopped; the same command takes it up again", False),
+        ("raise KeyboardInterrupt", -2, "stopped; run the same command again to resume", False),
     ],
 )
 def test_it_ends_with_the_scripts_status_and_reason(run_cells, cell, status, last_line, has_trace):
@@ -130,7 +130,7 @@ def test_it_ends_with_the_scripts_status_and_reason(run_cells, cell, status, las
 
 def test_an_unknown_parameter_is_refused_and_the_known_are_listed(capsys):
     assert notebook_script.main(["-p", "cuont", "3"]) == 1
-    assert f"-p sets cuont, which no notebook that is to run knows; known are {min(DEFAULTS)}" in (
+    assert f"-p sets cuont, which none of the notebooks to run has; their parameters are {min(DEFAULTS)}" in (
         capsys.readouterr().err
     )
 
@@ -171,9 +171,9 @@ def test_a_profile_for_any_dataset_wants_one_and_an_unknown_profile_is_refused(c
     assert notebook_script.main(["--profile", "photos", "--list"]) == 1
     assert "profile photos is for any dataset; say which: -p dataset NAME" in capsys.readouterr().err
     assert notebook_script.main(["--profile", "foto", "--list"]) == 1
-    assert "no profile 'foto'; there are: geotagged, photos" in capsys.readouterr().err
+    assert "there is no profile 'foto'; choose geotagged, photos" in capsys.readouterr().err
     assert notebook_script.main(["--profile", "4-evaluation/01-test-model", "--list"]) == 1
-    assert "4-evaluation/01-test-model is no profile" in capsys.readouterr().err
+    assert "4-evaluation/01-test-model is not a profile" in capsys.readouterr().err
 
 
 def test_a_preset_lies_over_a_profile_and_sets_only_what_is_known(tmp_path):

@@ -102,7 +102,7 @@ def test_a_data_set_without_a_name_has_that_of_its_source(tmp_path):
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ({"cuont": "3"}, "cuont, which no notebook that is to run knows; did you mean count?"),
+        ({"cuont": "3"}, "cuont, which none of the notebooks to run has; did you mean count?"),
         ({"count": "many"}, "must be int"),
         ({"count": "2.5"}, "must be int"),
         ({"ratio": "half"}, "must be float"),

@@ -227,7 +227,7 @@ def test_a_full_disk_leaves_the_old_file_and_no_half_of_the_new_one(tmp_path):
     path = tmp_path / "file"
     done = subprocess.run([sys.executable, "-c", FULL_DISK, path], capture_output=True, text=True)
     assert "StorageFull" in done.stderr
-    assert "free some and run again" in done.stderr
+    assert "free some space and run again" in done.stderr
     assert path.read_bytes() == bytes(500)
     assert list(tmp_path.iterdir()) == [path]
 

@@ -114,3 +114,11 @@ def test_a_machine_without_any_is_told_what_to_do(machine, apt):
     assert done.returncode == 7
     assert "LOST_AND_FOUND_CHROMIUM" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("script", ["build-regions", "download-regions"])
+def test_a_script_of_the_regions_tells_how_it_is_used(script):
+    path = REPOSITORY / "scripts" / script
+    done = subprocess.run([path, "--help"], capture_output=True, text=True, timeout=120)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith(f"usage: scripts/{script} ")

@@ -60,7 +60,7 @@ def calibration_table(
     """
     check_resamples(resamples)
     if not len(truth):
-        raise InvalidConfig("there are no samples whose probabilities could be looked at")
+        raise InvalidConfig("there are no samples to measure calibration on")
     sure, right = probabilities.max(axis=1), probabilities.argmax(axis=1) == truth
     bins = min(MOST_BINS, max(1, len(sure) // FEWEST_IN_BIN))
     places = 1 + np.argsort(np.argsort(sure, kind="stable"), kind="stable") * bins // len(sure)

@@ -87,11 +87,11 @@ def find_photos(places: Sequence[Path]) -> list[Path]:
     found: list[Path] = []
     for place in places:
         if not place.exists():
-            raise MissingInput(f"there is no {place}")
+            raise MissingInput(f"there is no file or folder {place}")
         inside = sorted(place.rglob("*")) if place.is_dir() else [place]
         found += [path for path in inside if path == place or _is_photo(path, place)]
     if not found:
-        raise MissingInput(f"no image lies in {', '.join(map(str, places))}")
+        raise MissingInput(f"there is no image in {', '.join(map(str, places))}")
     return list(dict.fromkeys(found))
 
 
@@ -238,23 +238,23 @@ def _serve(options: argparse.Namespace) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="scripts/guess",
-        description="Where were these photos taken? Asks a model that was trained.",
-        epilog="Probabilities are scores to rank countries by, not calibrated chances: a model is often too "
-        "sure, and one trained with logit_adjustment leans less on how frequent countries are. "
-        "Exit status: 0 done, 1 an error, or a photo that can't be read; 2 wrong usage.",
+        description="Where were these photos taken? A trained model guesses.",
+        epilog="Probabilities are scores to rank countries by and not calibrated: a model is often "
+        "overconfident, and one trained with logit_adjustment leans less on how frequent countries are. "
+        "Exit status: 0 done; 1 an error, or a photo that can't be read; 2 wrong usage.",
     )
     add = parser.add_argument
     add("photos", nargs="*", type=Path, metavar="PHOTO", help="an image, or a folder of images")
-    add("--page", action="store_true", help="serve a page to drop photos on, to this machine alone")
+    add("--page", action="store_true", help="serve a page to drop photos on, for this machine only")
     add("--port", type=int, help="of the page (default: the first free one from 7860)")
-    add("--dataset", default="practice", help="with which the model was trained (default: practice)")
-    add("--run", default="", metavar="ID", help="a run's id or folder (default: the one asked for last)")
-    add("--csv", type=Path, metavar="FILE", help="write all guesses there too")
+    add("--dataset", default="practice", help="the dataset that the model was trained on (default: practice)")
+    add("--run", default="", metavar="ID", help="a run's id or folder (default: the last one trained)")
+    add("--csv", type=Path, metavar="FILE", help="also write all guesses to this table")
     add(
         "--figures",
         type=Path,
         metavar="FOLDER",
-        help="write a picture of each guess there: the photo, the countries, and a map of the probability",
+        help="write a picture of each guess to it: the photo, the countries, and a map of the probability",
     )
     add("--device", default="auto", help="auto, cpu, mps or cuda (default: auto)")
     add("--root", type=Path, default=REPOSITORY, help="where the stages write (default: the repository)")
@@ -266,9 +266,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = _parser()
     options = parser.parse_args(arguments)
     if bool(options.photos) == options.page:
-        parser.error("name photos, or ask for --page")
+        parser.error("name photos, or use --page")
     if options.page and (options.csv or options.figures):
-        parser.error("--page shows guesses and writes none; name photos with --csv and --figures")
+        parser.error("--page writes no files; name photos to use --csv and --figures")
     try:
         if options.page:
             return _serve(options)

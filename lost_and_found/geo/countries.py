@@ -88,11 +88,11 @@ def _find(text: str) -> Country | str:
         others = [distance for other, distance, _ in near if _names()[other] != _names()[name]]
         if errors <= _typing_errors(key, name) and min(others, default=9) >= errors + LEAST_LEAD:
             return _countries()[_names()[name]]
-    return f"{text!r} is no country that is known here; {_proposals(key)}"
+    return f"{text!r} is not a known country; {_proposals(key)}"
 
 
 def _no_name(value: object) -> str:
-    return f"{value!r} is no country name; give a name such as 'France' or a code such as 'FR'"
+    return f"{value!r} is not a country name; give a name such as 'France' or a code such as 'FR'"
 
 
 def _proposals(key: str) -> str:

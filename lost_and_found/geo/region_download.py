@@ -99,10 +99,17 @@ def _fetch(url: str) -> bytes:
 
 def main() -> None:
     """Put Natural Earth's full-resolution regions into the cache folder, where they are used from then on."""
-    parser = argparse.ArgumentParser(description=main.__doc__)
-    parser.add_argument("--url", default=URL)
-    parser.add_argument("--sha256", help="digest that the download must have")
-    parser.add_argument("--count", type=int, default=REGIONS, help="number of regions that the map must have")
+    parser = argparse.ArgumentParser(prog="scripts/download-regions", description=main.__doc__)
+    parser.add_argument("--url", default=URL, help="of the map (default: Natural Earth's own)")
+    parser.add_argument(
+        "--sha256", help="digest that the download must have (default: that of the first download)"
+    )
+    parser.add_argument(
+        "--count",
+        type=int,
+        default=REGIONS,
+        help=f"number of regions that the map must have (default: {REGIONS})",
+    )
     parser.add_argument("--file", type=Path, help="use this official .zip or .shp instead of downloading")
     options = parser.parse_args()
     folder = cache_folder()
@@ -117,4 +124,4 @@ if __name__ == "__main__":
     try:
         main()
     except LostAndFoundError as error:
-        raise SystemExit(str(error)) from None
+        raise SystemExit(f"error: {error}") from None

@@ -58,7 +58,7 @@ def read_region_file(path: Path) -> RegionFile:
     except FileNotFoundError:
         raise MissingInput(f"{path} is missing; scripts/build-regions makes it") from None
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-        raise MissingInput(f"{path} is no region file ({error}); delete it and make it again") from None
+        raise MissingInput(f"{path} is not a region file ({error}); delete it and make it again") from None
     kind = shapely.GeometryType.MULTIPOLYGON
     return RegionFile(table, shapely.from_ragged_array(kind, units / UNITS_PER_DEGREE, offsets), title)
 
@@ -136,10 +136,17 @@ def main() -> None:
     # Not above: it imports geopandas, which readers of the file don't need.
     from lost_and_found.geo.natural_earth import read_natural_earth
 
-    parser = argparse.ArgumentParser(description=main.__doc__)
-    parser.add_argument("map", type=Path, help="QGIS's world_map.gpkg or the official admin-1 file")
-    parser.add_argument("--output", type=Path, default=SHIPPED)
-    parser.add_argument("--title", default="Natural Earth 4.1 admin-1, simplified for QGIS")
+    parser = argparse.ArgumentParser(prog="scripts/build-regions", description=main.__doc__)
+    parser.add_argument(
+        "map",
+        type=Path,
+        help="QGIS's world_map.gpkg (scripts/build-regions' default) or the official admin-1 file",
+    )
+    parser.add_argument(
+        "--output", type=Path, default=SHIPPED, help="default: the file that the package ships"
+    )
+    title = "Natural Earth 4.1 admin-1, simplified for QGIS"
+    parser.add_argument("--title", default=title, help=f"what the file says it is (default: {title})")
     options = parser.parse_args()
     table, geometries = read_natural_earth(options.map)
     write_region_file(options.output, table=table, geometries=geometries, title=options.title)
@@ -150,4 +157,4 @@ if __name__ == "__main__":
     try:
         main()
     except LostAndFoundError as error:
-        raise SystemExit(str(error)) from None
+        raise SystemExit(f"error: {error}") from None

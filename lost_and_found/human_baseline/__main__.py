@@ -65,7 +65,7 @@ def _serve(quiz: Quiz, options: argparse.Namespace) -> int:
     address = launch(demo, host=options.host, port=options.port, password=password, share=options.share)
     if options.share and not demo.share_url:
         demo.close()
-        raise SiteError("no public address could be had; try again later, or play without --share")
+        raise SiteError("Gradio gave no public address; try again later, or play without --share")
     # The first line is for programs that start the quiz.
     print(f"Quiz: {address}", flush=True)
     if options.host in EVERYWHERE and (here := _network_address()):
@@ -131,7 +131,8 @@ def _make_practice_pictures(workspace: Workspace, list_name: str) -> None:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="scripts/quiz", description="Where was this taken? People against the model."
+        prog="scripts/quiz",
+        description="Where was this taken? A quiz in which people play against the model.",
     )
     add = parser.add_argument
     add("--dataset", default=PRACTICE, help="whose pictures (default: practice)")
@@ -150,11 +151,15 @@ def _parser() -> argparse.ArgumentParser:
         help="the tested run to play against (default: the one tested last)",
     )
     add("--port", type=int, help="default: the first free one from 7860")
-    add("--host", default="127.0.0.1", help="0.0.0.0 lets the local network play, with a password")
+    add(
+        "--host",
+        default="127.0.0.1",
+        help="0.0.0.0 lets the local network play, with a password (default: this machine only)",
+    )
     add(
         "--share",
         action="store_true",
-        help="also at a public address, through Gradio's tunnel, with a password",
+        help="also serve at a public address, through Gradio's tunnel, with a password",
     )
     add("--export", type=Path, metavar="FILE", help="write the answers as CSV ('-' prints them) and stop")
     add("--root", type=Path, default=REPOSITORY, help="where the stages write (default: the repository)")

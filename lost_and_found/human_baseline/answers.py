@@ -143,8 +143,8 @@ class Answers:
             )
             if not added.rowcount:
                 raise NotTaken(
-                    f"Somebody plays as {name} already. Go on in the browser in which you began, or take "
-                    "another name."
+                    f"Somebody is already playing as {name}. Continue in the browser in which you began, "
+                    "or choose another name."
                 )
         return token
 

@@ -265,7 +265,7 @@ def launch(
             listened on.
     """
     if not password and (share or host not in pages.LOOPBACK):
-        raise InvalidConfig("a quiz that others than this machine can reach needs a password")
+        raise InvalidConfig("a quiz that other machines can reach needs a password")
     return pages.launch(
         demo,
         host=host,

@@ -94,7 +94,9 @@ def size_of_model(workspace: Workspace, predictions: Path) -> tuple[int, int]:
     """
     path = workspace.root / TRAIN / workspace.dataset / "runs" / predictions.parent.name / "config.json"
     if not path.is_file():
-        raise MissingInput(f"{path} is missing, which tells the model's image size; give it as 130x80")
+        raise MissingInput(
+            f"{path} is missing, so the model's image size is unknown; give one such as 130x80"
+        )
     config = json.loads(path.read_text())
     return int(config["width"]), int(config["height"])
 
@@ -122,7 +124,7 @@ def sizes_text(shown: Iterable[str], workspace: Workspace, predictions: Path | N
 def _size(text: str, workspace: Workspace, predictions: Path | None) -> tuple[int, int]:
     if text == MODEL_SIZE:
         if predictions is None:
-            raise MissingInput("without a tested model there is no size of its own; give one as 130x80")
+            raise MissingInput("no model was tested, so its image size is unknown; give one such as 130x80")
         return size_of_model(workspace, predictions)
     match = re.fullmatch(r"(\d{1,4})x(\d{1,4})", text)
     if not match:

@@ -111,7 +111,7 @@ function setGuesses(codes) {
 
 function add(country) {
   if (sent) return;
-  if (guesses().length >= MOST) return say(`${MOST} countries are the most. Take one back first.`);
+  if (guesses().length >= MOST) return say(`At most ${MOST} countries. Take one back first.`);
   setGuesses([...guesses(), country.code]);
   input.value = "";
   close();

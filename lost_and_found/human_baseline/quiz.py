@@ -137,7 +137,7 @@ class Quiz:
         if not name:
             raise NotTaken("Enter a name, so that you find yourself on the leaderboard. Any name will do.")
         if len(name) > LONGEST_NAME:
-            raise NotTaken(f"That name has {len(name)} letters; {LONGEST_NAME} is the most.")
+            raise NotTaken(f"That name has {len(name)} letters; at most {LONGEST_NAME} are allowed.")
         if experience not in EXPERIENCES:
             raise NotTaken("Say how experienced you are.")
         return self.answers.join(name, experience=experience, rounds=self.rounds, size=self.size)
@@ -306,7 +306,7 @@ def _checked(guesses: Sequence[object]) -> list[str]:
     if not codes:
         raise NotTaken("Not counted: name at least one country. Type a few letters and press Enter.")
     if len(codes) > MOST_GUESSES:
-        raise NotTaken(f"Not counted: {len(codes)} countries; {MOST_GUESSES} is the most.")
+        raise NotTaken(f"Not counted: {len(codes)} countries; at most {MOST_GUESSES} are allowed.")
     if len(set(codes)) < len(codes):
-        raise NotTaken("Not counted: a country is there twice.")
+        raise NotTaken("Not counted: a country is named twice.")
     return codes

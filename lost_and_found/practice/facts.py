@@ -122,7 +122,7 @@ def parse_facts(table: pd.DataFrame) -> dict[str, CountryFacts]:
         code = str(row["code"])
         if len(code) != 2 or not code.isupper() or code in facts:
             raise InvalidConfig(
-                f"Table of country facts: code {code!r} is no alpha-2 code or is there twice."
+                f"Table of country facts: code {code!r} is not an alpha-2 code, or appears twice."
             )
         cells = {column: _parse_cell(code, column, str(row[column])) for column in columns}
         facts[code] = CountryFacts(**cells)  # type: ignore[arg-type]

@@ -111,7 +111,7 @@ def transfer_pairs(
         for sample_id, sample in sorted(pairs.items()):
             made = there.get(sample_id)
             if not ID_PATTERN.fullmatch(sample_id):
-                transfer.reject(sample, "file name is no sample id (<site>_<mode>_<game>_<round>)")
+                transfer.reject(sample, "file name is not a sample id (<site>_<mode>_<game>_<round>)")
             elif made and is_finished(sample, made, same_image=same_images):
                 transfer.finished[sample_id] = made
             else:

@@ -222,7 +222,7 @@ class TrainingConfig:
             )
         if self.sampling == "balanced" and self.logit_adjustment:
             raise InvalidConfig(
-                "sampling is 'balanced', which takes the frequencies of the classes out already; set "
+                "sampling is 'balanced', which already evens out the class frequencies; set "
                 f"logit_adjustment to 0 instead of {self.logit_adjustment:g}"
             )
 

@@ -222,7 +222,7 @@ def read_cache(place: Path, *, spec: CacheSpec | None = None) -> PixelCache:
         OSError: its files can't be read, which is no fault of theirs.
     """
     if not (place / "cache.json").is_file():
-        raise MissingInput(f"{place} is no pixel cache; run 3-training/01-train-model.ipynb to make it")
+        raise MissingInput(f"{place} is not a pixel cache; run 3-training/01-train-model.ipynb to make it")
     content = json.loads((place / "cache.json").read_text())
     copy_size = content.pop("copy_size", COPY_SIZE)
     found = CacheSpec(**content)
@@ -262,7 +262,9 @@ def _build(
     except OSError as error:
         if error.errno in NO_ROOM:
             needed = math.prod(shape)
-            raise StorageFull(f"{place}: no room for {needed:,} bytes; free some and run again") from error
+            raise StorageFull(
+                f"{place}: no room for {needed:,} bytes; free some space and run again"
+            ) from error
         raise
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)

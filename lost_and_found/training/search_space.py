@@ -89,7 +89,7 @@ class Parameter:
                 first, last = self.multiples()
                 return tuple(self._multiple(number) for number in range(first, last + 1))
         raise InvalidConfig(
-            f"parameter {self.name} is {self.distribution}, of which there is no grid; "
+            f"parameter {self.name} is {self.distribution}, which can't be searched as a grid; "
             "give it values, or take method random or bayes"
         )
 

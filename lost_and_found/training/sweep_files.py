@@ -98,7 +98,7 @@ def read_sweep(path: Path, *, fixed: Mapping[str, Value] | None = None, name: st
         content = yaml.safe_load(path.read_text())
         return _sweep(content, fixed=fixed or {}, name=name or _name(content, path))
     except yaml.YAMLError as error:
-        raise InvalidConfig(f"{path} is no YAML ({error})") from None
+        raise InvalidConfig(f"{path} is not valid YAML ({error})") from None
     except InvalidConfig as error:
         raise InvalidConfig(f"{path}: {error}") from None
 
@@ -112,11 +112,11 @@ def _sweep(content: object, *, fixed: Mapping[str, Value], name: str) -> Sweep:
         raise InvalidConfig("a sweep must be a mapping with method, metric and parameters")
     if unknown := sorted(str(key) for key in set(content) - set(KEYS)):
         raise InvalidConfig(
-            f"{', '.join(unknown)} can't be had from the local agent, which knows {', '.join(KEYS)}; "
+            f"the local agent doesn't support {', '.join(unknown)}; it knows {', '.join(KEYS)}; "
             "remove it, or search with W&B's own agent"
         )
     if "/" in name or name.startswith("."):
-        raise InvalidConfig(f"name is {name!r}; it must be a plain name, since a folder is called so")
+        raise InvalidConfig(f"name is {name!r}; it must be a plain name, because it names a folder")
     method = content.get("method")
     if method not in METHODS:
         raise InvalidConfig(f"method is {method!r}; allowed are {', '.join(METHODS)}")

@@ -201,11 +201,11 @@ def _read_result(own: Path, status: int, *, trial: str, varied: Sequence[str]) -
         if {status - 128, -status} & {*STOP_SIGNALS}:
             raise LostAndFoundError(f"{trial} was {STOPPED}")
         if status >= 0:
-            raise LostAndFoundError(f"{trial} ended without a result ({reason}); {log} has all it said")
+            raise LostAndFoundError(f"{trial} ended without a result ({reason}); its full output is in {log}")
         return {"status": FAILED, "reason": reason, "run": ""}
     result: dict[str, Any] = json.loads((own / "result.json").read_text())
     if (error := result.get("error")) and not _is_of_parameters(error, result["reason"], varied):
-        raise LostAndFoundError(f"{trial}: {result['reason']}; {log} has all it said")
+        raise LostAndFoundError(f"{trial}: {result['reason']}; its full output is in {log}")
     return result
 
 
@@ -249,8 +249,13 @@ def _parser() -> argparse.ArgumentParser:
     add = parser.add_argument
     add("sweep", type=Path, metavar="SWEEP.yaml", help="such as 3-training/sweeps/study-grid.yaml")
     add("--dataset", help="name of the pinned lists (default: the sweep's, or practice)")
-    add("--root", type=Path, default=REPOSITORY, help="of the workspace (default: the repository)")
-    add("--trials", type=int, metavar="N", help="stop when the sweep has so many (default: its own end)")
+    add("--root", type=Path, default=REPOSITORY, help="where the stages write (default: the repository)")
+    add(
+        "--trials",
+        type=int,
+        metavar="N",
+        help="stop when the sweep has this many trials (default: its own end)",
+    )
     add("--name", default="", help="of the sweep and its folder (default: the file's)")
     add("--seed", type=int, default=0, help="of random and Bayesian proposals (default: 0)")
     add(
@@ -259,7 +264,7 @@ def _parser() -> argparse.ArgumentParser:
         action="append",
         default=[],
         metavar=("NAME", "VALUE"),
-        help="set a setting for all trials; or tracking to auto, online, offline or off",
+        help="set a parameter for all trials, or tracking to auto, online, offline or off",
     )
     return parser
 

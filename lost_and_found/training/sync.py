@@ -107,8 +107,8 @@ def key_environment(dotenv: Path) -> dict[str, str]:
     environment.pop("WANDB_MODE", None)  # whoever trains offline by it wants to send now
     if not environment.get("WANDB_API_KEY"):
         raise MissingInput(
-            f"there is no key to W&B: set WANDB_API_KEY in the environment or in {dotenv}; "
-            "you find yours at https://wandb.ai/authorize"
+            f"there is no key for W&B: set WANDB_API_KEY in the environment or in {dotenv}; "
+            "yours is at https://wandb.ai/authorize"
         )
     return environment
 
@@ -136,15 +136,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
         prog="scripts/sync-runs", description="Send runs that were tracked offline to W&B."
     )
     parser.add_argument("--dry-run", action="store_true", help="only say what would be sent; needs no key")
-    parser.add_argument("--dataset", default="", metavar="NAME", help="of the runs; by default every one")
+    parser.add_argument("--dataset", default="", metavar="NAME", help="of the runs (default: all datasets)")
     parser.add_argument(
-        "--root", type=Path, default=REPOSITORY, metavar="FOLDER", help="by default the repository"
+        "--root",
+        type=Path,
+        default=REPOSITORY,
+        metavar="FOLDER",
+        help="where the stages write (default: the repository)",
     )
     options = parser.parse_args(arguments)
     root = options.root.resolve()
     try:
         for path in unfinished_runs(root, dataset=options.dataset):
-            print(f"left alone, because it is still trained or was interrupted: {path}")
+            print(f"left alone, because it is still being trained or was interrupted: {path}")
         if options.dry_run:
             unsent = unsent_runs(root, dataset=options.dataset)
             folders = [folder for of_run in unsent.values() for folder in of_run]

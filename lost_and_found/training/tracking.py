@@ -121,7 +121,7 @@ class WandbTracker:
                 self._keep_test_split(test)
         except (wandb.errors.Error, StorageFull, OSError, ValueError) as error:  # the last: a strange answer
             self._is_lost = isinstance(error, ConnectionError)
-            warnings.warn(f"W&B has not got all files of {self._run_id} ({error})", stacklevel=2)
+            warnings.warn(f"W&B has not received all files of {self._run_id} ({error})", stacklevel=2)
 
     def _keep_test_split(self, test: Path) -> None:
         link = {"test_split": allowed_name(test.name)}

@@ -124,7 +124,7 @@ def _converter(kind: str) -> Any:  # noqa: ANN401 - argparse names it in its mes
         try:
             return CONVERTERS[kind](text)
         except (ValueError, KeyError):
-            raise argparse.ArgumentTypeError(f"{text!r} is no {kind}") from None
+            raise argparse.ArgumentTypeError(f"{text!r} is not of type {kind}") from None
 
     return convert
 

@@ -248,6 +248,6 @@ def test_a_full_disk_stops_the_import_and_leaves_no_half_file(tmp_path, monkeypa
         return write_bytes(path, data)
 
     monkeypatch.setattr(Path, "write_bytes", no_room)
-    with pytest.raises(imports.samples.StorageFull, match="free some and run again"):
+    with pytest.raises(imports.samples.StorageFull, match="free some space and run again"):
         import_labelled(tmp_path / "in", tmp_path / "out", site="s", workers=1)
     assert {path.name for path in (tmp_path / "out").iterdir()} == {"import.json", UNFINISHED}

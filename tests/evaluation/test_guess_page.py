@@ -152,9 +152,9 @@ def test_the_command_serves_until_it_is_stopped_and_keeps_no_photo(
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ([], "name photos, or ask for --page"),
-        (["--page", "a.jpg"], "name photos, or ask for --page"),
-        (["--page", "--csv", "a.csv"], "--page shows guesses and writes none"),
+        ([], "name photos, or use --page"),
+        (["--page", "a.jpg"], "name photos, or use --page"),
+        (["--page", "--csv", "a.csv"], "--page writes no files"),
     ],
 )
 def test_either_photos_or_the_page_are_wanted(arguments, message, capsys):

@@ -192,8 +192,8 @@ def test_what_can_not_be_read_is_told_and_the_others_are_guessed(guess, tmp_path
 @pytest.mark.parametrize(
     ("places", "more", "message"),
     [
-        (["absent.jpg"], [], "there is no .*absent.jpg"),
-        (["empty"], [], "no image lies in .*empty"),
+        (["absent.jpg"], [], "there is no file or folder .*absent.jpg"),
+        (["empty"], [], "there is no image in .*empty"),
         (["a.jpg"], ["--csv", "nowhere/a.csv"], "there is no folder nowhere to write a.csv to"),
         (["a.jpg"], ["--figures", "README.md"], "README.md is a file; --figures takes a folder"),
         (["a.jpg"], ["--device", "cuda:77"], "which this machine lacks"),

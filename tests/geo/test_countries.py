@@ -103,7 +103,7 @@ def test_what_is_no_country_is_refused(text):
 
 @pytest.mark.parametrize("value", [None, float("nan"), 42])
 def test_missing_names_are_refused(value):
-    with pytest.raises(UnknownCountry, match="is no country name; give a name"):
+    with pytest.raises(UnknownCountry, match="is not a country name; give a name"):
         find_country(value)
 
 

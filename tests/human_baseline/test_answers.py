@@ -36,7 +36,7 @@ def test_a_player_is_known_by_the_token_and_by_nothing_else(answers):
 @pytest.mark.parametrize("again", ["Ann", "ANN", "ann"])
 def test_a_name_is_one_players(answers, again):
     join(answers, "Ann")
-    with pytest.raises(NotTaken, match=f"plays as {again} already"):
+    with pytest.raises(NotTaken, match=f"already playing as {again}"):
         join(answers, again)
     assert len(answers.players()) == 1
 

@@ -86,13 +86,13 @@ def test_a_second_answer_to_a_picture_gives_the_outcome_of_the_first(quiz):
     ("guesses", "why"),
     [
         ([], "name at least one country"),
-        (["Atlantis"], "'Atlantis' is no country"),
-        (["FR", ""], "is no country name"),
-        ([None], "is no country name"),
-        ([{"code": "FR"}], "is no country name"),
-        (["FR", "France"], "a country is there twice"),
-        (["FR", "DE", "IT", "ES", "PT", "NL"], "6 countries; 5 is the most"),
-        (["'; DROP TABLE guesses; --"], "is no country"),
+        (["Atlantis"], "'Atlantis' is not a known country"),
+        (["FR", ""], "is not a country name"),
+        ([None], "is not a country name"),
+        ([{"code": "FR"}], "is not a country name"),
+        (["FR", "France"], "a country is named twice"),
+        (["FR", "DE", "IT", "ES", "PT", "NL"], "6 countries; at most 5 are allowed"),
+        (["'; DROP TABLE guesses; --"], "is not a known country"),
     ],
 )
 def test_what_is_no_answer_is_not_counted_and_says_why(quiz, guesses, why):
@@ -280,7 +280,7 @@ def test_the_model_is_the_one_asked_for_or_the_one_tested_last(tmp_path):
 
 def test_the_models_size_comes_from_its_run(tmp_path):
     workspace = make_workspace(tmp_path)
-    with pytest.raises(MissingInput, match="give it as 130x80"):
+    with pytest.raises(MissingInput, match="give one such as 130x80"):
         open_quiz(workspace, image_size="model")
     folder = workspace.output(TRAIN) / "runs" / RUN
     folder.mkdir(parents=True)

@@ -149,7 +149,7 @@ def test_nothing_and_nonsense_are_not_counted_and_say_why(on_page):
         for text in ("france", "japan", "brazil", "chile", "peru", "kenya"):
             await page.keyboard.type(text)
             await press(page, "Enter")
-        assert await message.inner_text() == "5 countries are the most. Take one back first."
+        assert await message.inner_text() == "At most 5 countries. Take one back first."
         await page.fill(FIELD, "")
         await press(page, "Backspace", "Backspace")
         assert await page.locator(".chosen li span").all_inner_texts() == [

@@ -36,7 +36,7 @@ def test_a_hostile_name_is_shown_and_does_nothing(tmp_path, name):
     for page in (
         views.leaderboard(quiz.leaderboard()),
         views.summary(quiz.standing(player)),
-        views.notice(f"Somebody plays as {name} already."),
+        views.notice(f"Somebody is already playing as {name}."),
     ):
         seen = Tags()
         seen.feed(page)

@@ -272,7 +272,7 @@ def test_a_full_disk_is_an_error_that_leaves_no_half_written_file(folders):
     run = subprocess.run(command, capture_output=True, text=True)
     assert run.returncode == 1
     assert "StorageFull" in run.stderr
-    assert "free some and run again" in run.stderr
+    assert "free some space and run again" in run.stderr
     assert [path.name for path in small.glob("*.jpg")] == [f"{sample_id(0)}.jpg"]
     assert not list(small.glob(".*.tmp"))
     outcome = resize_collection(raw, small, workers=1)

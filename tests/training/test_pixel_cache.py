@@ -269,7 +269,7 @@ def test_a_disk_that_fills_up_within_a_picture_is_named_and_leaves_no_cache(make
     process = build_with(f"resource.setrlimit(resource.RLIMIT_FSIZE, ({room}, {room}))", tmp_path)
     _, errors = process.communicate()
     assert "StorageFull" in errors
-    assert "free some and run again" in errors
+    assert "free some space and run again" in errors
     assert not [path for path in (tmp_path / "pixels").iterdir() if path.is_dir()]
 
 

@@ -230,7 +230,7 @@ def test_a_plain_sweep_has_wandbs_defaults(tmp_path):
 @pytest.mark.parametrize(
     ("changed", "message"),
     [
-        ({"early_terminate": {"type": "hyperband"}}, "early_terminate can't be had from the local agent"),
+        ({"early_terminate": {"type": "hyperband"}}, "the local agent doesn't support early_terminate"),
         ({"method": "hyperband"}, "method is 'hyperband'; allowed are grid, random, bayes"),
         ({"method": ...}, "method is None"),
         ({"metric": ...}, "metric must have a name"),
@@ -257,7 +257,7 @@ def test_a_plain_sweep_has_wandbs_defaults(tmp_path):
             {"parameters": {"x": {"min": 1, "max": 2, "q": 5, "distribution": "q_uniform"}}},
             "no multiple of q",
         ),
-        ({"parameters": {"x": {"min": 0.0, "max": 1.0}}}, "uniform, of which there is no grid"),
+        ({"parameters": {"x": {"min": 0.0, "max": 1.0}}}, "uniform, which can't be searched as a grid"),
         ({"command": ["${interpreter}", "${args_json}"]}, r"command has \$\{args_json\}"),
         ({"command": ["${program} ${args}"]}, "each in a line of its own"),
         ({"command": "python x"}, "it must be a list"),

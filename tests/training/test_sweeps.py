@@ -135,11 +135,11 @@ def test_trials_that_fail_by_their_parameters_are_kept_with_the_reason(write_swe
     ("does", "error", "message"),
     [
         ("full", LostAndFoundError, "trial 2: no room"),
-        ("odd", LostAndFoundError, r"trial 2: odd; .*output\.log has all it said"),
+        ("odd", LostAndFoundError, r"trial 2: odd; its full output is in .*output\.log"),
         ("unfit", LostAndFoundError, "trial 2: the weights don't fit"),
         ("wrong", LostAndFoundError, "trial 2: schedule is 'wrong'; allowed are"),
         ("silent", LostAndFoundError, r"trial 2 ended without a result \(exit status 0: given"),
-        ("stopped", LostAndFoundError, "trial 2 was stopped; the same command takes it up again"),
+        ("stopped", LostAndFoundError, "trial 2 was stopped; run the same command again to resume"),
         ("usage", InvalidConfig, r"trial 2 doesn't understand the sweep's command \(exit status 2"),
     ],
 )
@@ -291,7 +291,7 @@ def test_a_signal_stops_the_running_trial_first(write_sweep, tmp_path, number, s
         wait_for(started, agent)
         agent.send_signal(number)
         assert agent.wait() == status  # it would sleep for a minute
-        assert "stopped; the same command takes it up again" in agent.stderr.read()
+        assert "stopped; run the same command again to resume" in agent.stderr.read()
     assert not list(tmp_path.rglob("result.json"))
     assert not list(tmp_path.rglob("trials.jsonl"))
 

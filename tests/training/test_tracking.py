@@ -133,7 +133,7 @@ def test_a_run_that_is_taken_up_again_has_one_id_in_both_parts(tmp_path):
 def test_a_run_without_room_for_copies_is_complete_all_the_same(tmp_path):
     (tmp_path / "runs" / ".wandb").mkdir(parents=True)
     (tmp_path / "runs" / ".wandb" / "made").write_text("in the way of a folder")
-    with pytest.warns(UserWarning, match="W&B has not got all files of made"):
+    with pytest.warns(UserWarning, match="W&B has not received all files of made"):
         folder = finish_run(tmp_path / "runs", "made")
     assert set(FILES) <= {path.name for path in folder.iterdir()}
 

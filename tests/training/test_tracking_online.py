@@ -93,7 +93,7 @@ def test_an_agent_that_asks_for_a_run_that_is_there_is_told_its_numbers(tmp_path
 
 def test_a_service_that_speaks_nonsense_costs_a_warning_and_not_the_run(tmp_path, server):
     server.speaks_nonsense = True
-    with pytest.warns(UserWarning, match="W&B has not got all files of first"):
+    with pytest.warns(UserWarning, match="W&B has not received all files of first"):
         finish_run(tmp_path / "runs", "first", mode="online")
     assert server.summaries["first"]["best_epoch"] == 1
     with pytest.warns(UserWarning, match="W&B can't be asked for runs of lost-and-found"):

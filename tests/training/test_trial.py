@@ -71,8 +71,8 @@ def test_a_workspace_without_lists_is_named(tmp_path, result):
     ("argument", "message"),
     [
         ("--learning_rat=0.1", "unrecognized arguments: --learning_rat=0.1"),
-        ("--epochs=2.5", "argument --epochs: '2.5' is no int"),
-        ("--deterministic=yes", "argument --deterministic: 'yes' is no bool"),
+        ("--epochs=2.5", "argument --epochs: '2.5' is not of type int"),
+        ("--deterministic=yes", "argument --deterministic: 'yes' is not of type bool"),
     ],
 )
 def test_an_argument_that_is_no_setting_is_wrong_usage(argument, message, result, capsys):

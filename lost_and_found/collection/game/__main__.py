@@ -15,16 +15,16 @@ from lost_and_found.signals import exit_when_stopped
 from lost_and_found.workspace import REPOSITORY
 
 ENDING = f"""
-Pairs go to {NOTEBOOK}/DATASET/, what happened to its .collect/log.jsonl.
-The same command again goes on where the last one stopped. Ctrl-C lets the running
-rounds end; a second one doesn't.
+Pairs go to {NOTEBOOK}/DATASET/, the log to its .collect/log.jsonl.
+The same command resumes where the last one stopped. Ctrl-C lets the rounds in
+progress end; a second one doesn't.
 
-A live site is off until you state in .env that you have the right to collect from it;
-read its terms of service first. The practice game needs nothing.
+A live site is off until you state in ROOT/.env that you have the right to collect from
+it; read its terms of service first. The practice game needs no statement.
 
 exit status:
   0 all rounds are there, or --minutes are over
-  2 wrong usage              3 the site has changed  1 anything else
+  1 any other error          2 wrong usage           3 the site has changed
   4 log-in refused           5 not permitted         6 disk full
   7 no browser               8 stuck: workers died again and again
   130 Ctrl-C                 143 SIGTERM
@@ -67,11 +67,16 @@ def _parser() -> argparse.ArgumentParser:
     add = parser.add_argument
     add("--site", choices=SITES, required=True)
     add("--mode", choices=MODES, required=True)
-    add("--rounds", type=int, required=True, help="pairs that the folder is to hold; 0 goes on until stopped")
+    add(
+        "--rounds",
+        type=int,
+        required=True,
+        help="pairs to have in the folder in the end; 0 goes on until stopped",
+    )
     add("--instances", type=int, default=1, help="browsers at once (default: 1)")
     add("--dataset", default="", help="name of the output folder (default: the site)")
-    add("--root", type=Path, default=REPOSITORY, help="of the workspace (default: the repository)")
-    add("--url", help="of a practice game that runs already (default: one is started)")
+    add("--root", type=Path, default=REPOSITORY, help="where the stages write (default: the repository)")
+    add("--url", help="of a practice game that is already running (default: one is started)")
     add("--pace", type=float, default=1.0, help="of the practice game: 0.1 is ten times as fast (default: 1)")
     add("--seed", type=int, default=0, help="of the practice game (default: 0)")
     add(
@@ -80,19 +85,29 @@ def _parser() -> argparse.ArgumentParser:
         action=_Fault,
         default=(),
         metavar="SPEC",
-        help="misbehaviour of the practice game, such as rate-limit@3 or log-out/20; may be given again",
+        help="misbehaviour of the practice game, such as rate-limit@3 or log-out/20; may be repeated",
     )
     add("--headed", action="store_true", help="show the browsers' windows")
-    add("--games-per-browser", type=int, default=20, help="before a fresh browser is started (default: 20)")
+    add(
+        "--games-per-browser",
+        type=int,
+        default=20,
+        help="games before a fresh browser is started (default: 20)",
+    )
     add("--memory-mb", type=int, default=2500, help="a worker that uses more is replaced (default: 2500)")
     add("--min-free-gb", type=float, default=2.0, help="disk space to leave free (default: 2)")
     add(
         "--seconds-per-round",
         type=float,
-        help="least time between rounds of an account (default: the site's)",
+        help="least time between rounds of an account (default: 20 on the live site)",
     )
-    add("--patience", dest="patience_s", type=float, help="seconds to wait for what a page should show")
-    add("--minutes", type=float, default=0.0, help="stop after so many (default: no limit)")
+    add(
+        "--patience",
+        dest="patience_s",
+        type=float,
+        help="seconds to wait for what a page should show (default: the site's)",
+    )
+    add("--minutes", type=float, default=0.0, help="stop after this many minutes (default: no limit)")
     return parser
 
 

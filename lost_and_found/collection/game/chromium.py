@@ -52,14 +52,14 @@ def find_chromium(environment: Mapping[str, str], *, bundled: Path | None = None
     if named:
         found = shutil.which(named, path=environment.get("PATH"))
         if not found or not _starts(found):
-            raise BrowserMissing(f"{VARIABLE}={named} is no browser that starts; {HOW_TO_GET}")
+            raise BrowserMissing(f"{VARIABLE}={named} is not a browser that starts; {HOW_TO_GET}")
         return Path(found)
     installed = (shutil.which(name, path=environment.get("PATH")) for name in NAMES)
     for path in (bundled, *installed):
         if path and _starts(path):
             return Path(path)
     raise BrowserMissing(
-        f"No Chromium here that starts (looked for Playwright's own, {', '.join(NAMES)}); {HOW_TO_GET}"
+        f"No Chromium that starts was found (looked for Playwright's own, {', '.join(NAMES)}); {HOW_TO_GET}"
     )
 
 

@@ -114,8 +114,8 @@ def check_disk(job: CollectJob) -> None:
     free_gb = shutil.disk_usage(job.folder).free / 1e9
     if free_gb < job.min_free_gb:
         raise StorageFull(
-            f"{job.folder}: {free_gb:.1f} GB are free, collecting stops below {job.min_free_gb:g}; free some "
-            "and run again, finished rounds are kept"
+            f"{job.folder}: {free_gb:.1f} GB are free, collecting stops below {job.min_free_gb:g}; free "
+            "some space and run again, finished rounds are kept"
         )
 
 

@@ -66,7 +66,7 @@ class Log:
         except OSError as error:
             if error.errno in NO_ROOM:
                 raise StorageFull(
-                    f"{self.path}: no room ({error.strerror}); free some and run again"
+                    f"{self.path}: no room ({error.strerror}); free some space and run again"
                 ) from error
             raise
 

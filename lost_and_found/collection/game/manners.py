@@ -50,8 +50,8 @@ def check_permission(site: Site, environment: Mapping[str, str]) -> None:
     if not site.live:
         if not _is_this_machine(host):
             raise NotPermitted(
-                f"{site.url} is no practice game: that runs on this machine only; "
-                "leave --url away to have one started"
+                f"{site.url} is not a practice game, which runs on this machine only; "
+                "leave out --url to have one started"
             )
         return
     name = statement_name(site)

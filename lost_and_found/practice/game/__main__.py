@@ -34,7 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
-        prog="practice-game",
+        prog="scripts/practice-game",
         description="A local game of street views to play, and to collect from.",
     )
     parser.add_argument("--port", type=int, default=8765, help="0 is any free one (default: 8765)")
@@ -45,7 +45,7 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         action="append",
         default=[],
         metavar="SPEC",
-        help=f"misbehave: NAME, NAME@N or NAME/N with a NAME of {', '.join(FAULTS)}; may be given again",
+        help=f"misbehave: NAME, NAME@N or NAME/N with a NAME of {', '.join(FAULTS)}; may be repeated",
     )
     return parser.parse_args(arguments)
 

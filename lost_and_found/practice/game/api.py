@@ -182,7 +182,7 @@ class _Api:
         account = self._mover(request)
         game, code = self._battle(request, account), (await _asked(request)).get("code")
         if code not in country_codes():
-            raise HTTPException(400, f"{code!r} is no country on the map")
+            raise HTTPException(400, f"{code!r} is not a country on the map")
         game.guess(account.email, code)
         return self._tell(game, account)
 

@@ -62,7 +62,7 @@ def parse_fault(text: str) -> Fault:
     match = re.fullmatch(r"(?P<name>[a-z-]+)(?:(?P<how>[@/])(?P<number>[1-9]\d*))?", text)
     if not match or match["name"] not in FAULTS:
         raise InvalidConfig(
-            f"{text!r} is no fault; give NAME, NAME@N or NAME/N with a NAME of {', '.join(FAULTS)}"
+            f"{text!r} is not a fault; give NAME, NAME@N or NAME/N with a NAME of {', '.join(FAULTS)}"
         )
     number = int(match["number"] or 1)
     return Fault(match["name"], only=number) if match["how"] == "@" else Fault(match["name"], every=number)

@@ -194,7 +194,7 @@ def test_a_full_disk_stops_the_collection_and_leaves_whole_pairs(tmp_path, capsy
             assert collect(tmp_path, game, rounds=4) == 6
         before = check(tmp_path, game)
         assert 1 <= before < 4
-        assert "free some and run again" in capsys.readouterr().err
+        assert "free some space and run again" in capsys.readouterr().err
         assert collect(tmp_path, game, rounds=4) == 0
         assert check(tmp_path, game) == 4
     assert failures(tmp_path) == ["StorageFull"]

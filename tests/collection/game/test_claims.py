@@ -244,7 +244,7 @@ def test_a_claims_file_that_finds_no_room_says_so(tmp_path):
         [sys.executable, "-c", NO_ROOM, tmp_path / "claims.sqlite"], capture_output=True, text=True
     )
     assert "StorageFull" in done.stderr
-    assert "free some and run again" in done.stderr
+    assert "free some space and run again" in done.stderr
 
 
 CLAIM_MANY = """
