@@ -102,7 +102,7 @@ def sublist(
     strangers = [sample_id for sample_id in ids if sample_id not in parent.digests]
     if strangers:
         raise ListMismatch(
-            f"{parent_path} doesn't hold {some_of(strangers)}; a sublist may only take samples from its parent"
+            f"{parent_path} doesn't hold {some_of(strangers)}; a sublist takes samples from its parent only"
         )
     return PinnedList(
         {sample_id: parent.digests[sample_id] for sample_id in ids},
@@ -135,8 +135,8 @@ def pin(path: Path, pinned: PinnedList) -> PinnedList:
     if differences := _differences(existing.header(), wanted):
         raise ListMismatch(
             f"{path} is pinned already and this run would make another list: "
-            f"{some_of(differences, between='; ')}. Choose another dataset name, or remove {path}{_with(path)} "
-            "and the .json of the same name if nothing rests on them."
+            f"{some_of(differences, between='; ')}. Choose another dataset name, or remove "
+            f"{path}{_with(path)} and the .json of the same name if nothing rests on them."
         )
     return existing
 
