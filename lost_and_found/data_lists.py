@@ -236,7 +236,7 @@ def _differences(existing: Mapping[str, Any], wanted: Mapping[str, Any]) -> list
         there, now = existing[part], wanted[part]
         for key in sorted({*there, *now}):
             if there.get(key) != now.get(key):
-                differences.append(f"{what}{key} {there.get(key)} there, {now.get(key)} now")
+                differences.append(f"{what}{key} {there.get(key, 'none')} there, {now.get(key, 'none')} now")
     if not differences and existing["digest"] != wanted["digest"]:
         differences.append("other samples, images or order")
     return differences

@@ -238,7 +238,7 @@ def test_labels_that_changed_under_a_list_are_noticed(folder, list_path):
     samples = load_samples(folder)
     pin(list_path, new_list(samples, "clean", country_codes=["MY"] * 20))
     with pytest.raises(
-        ListMismatch, match="samples of MY 20 there, None now; samples of SG None there, 20 now"
+        ListMismatch, match="samples of MY 20 there, none now; samples of SG none there, 20 now"
     ):
         pin(list_path, new_list(samples, "clean", country_codes=["SG"] * 20))
 
