@@ -258,7 +258,7 @@ def test_training_stops_when_patience_is_lost_and_keeps_the_best(tmp_path):
     assert run.summary["stopped_early"]
     assert run.summary["epochs"] == run.summary["best_epoch"] + 3
     best = run.metrics.set_index("epoch").loc[run.summary["best_epoch"]]
-    assert best["val/top1"] == run.metrics["val/top1"].max() == pytest.approx(run.summary["val/top1"])
+    assert best["val/loss"] == run.metrics["val/loss"].min() == pytest.approx(run.summary["val/loss"])
 
 
 def test_the_learning_rate_falls_in_steps(eight_pictures, tmp_path):

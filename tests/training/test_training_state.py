@@ -302,6 +302,30 @@ def test_the_moving_average_is_what_is_kept(split, tmp_path):
         assert all(torch.equal(kept[name], average[name]) for name in kept)
 
 
+@pytest.mark.parametrize(
+    ("target", "count", "scores", "losses", "kept"),
+    [
+        ("country", 479, [0.3236, 0.3194, 0.3132, 0.3152, 0.3173], [2.47, 2.36, 2.333, 2.334, 2.35], 3),
+        ("country", 66_000, [0.3236, 0.3194, 0.3132, 0.3152, 0.3173], [2.47, 2.36, 2.333, 2.334, 2.35], 1),
+        ("country", 66_000, [0.60, 0.70, 0.71], [1.5, 1.2, 1.3], 3),
+        ("country", 400, [0.30, 0.32, 0.34, 0.36, 0.345], [2.0, 2.1, 2.2, 2.3, 2.25], 3),
+        ("country", 479, [0.30, 0.30, 0.30], [2.0, 2.0, 2.0], 1),
+        ("country", 100, [0.0, 0.0, 0.0], [5.0, 4.0, 3.0], 3),
+        ("coordinates", 479, [900.0, 850.0, 860.0], [0.5, 0.4, 0.3], 2),
+    ],
+)
+def test_of_epochs_that_differ_by_chance_alone_the_lowest_loss_is_kept(
+    split, target, count, scores, losses, kept
+):
+    config = dataclasses.replace(CONFIG, target=target)
+    training = Training(config, build_target(config, split.table), InitialWeights("none", ""))
+    for epoch, (score, loss) in enumerate(zip(scores, losses, strict=True), start=1):
+        training.history.append({training.best_metric: score, "val/loss": loss})
+        if training.is_best(training.history[-1], count=count):
+            training.best_epoch = epoch
+    assert training.best_epoch == kept
+
+
 def test_numbers_of_a_deterministic_training_repeat(split, tmp_path):
     config = dataclasses.replace(CONFIG, deterministic=True, epochs=1)
     one, two = (train(config, split, tmp_path / name) for name in "ab")

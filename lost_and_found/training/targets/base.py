@@ -33,14 +33,14 @@ class Target(Protocol):
         outputs: how many numbers the network gives for a picture.
         country_codes: of `country_probabilities`; empty if this target says nothing of countries.
         best_metric: the metric, a key of what `summarise` returns, by which epochs are compared.
-        higher_is_better: whether a higher `best_metric` is better.
+        best_is_share: whether that is a share of pictures, the more the better; else it is a distance.
     """
 
     name: str
     outputs: int
     country_codes: tuple[str, ...]
     best_metric: str
-    higher_is_better: bool
+    best_is_share: bool
 
     def to(self, device: torch.device) -> Target:
         """This target, after its tensors were moved to where outputs and labels are."""

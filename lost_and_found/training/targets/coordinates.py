@@ -29,7 +29,7 @@ class CoordinatesTarget:
     outputs = 3
     country_codes: tuple[str, ...] = ()
     best_metric = "median_km"
-    higher_is_better = False
+    best_is_share = False
 
     def __init__(self, loss: str = "angular") -> None:
         """Make the target.

@@ -29,7 +29,7 @@ class CountryTarget:
 
     name = "country"
     best_metric = "top1"
-    higher_is_better = True
+    best_is_share = True
 
     def __init__(
         self,

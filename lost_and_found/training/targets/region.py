@@ -52,7 +52,7 @@ class RegionTarget:
 
     name = "region"
     best_metric = "top1"
-    higher_is_better = True
+    best_is_share = True
 
     def __init__(
         self,

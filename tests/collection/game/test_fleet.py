@@ -205,7 +205,7 @@ def test_two_collections_of_one_folder_are_refused(tmp_path, capsys):
         (("--instances", "0"), "instances 0"),
         (("--minutes", "-1"), "minutes -1"),
         (("--dataset", "a/b"), "plain name"),
-        (("--fault", "earthquake"), "no fault"),
+        (("--fault", "earthquake"), "is not a fault"),
         (("--pace", "0"), "pace 0"),
         (("--url", "http://127.0.0.1:1", "--pace", "0.5"), "without url"),
         (("--url", "http://127.0.0.1:1", "--fault", "log-out"), "without url"),
