@@ -1,5 +1,6 @@
-"""The set-up of the browser, on machines that have none, one, or only a package manager."""
+"""The set-ups of the environment, and of the browser where there is none, one, or only a package manager."""
 
+import os
 import shutil
 import subprocess
 import threading
@@ -16,7 +17,18 @@ BROWSER = "#!/bin/sh\necho Chromium 100.0\n"
 BROKEN_BROWSER = "#!/bin/sh\necho error while loading shared libraries: libnss3.so >&2\nexit 127\n"
 
 
+# Notes which environment it was to fill, and makes one.
+POETRY = """#!/bin/sh
+case $1 in
+    --version) exit ;;
+    sync) mkdir -p .venv/bin && ln -s /bin/true .venv/bin/python ;;
+esac
+echo "$1 ${VIRTUAL_ENV-}${CONDA_PREFIX-} $POETRY_VIRTUALENVS_CREATE $POETRY_VIRTUALENVS_IN_PROJECT" >>asked
+"""
+
+
 def write_program(path, text):
+    path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text)
     path.chmod(0o755)
     return path
@@ -122,3 +134,16 @@ def test_a_script_of_the_regions_tells_how_it_is_used(script):
     done = subprocess.run([path, "--help"], capture_output=True, text=True, timeout=120)
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.startswith(f"usage: scripts/{script} ")
+
+
+def test_the_checkouts_own_environment_is_filled_and_never_one_that_is_active(tmp_path):
+    setup = write_program(tmp_path / "scripts" / "setup", (REPOSITORY / "scripts" / "setup").read_text())
+    write_program(tmp_path / "scripts" / "setup-browser", "#!/bin/sh\n")
+    write_program(tmp_path / ".poetry" / "bin" / "poetry", POETRY)
+    write_program(tmp_path / ".poetry" / "bin" / "python", "#!/bin/sh\n")
+    (tmp_path / "pyproject.toml").touch()
+    (tmp_path / "poetry.lock").touch()
+    active = {"VIRTUAL_ENV": "/theirs", "CONDA_PREFIX": "/theirs", "POETRY_VIRTUALENVS_CREATE": "false"}
+    for _ in range(2):  # the second finds everything done
+        subprocess.run([setup], env=os.environ | active, check=True, timeout=60)
+    assert (tmp_path / "asked").read_text() == "env  true true\nsync  true true\n"
