@@ -307,8 +307,8 @@ class Training:
     def is_best(self, metrics: dict[str, float], *, count: int) -> bool:
         """Whether this epoch, the last of `history`, takes the place of the best before it.
 
-        On some hundred pictures the highest accuracy of several epochs is luck, to which a loss is less prone:
-        among epochs within one standard error of the highest accuracy yet, the lowest loss decides.
+        On some hundred pictures the highest accuracy of several epochs is luck, to which a loss is less
+        prone: among epochs within one standard error of the highest accuracy yet, the lowest loss decides.
 
         Args:
             metrics: of this epoch.

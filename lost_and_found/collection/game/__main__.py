@@ -36,7 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     exit_when_stopped()
     try:
         summary = collect(CollectJob(**vars(_parser().parse_args(arguments))))
-    except LostAndFoundError as error:
+    except (LostAndFoundError, OSError) as error:  # of the system's, such as a folder that can't be written
         print(f"error: {error}", file=sys.stderr)
         return status_of(error)
     print(describe(summary))

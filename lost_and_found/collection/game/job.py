@@ -9,6 +9,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from lost_and_found.collection.game.session import Account
 from lost_and_found.collection.game.sites import GEOGUESSR, Mode, Site, practice_site
@@ -92,6 +93,8 @@ class CollectJob:
             raise InvalidConfig("pace, seed and faults are for a practice game that is started, without url")
         if self.url is not None and self.site != "practice":
             raise InvalidConfig(f"url is for a practice game; {self.site} has its own address")
+        if self.url is not None and not _is_address(self.url):
+            raise InvalidConfig(f"url {self.url!r} is no address such as http://127.0.0.1:8765")
         object.__setattr__(self, "dataset", self.dataset or self.site)
         object.__setattr__(self, "root", Path(self.root).resolve())
         Workspace(self.root, self.dataset)
@@ -185,6 +188,14 @@ class CollectSummary:
 def site_named(name: str, url: str) -> Site:
     """The live site of that name, or the practice game at that address."""
     return practice_site(url) if name == "practice" else GEOGUESSR
+
+
+def _is_address(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+    except ValueError:  # a bracket that is never closed
+        return False
+    return parts.scheme in ("http", "https") and bool(parts.hostname)
 
 
 def accounts_for(site: str, environment: Mapping[str, str], *, instances: int) -> list[Account]:

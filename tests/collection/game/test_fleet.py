@@ -209,6 +209,8 @@ def test_two_collections_of_one_folder_are_refused(tmp_path, capsys):
         (("--pace", "0"), "pace 0"),
         (("--url", "http://127.0.0.1:1", "--pace", "0.5"), "without url"),
         (("--url", "http://127.0.0.1:1", "--fault", "log-out"), "without url"),
+        (("--url", "127.0.0.1:1"), "no address"),
+        (("--url", "http://[::1"), "no address"),
         (("--site", "geoguessr", "--url", "http://127.0.0.1:1"), "its own address"),
         (("--site", "geoguessr", "--seed", "1"), "practice game"),
     ],
@@ -216,6 +218,13 @@ def test_two_collections_of_one_folder_are_refused(tmp_path, capsys):
 def test_what_does_not_fit_together_is_wrong_usage(tmp_path, capsys, wrong, message):
     assert collect(tmp_path, None, *wrong) == 2
     assert message in capsys.readouterr().err
+
+
+def test_a_folder_that_cannot_be_written_is_an_error_without_a_trace(tmp_path, capsys):
+    folder_of(tmp_path).parent.mkdir(parents=True)
+    folder_of(tmp_path).touch()
+    assert collect(tmp_path, None) == 1
+    assert capsys.readouterr().err == f"error: [Errno 17] File exists: '{folder_of(tmp_path)}'\n"
 
 
 @pytest.mark.parametrize("wrong", [("--site", "earth"), ("--mode", "duel"), ("--rounds", "many")])
