@@ -348,6 +348,18 @@ def test_a_copy_that_was_being_replaced_when_the_machine_went_away_is_not_lost(t
     assert (tmp_path / "out/runs/.r.partial/checkpoint.pt").read_text() == "of epoch 40"
 
 
+def test_two_trainings_of_one_checkout_copy_in_turn_and_whole(tmp_path):
+    (tmp_path / "out/runs/r").mkdir(parents=True)
+    for name in ("model.safetensors", "metrics.csv"):
+        (tmp_path / "out/runs/r" / name).write_text(name)
+    script = functions("say", "take_turn", "copy_once", "copy_unfinished", "copy_back", "copy_in_turn")
+    script += 'cp() { mkdir "$3" && sleep 1 && command cp "$2"/* "$3"; }\n'  # a slow drive
+    script += "kept=kept output=out dataset=d; exec 9<.; sleep $1; copy_in_turn"
+    both = [subprocess.Popen(["bash", "-c", script, "x", wait_s], cwd=tmp_path) for wait_s in ("0", "0.5")]
+    assert [one.wait() for one in both] == [0, 0]
+    assert len(list(tmp_path.glob("kept/runs/r/*"))) == 2
+
+
 def test_a_clone_stays_at_its_tag_and_says_so_until_another_branch_is_wanted(tmp_path):
     origin = tmp_path / "origin"
     (origin / "scripts").mkdir(parents=True)

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from lost_and_found.collection.game.exits import status_of
+from lost_and_found.collection.game.exits import OTHER, status_of
 from lost_and_found.collection.game.fleet import collect
 from lost_and_found.collection.game.job import MODES, NOTEBOOK, SITES, CollectJob, CollectSummary
 from lost_and_found.errors import LostAndFoundError
@@ -36,9 +36,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     exit_when_stopped()
     try:
         summary = collect(CollectJob(**vars(_parser().parse_args(arguments))))
-    except (LostAndFoundError, OSError) as error:  # of the system's, such as a folder that can't be written
+    except LostAndFoundError as error:
         print(f"error: {error}", file=sys.stderr)
         return status_of(error)
+    except OSError as error:  # such as a folder that can't be written
+        print(f"error: {error}", file=sys.stderr)
+        return OTHER
     print(describe(summary))
     return 0
 
