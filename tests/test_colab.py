@@ -11,6 +11,7 @@ import zipfile
 from pathlib import Path
 
 import pandas as pd
+import psutil
 import pytest
 from jupyter_client.manager import start_new_kernel
 
@@ -346,6 +347,38 @@ def test_a_copy_that_was_being_replaced_when_the_machine_went_away_is_not_lost(t
     script += "value_of() { echo 64; }; kept=kept output=out; stage_results"
     subprocess.run(["bash", "-c", script], cwd=tmp_path, check=True)
     assert (tmp_path / "out/runs/.r.partial/checkpoint.pt").read_text() == "of epoch 40"
+
+
+def test_a_run_that_another_machine_goes_on_with_is_not_replaced_by_what_this_one_took_of_it(tmp_path):
+    kept, here = (tmp_path / folder / "runs/.r.partial/checkpoint.pt" for folder in ("kept", "out"))
+    kept.parent.mkdir(parents=True)
+    kept.write_text("of epoch 1")
+    script = functions("is_finished_or_begun", "stage_results", "name_newer", "copy_once", "copy_unfinished")
+    script += functions("copy_back") + "value_of() { echo 64; }; kept=kept output=out dataset=d; "
+
+    def run(step):
+        subprocess.run(["bash", "-c", script + step], cwd=tmp_path, check=True)
+
+    run("stage_results")
+    kept.write_text("of epoch 2")
+    run("copy_back")
+    assert kept.read_text() == "of epoch 2"
+    here.write_text("of epoch 3")  # this machine goes on with it after all
+    run("copy_back")
+    assert kept.read_text() == "of epoch 3"
+
+
+def test_a_connection_that_is_lost_stops_the_training_and_lets_it_be_copied(tmp_path):
+    script = functions("say", "stop", "run_training", "attempt_copy")
+    script += "stopped= copy_every=10 train=(sleep 60); run_training . || echo $? $stopped"
+    running = subprocess.Popen(
+        ["bash", "-c", script], cwd=tmp_path, stdout=subprocess.PIPE, text=True, start_new_session=True
+    )
+    while "sleep" not in [child.name() for child in psutil.Process(running.pid).children()]:
+        time.sleep(0.05)
+    time.sleep(1)
+    os.killpg(running.pid, signal.SIGHUP)
+    assert running.communicate(timeout=60)[0] == "129 129\n"
 
 
 def test_two_trainings_of_one_checkout_copy_in_turn_and_whole(tmp_path):
