@@ -38,7 +38,7 @@ def test_an_id_is_parsed_back_to_its_parts(site, mode, game, number):
     "text", ["", "location_000000", "a_b_c_d", "a_b__1", "a_b_c/d_1", "_b_c_1", "a_b_c\nd_1", "a_b_\udc80_1"]
 )
 def test_a_text_that_is_no_id_is_refused(text):
-    with pytest.raises(InvalidConfig, match="no sample id"):
+    with pytest.raises(InvalidConfig, match="not a sample id"):
         parse_id(text)
 
 

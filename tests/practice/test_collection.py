@@ -150,7 +150,7 @@ def test_another_collection_from_the_game_is_not_mixed_in(game, tmp_path):
 
 
 def test_a_collection_that_is_not_there_is_an_error(tmp_path):
-    with pytest.raises(MissingInput, match="no folder"):
+    with pytest.raises(MissingInput, match="not a folder"):
         render_collection(tmp_path / "raw", count=1, seed=SEED, collected=tmp_path / "absent", workers=1)
     assert not (tmp_path / "raw").exists()
 

@@ -180,7 +180,7 @@ def test_every_broken_sample_is_a_row_and_the_good_ones_come_through(folders):
         assert reason in reasons[f"test_photos_{name}_0"]
     assert reasons["test_photos_half_0"] == "record missing"
     assert reasons["test_photos_half_1"] == "image missing"
-    assert "no sample id" in reasons["location_000001"]
+    assert "not a sample id" in reasons["location_000001"]
     assert len(reasons) == len(bad) + 3
     assert outcome.written == 1
     assert set(find_pairs(small)[0]) == {"test_photos_good_0"}
@@ -247,7 +247,7 @@ def test_folders_of_others_are_left_alone(folders):
         resize_collection(raw, raw)
     with pytest.raises(InvalidConfig, match="in its own source"):
         resize_collection(raw, raw / "small")
-    with pytest.raises(MissingInput, match="no folder"):
+    with pytest.raises(MissingInput, match="not a folder"):
         resize_collection(raw / "nowhere", small)
     with pytest.raises(InvalidConfig, match="width, height"):
         resize_collection(raw, small, size=(0, 180))
