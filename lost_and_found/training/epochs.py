@@ -174,7 +174,7 @@ class Training:
         }
         self.check_finite(metrics["val/loss"], where="validation")
         self.history.append(metrics)
-        if self.is_best(metrics, count=len(val)):
+        if self.is_best(count=len(val)):
             self.best_epoch = self.epoch
             if folder:
                 self.best_weights = runs.weights_of(self.validated_model)
@@ -304,29 +304,28 @@ class Training:
         total = self.config.epochs * images
         return tqdm(total=total, initial=done, unit=" images", disable=not self.world.is_main)
 
-    def is_best(self, metrics: dict[str, float], *, count: int) -> bool:
+    def is_best(self, *, count: int) -> bool:
         """Whether this epoch, the last of `history`, takes the place of the best before it.
 
         On some hundred pictures the highest accuracy of several epochs is luck, to which a loss is less
         prone: among epochs within one standard error of the highest accuracy yet, the lowest loss decides.
 
         Args:
-            metrics: of this epoch.
-            count: how many pictures they were measured on.
+            count: how many pictures an epoch is validated on.
 
         Source:
             The one-standard-error rule of Breiman et al., Classification and Regression Trees (1984), ch. 3.
         """
         if not self.best_epoch:
             return True
-        kept, name = self.history[self.best_epoch - 1], self.best_metric
+        new, kept, name = self.history[-1], self.history[self.best_epoch - 1], self.best_metric
         if not self.target.best_is_share:
-            return metrics[name] < kept[name]
+            return new[name] < kept[name]
         highest = max(epoch[name] for epoch in self.history)
         enough = highest - math.sqrt(highest * (1 - highest) / count)
-        if metrics[name] < enough or kept[name] < enough:
-            return metrics[name] >= enough
-        return metrics["val/loss"] < kept["val/loss"]
+        if new[name] < enough or kept[name] < enough:
+            return new[name] >= enough
+        return new["val/loss"] < kept["val/loss"]
 
     def is_stopped(self, came: Sequence[int]) -> bool:
         """Whether a signal came to any of the processes."""

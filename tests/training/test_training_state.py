@@ -321,7 +321,7 @@ def test_of_epochs_that_differ_by_chance_alone_the_lowest_loss_is_kept(
     training = Training(config, build_target(config, split.table), InitialWeights("none", ""))
     for epoch, (score, loss) in enumerate(zip(scores, losses, strict=True), start=1):
         training.history.append({training.best_metric: score, "val/loss": loss})
-        if training.is_best(training.history[-1], count=count):
+        if training.is_best(count=count):
             training.best_epoch = epoch
     assert training.best_epoch == kept
 

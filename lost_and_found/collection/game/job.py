@@ -94,7 +94,7 @@ class CollectJob:
         if self.url is not None and self.site != "practice":
             raise InvalidConfig(f"url is for a practice game; {self.site} has its own address")
         if self.url is not None and not _is_address(self.url):
-            raise InvalidConfig(f"url {self.url!r} is no address such as http://127.0.0.1:8765")
+            raise InvalidConfig(f"url {self.url!r} is not an address such as http://127.0.0.1:8765")
         object.__setattr__(self, "dataset", self.dataset or self.site)
         object.__setattr__(self, "root", Path(self.root).resolve())
         Workspace(self.root, self.dataset)
