@@ -276,7 +276,14 @@ def write_json(path: Path, values: Mapping[str, Any]) -> None:
 
 def write_table(path: Path, table: pd.DataFrame) -> None:
     """Write a CSV file as `write_atomically` does."""
-    write_atomically(path, table.to_csv(index=False, lineterminator="\n").encode())
+    write_atomically(path, csv_bytes(table))
+
+
+def csv_bytes(table: pd.DataFrame) -> bytes:
+    """The table as CSV in UTF-8 with LF, without its index."""
+    # Readers take a bare "\r" in a text (macOS has files named "Icon\r") for the end of the line, and Python
+    # only quotes such texts where lines end in "\r\n".
+    return table.to_csv(index=False, lineterminator="\r\n").replace("\r\n", "\n").encode()
 
 
 def remove_leftovers(folder: Path) -> int:

@@ -50,6 +50,14 @@ def test_an_import_reports_no_path_of_the_machine(tmp_path):
         assert str(tmp_path).encode() not in path.read_bytes()
 
 
+@pytest.mark.parametrize("name", ["Icon\r", "two\nlines", 'a, "b"', "tab\t"])
+def test_odd_file_names_come_back_from_the_table_of_the_rejected(tmp_path, name):
+    write(tmp_path / "in/France/0.jpg", picture())
+    write(tmp_path / f"in/France/{name}", b"no picture")
+    import_labelled(tmp_path / "in", tmp_path / "out", site="s", workers=1)
+    assert pd.read_csv(tmp_path / "out/rejected.csv")["file"].tolist() == [f"France/{name}"]
+
+
 def test_a_second_import_writes_nothing_and_takes_up_what_changed(tmp_path):
     source, out = tmp_path / "in", tmp_path / "out"
     write(source / "France/0.jpg", picture(seed=0))
