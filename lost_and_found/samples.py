@@ -176,6 +176,8 @@ def read_image(path: Path, *, at_least: tuple[int, int] | None = None) -> Image.
     except Image.DecompressionBombError:
         raise BrokenSample(path, "image has too many pixels") from None
     except DAMAGE as error:
+        if isinstance(error, OSError) and error.filename:  # not opened; errors of the decoders name no file
+            raise BrokenSample(path, f"image can't be read ({error.strerror})") from None
         raise BrokenSample(path, f"image is damaged ({error})") from None
 
 
