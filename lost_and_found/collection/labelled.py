@@ -131,11 +131,13 @@ def _read_table(path: Path) -> tuple[list[_Row], list[Rejection], list[str]]:
     first_line = text.split("\n", 1)[0]
     delimiter = max(",;\t", key=first_line.count)
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
-    rows, rejected = [], []
+    rows, rejected, begins = [], [], 1
     try:
         header = [name.strip().lower() for name in next(reader, [])]
         _check_header(header, path)
+        begins = reader.line_num + 1
         for fields in reader:
+            begins = reader.line_num + 1
             if len(fields) == len(header):
                 values = {name: field.strip() for name, field in zip(header, fields, strict=True)}
                 rows.append(_Row(reader.line_num, {name: values.get(name, "") for name in COLUMNS}))
@@ -144,7 +146,9 @@ def _read_table(path: Path) -> tuple[list[_Row], list[Rejection], list[str]]:
                 reason = f"wrong number of fields: {counts} ({LABELS_NAME} line {reader.line_num})"
                 rejected.append(Rejection("", fields[0], reason))
     except csv.Error as error:
-        raise InvalidConfig(f"{path} line {reader.line_num}: {error}; correct the line") from None
+        # Not where it was noticed: a quotation mark without its other half takes in all lines that follow.
+        problem = f"{error} in the row that begins there; correct it (is there a quotation mark too many?)"
+        raise InvalidConfig(f"{path} line {begins}: {problem}") from None
     return rows, rejected, [f"column {name!r} of {LABELS_NAME}" for name in header if name not in COLUMNS]
 
 
