@@ -117,7 +117,9 @@ def _find_by_table(source: Path, files: list[str], aside: list[str], site: str) 
             else:
                 reason, same = "repeats an earlier line", same[1:]
         rejected += [Rejection(sample_id, path, f"{reason} ({LABELS_NAME} line {row.line})") for row in same]
-    unlisted = [file for path, file in actual.items() if path not in rows_of and path != LABELS_NAME]
+    # Also the second of two files that differ in that spelling alone.
+    named = {actual.get(path) for path in (*rows_of, LABELS_NAME)}
+    unlisted = [file for file in (*files, *aside) if file not in named]
     hidden = set(aside)
     ignored += told_aside([file for file in unlisted if file in hidden])
     unlisted = [file for file in unlisted if file not in hidden]

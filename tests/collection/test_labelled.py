@@ -107,6 +107,12 @@ def test_a_picture_that_the_table_does_not_name_is_a_row_with_a_reason(tmp_path)
     assert reasons(report) == {"b.jpg": "not named in labels.csv"}
 
 
+def test_of_two_files_that_only_spell_an_accent_differently_none_gets_lost(tmp_path):
+    files = ["caf\u00e9.jpg", "cafe\u0301.jpg"]
+    report, found = labelled(tmp_path, "path,country\ncaf\u00e9.jpg,France\n", files=files)
+    assert sorted([*found, *reasons(report)]) == sorted(files)
+
+
 @pytest.mark.parametrize(
     ("table", "message"),
     [
