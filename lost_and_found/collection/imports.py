@@ -34,6 +34,7 @@ JPEG_MAGIC, PNG_MAGIC = b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n"
 REPORT_NAME = "import.json"
 REJECTED_NAME = "rejected.csv"
 LONGEST_SLUG = 60
+LONGEST_ID = 200  # bytes; file systems take names of 255, and a file that is being written has a longer one
 PREVIEWS = ("@eaDir", "__MACOSX", "Thumbs.db")
 VERIFY_AT = (64, 64)  # JPEG decodes the whole stream at any scale, so a small one shows the same damage
 
@@ -267,6 +268,9 @@ def _import_one(
         candidate.file.encode()
     except UnicodeEncodeError:
         return Rejection(candidate.id, candidate.file, "file name is not UTF-8; rename the file")
+    if len(candidate.id.encode()) > LONGEST_ID:
+        reason = f"id is longer than {LONGEST_ID} bytes; give the file or the dataset a shorter name"
+        return Rejection(candidate.id, candidate.file, reason)
     path = source / candidate.file
     try:
         record = read_record(source, candidate)
