@@ -154,6 +154,12 @@ def test_unreadable_pictures_are_rows_with_their_problem():
     assert removed["reason"].tolist() == ["unreadable: not an image"]
 
 
+def test_thresholds_that_no_picture_reaches_are_refused_before_an_empty_list_can_be_pinned():
+    table, measures = made(3, channel_variance=[1, 2, 900], laplacian_variance=[90, 90, 1])
+    with pytest.raises(InvalidConfig, match=r"none of 3 .*2 dark or empty, 1 blurred.* lower the thresholds"):
+        clean(table, measures)
+
+
 def test_near_places_are_found_across_any_cell_border_and_the_first_is_kept():
     # 0.5 µ° cells, 1 m cells and the antimeridian all have borders between these pairs.
     lat = [10.000004999, 10.000005001, 20, 20 + 4 * METRE, 30, 30 + 6 * METRE, -5, -5]
