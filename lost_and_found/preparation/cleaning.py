@@ -96,6 +96,23 @@ def clean(
     return kept, listed
 
 
+def contradictions(removed: pd.DataFrame, table: pd.DataFrame) -> pd.DataFrame:
+    """Removed pictures that have another country than the alike one that is kept; one of the two is wrong.
+
+    Args:
+        removed: from `clean`.
+        table: columns id and country_code.
+
+    Returns:
+        Columns id, country_code, like, country_of_like, reason, value.
+    """
+    country = table.set_index("id")["country_code"]
+    alike = removed[removed["like"] != ""]
+    alike = alike.assign(country_code=alike["id"].map(country), country_of_like=alike["like"].map(country))
+    columns = ["id", "country_code", "like", "country_of_like", "reason", "value"]
+    return alike.loc[alike["country_code"] != alike["country_of_like"], columns]
+
+
 @dataclass
 class _Likeness:
     """A way in which pictures can be alike: those of one class are, and those of classes near each other.
