@@ -176,6 +176,8 @@ def read_image(path: Path, *, at_least: tuple[int, int] | None = None) -> Image.
     except Image.DecompressionBombError:
         raise BrokenSample(path, "image has too many pixels") from None
     except DAMAGE as error:
+        if isinstance(error, OSError) and error.filename:  # not opened; errors of the decoders name no file
+            raise BrokenSample(path, f"image can't be read ({error.strerror})") from None
         raise BrokenSample(path, f"image is damaged ({error})") from None
 
 
@@ -276,7 +278,14 @@ def write_json(path: Path, values: Mapping[str, Any]) -> None:
 
 def write_table(path: Path, table: pd.DataFrame) -> None:
     """Write a CSV file as `write_atomically` does."""
-    write_atomically(path, table.to_csv(index=False, lineterminator="\n").encode())
+    write_atomically(path, csv_bytes(table))
+
+
+def csv_bytes(table: pd.DataFrame) -> bytes:
+    """The table as CSV in UTF-8 with LF, without its index."""
+    # Readers take a bare "\r" in a text (macOS has files named "Icon\r") for the end of the line, and Python
+    # only quotes such texts where lines end in "\r\n".
+    return table.to_csv(index=False, lineterminator="\r\n").replace("\r\n", "\n").encode()
 
 
 def remove_leftovers(folder: Path) -> int:

@@ -1,5 +1,6 @@
 """Ids, records, images and atomic writes, with every kind of damage seen in the wild."""
 
+import errno
 import json
 import os
 import pickle
@@ -165,6 +166,14 @@ def damaged(tmp_path, kind):
 def test_a_damaged_image_says_what_is_wrong(tmp_path, kind, reason):
     with pytest.raises(BrokenSample, match=reason):
         read_image(damaged(tmp_path, kind))
+
+
+def test_a_picture_that_can_not_be_opened_is_not_called_damaged(tmp_path):
+    path = tmp_path / "picture.jpg"
+    path.symlink_to(path)  # locked files would be no hindrance to a superuser
+    with pytest.raises(BrokenSample) as caught:
+        read_image(path)
+    assert caught.value.reason == f"image can't be read ({os.strerror(errno.ELOOP)})"
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning")  # Pillow's own, of damaged metadata beside a whole picture

@@ -34,6 +34,7 @@ JPEG_MAGIC, PNG_MAGIC = b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n"
 REPORT_NAME = "import.json"
 REJECTED_NAME = "rejected.csv"
 LONGEST_SLUG = 60
+LONGEST_ID = 200  # bytes; file systems take names of 255, and a file that is being written has a longer one
 PREVIEWS = ("@eaDir", "__MACOSX", "Thumbs.db")
 VERIFY_AT = (64, 64)  # JPEG decodes the whole stream at any scale, so a small one shows the same damage
 
@@ -135,7 +136,8 @@ def import_findings(
 
     def check() -> None:
         _refuse_others(destination, claim)
-        _refuse_lost(findings, source, destination)
+        listed = {candidate.id for candidate in findings.candidates}
+        _refuse_lost(_imported_ids(destination), listed, source, destination)
 
     with filling(destination, check=check):
         return _fill(findings, source, destination, claim=claim, workers=workers)
@@ -148,6 +150,7 @@ def _fill(
     if not report_path.exists():
         samples.write_json(report_path, claim)
     samples.remove_leftovers(destination)
+    before = _imported_ids(destination)
     candidates, rejected = _unique(findings.candidates)
     rejected = findings.rejected + rejected
     work = partial(_import_one, source=source, destination=destination, read_record=findings.read_record)
@@ -159,6 +162,8 @@ def _fill(
         else:
             kept.update((outcome.image_name, f"{outcome.id}.json"))
             written += outcome.is_new
+    if kept:  # the source was there when it was listed, but a disk can go at any time
+        _refuse_lost(before, {Path(name).stem for name in kept}, source, destination)
     report = ImportReport(
         kind=findings.kind,
         source=claim["source"],
@@ -267,6 +272,9 @@ def _import_one(
         candidate.file.encode()
     except UnicodeEncodeError:
         return Rejection(candidate.id, candidate.file, "file name is not UTF-8; rename the file")
+    if len(candidate.id.encode()) > LONGEST_ID:
+        reason = f"id is longer than {LONGEST_ID} bytes; give the file or the dataset a shorter name"
+        return Rejection(candidate.id, candidate.file, reason)
     path = source / candidate.file
     try:
         record = read_record(source, candidate)
@@ -347,14 +355,17 @@ def _refuse_others(destination: Path, claim: dict[str, str]) -> None:
         )
 
 
-def _refuse_lost(findings: Findings, source: Path, destination: Path) -> None:
+def _imported_ids(destination: Path) -> set[str]:
+    return {path.stem for path in destination.glob("*.json") if samples.ID_PATTERN.fullmatch(path.stem)}
+
+
+def _refuse_lost(before: set[str], now: set[str], source: Path, destination: Path) -> None:
     """Refuse a source that lost most of its pictures, such as a disk that isn't there: pairs would go too."""
-    before = {path.stem for path in destination.glob("*.json") if samples.ID_PATTERN.fullmatch(path.stem)}
-    gone = before - {candidate.id for candidate in findings.candidates}
+    gone = before - now
     if 2 * len(gone) > len(before):
         raise MissingInput(
-            f"{len(gone)} of the {len(before)} pictures that were imported from {source} before are not "
-            "there any more, and their pairs would be removed. Is the folder whole? If it is, remove "
+            f"{len(gone)} of the {len(before)} pictures that were imported from {source} before can't be "
+            "had any more, and their pairs would be removed. Is the folder whole? If it is, remove "
             f"{destination} and import again"
         )
 

@@ -117,7 +117,9 @@ def _find_by_table(source: Path, files: list[str], aside: list[str], site: str) 
             else:
                 reason, same = "repeats an earlier line", same[1:]
         rejected += [Rejection(sample_id, path, f"{reason} ({LABELS_NAME} line {row.line})") for row in same]
-    unlisted = [file for path, file in actual.items() if path not in rows_of and path != LABELS_NAME]
+    # Also the second of two files that differ in that spelling alone.
+    named = {actual.get(path) for path in (*rows_of, LABELS_NAME)}
+    unlisted = [file for file in (*files, *aside) if file not in named]
     hidden = set(aside)
     ignored += told_aside([file for file in unlisted if file in hidden])
     unlisted = [file for file in unlisted if file not in hidden]
@@ -131,11 +133,13 @@ def _read_table(path: Path) -> tuple[list[_Row], list[Rejection], list[str]]:
     first_line = text.split("\n", 1)[0]
     delimiter = max(",;\t", key=first_line.count)
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
-    rows, rejected = [], []
+    rows, rejected, begins = [], [], 1
     try:
         header = [name.strip().lower() for name in next(reader, [])]
         _check_header(header, path)
+        begins = reader.line_num + 1
         for fields in reader:
+            begins = reader.line_num + 1
             if len(fields) == len(header):
                 values = {name: field.strip() for name, field in zip(header, fields, strict=True)}
                 rows.append(_Row(reader.line_num, {name: values.get(name, "") for name in COLUMNS}))
@@ -144,7 +148,9 @@ def _read_table(path: Path) -> tuple[list[_Row], list[Rejection], list[str]]:
                 reason = f"wrong number of fields: {counts} ({LABELS_NAME} line {reader.line_num})"
                 rejected.append(Rejection("", fields[0], reason))
     except csv.Error as error:
-        raise InvalidConfig(f"{path} line {reader.line_num}: {error}; correct the line") from None
+        # Not where it was noticed: a quotation mark without its other half takes in all lines that follow.
+        problem = f"{error} in the row that begins there; correct it (is there a quotation mark too many?)"
+        raise InvalidConfig(f"{path} line {begins}: {problem}") from None
     return rows, rejected, [f"column {name!r} of {LABELS_NAME}" for name in header if name not in COLUMNS]
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import pandas as pd
 
-from lost_and_found.errors import InvalidConfig
+from lost_and_found.errors import InvalidConfig, some_of
 from lost_and_found.geo.distances import haversine_km
 from lost_and_found.preparation.places import close_pairs
 
@@ -71,7 +71,7 @@ def clean(
         thresholds: what is good enough.
 
     Raises:
-        InvalidConfig: ids without measures, or ids that are there twice.
+        InvalidConfig: ids without measures, ids that are there twice, or nothing left to keep.
     """
     rows = _joined(table, measures)
     removed: dict[int, tuple[str, float, str]] = {}
@@ -87,7 +87,30 @@ def clean(
         removed[row] = (reason, value, ids[like])
     kept = [one for row, one in enumerate(ids) if row not in removed]
     listed = pd.DataFrame([(ids[row], *removed[row]) for row in sorted(removed)], columns=REMOVED_COLUMNS)
+    if not kept:
+        reasons = [f"{count} {reason}" for reason, count in listed["reason"].value_counts().items()]
+        raise InvalidConfig(
+            f"none of {len(ids)} pictures would be left ({some_of(reasons)}); lower the thresholds, or get "
+            "other pictures"
+        )
     return kept, listed
+
+
+def contradictions(removed: pd.DataFrame, table: pd.DataFrame) -> pd.DataFrame:
+    """Removed pictures that have another country than the alike one that is kept; one of the two is wrong.
+
+    Args:
+        removed: from `clean`.
+        table: columns id and country_code.
+
+    Returns:
+        Columns id, country_code, like, country_of_like, reason, value.
+    """
+    country = table.set_index("id")["country_code"]
+    alike = removed[removed["like"] != ""]
+    alike = alike.assign(country_code=alike["id"].map(country), country_of_like=alike["like"].map(country))
+    columns = ["id", "country_code", "like", "country_of_like", "reason", "value"]
+    return alike.loc[alike["country_code"] != alike["country_of_like"], columns]
 
 
 @dataclass

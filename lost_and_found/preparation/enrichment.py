@@ -79,7 +79,7 @@ def enrich_collection(
 
     Raises:
         InvalidConfig: a negative distance, or a destination that holds something else.
-        MissingInput: no source.
+        MissingInput: no source, or nothing of it could be used.
         FolderInUse: another process fills the destination.
         StorageFull: no room; run again after making some, finished pairs are kept.
     """

@@ -18,7 +18,7 @@ from typing import Any
 import pandas as pd
 
 from lost_and_found.data_loader import find_pairs
-from lost_and_found.errors import InvalidConfig
+from lost_and_found.errors import InvalidConfig, MissingInput
 from lost_and_found.locks import filling
 from lost_and_found.samples import (
     ID_PATTERN,
@@ -68,7 +68,11 @@ class Transfer:
         self.rejected.append((sample.id, sample.image.name, reason))
 
     def outcome(self) -> Outcome:
-        """The result, once `to_do` is done; writes rejected.csv and removes pairs without a source."""
+        """The result, once `to_do` is done; writes rejected.csv and removes pairs without a source.
+
+        Raises:
+            MissingInput: not one pair came out.
+        """
         rejected_ids = {sample_id for sample_id, _, _ in self.rejected}
         there, halves = find_pairs(self.destination)
         wanted = self.finished.keys() | ({sample.id for sample in self.to_do} - rejected_ids)
@@ -78,6 +82,11 @@ class Transfer:
         rows = pd.DataFrame(sorted(self.rejected), columns=["id", "file", "reason"])
         write_table(self.destination / "rejected.csv", rows)
         written = sum(sample.id not in rejected_ids for sample in self.to_do)
+        if not (written or self.finished):
+            often = f", most often {rows['reason'].mode()[0]!r}" if len(rows) else ""
+            raise MissingInput(
+                f"none of {len(rows)} samples could be used{often}; see {self.destination / 'rejected.csv'}"
+            )
         return Outcome(written, len(self.finished), self.removed + len(stale), rows)
 
 
@@ -96,7 +105,7 @@ def transfer_pairs(
 
     Raises:
         InvalidConfig: the destination lies in the source, or another hand filled it.
-        MissingInput: no such source.
+        MissingInput: no such source, or nothing of it could be used.
         FolderInUse: another process fills the destination.
     """
     source, destination = Path(source), Path(destination)

@@ -27,7 +27,7 @@ def resize_collection(
 
     Raises:
         InvalidConfig: an impossible size, or a destination that holds something else.
-        MissingInput: no source.
+        MissingInput: no source, or nothing of it could be used.
         FolderInUse: another process fills the destination.
         StorageFull: no room; run again after making some, finished pairs are kept.
     """

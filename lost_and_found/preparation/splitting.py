@@ -203,10 +203,11 @@ def _count_classes(table: pd.DataFrame, groups: np.ndarray) -> pd.DataFrame:
     too_small = too_small[too_small["groups"] < len(NAMES)]
     if len(too_small):
         listed = [f"{row.Index!s} ({row.samples} in {row.groups})" for row in too_small.itertuples()]
+        way_out = f", or set leave_out to {','.join(map(str, too_small.index))!r} to split the others"
         raise UnsplittableClass(
             f"{len(too_small)} classes have fewer than {len(NAMES)} groups of games and places and can't be "
-            f"in every split: {', '.join(listed)} (samples in groups). Collect more of them, or set "
-            f"leave_out to {','.join(map(str, too_small.index))!r} to split the others."
+            f"in every split: {', '.join(listed)} (samples in groups). "
+            f"Collect more of them{way_out if len(too_small) < len(names) else ''}."
         )
     return counts
 

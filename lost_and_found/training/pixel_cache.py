@@ -25,7 +25,7 @@ from lost_and_found.digests import digest
 from lost_and_found.errors import InvalidConfig, ListMismatch, MissingInput, StorageFull
 from lost_and_found.locks import sole_writer
 from lost_and_found.processes import map_in_processes
-from lost_and_found.samples import NO_ROOM, Sample, write_atomically, write_json
+from lost_and_found.samples import NO_ROOM, Sample, csv_bytes, write_atomically, write_json
 from lost_and_found.stamps import stamp
 from lost_and_found.training.decoding import CHANNELS, RESAMPLING, allocate, write_picture
 from lost_and_found.workspace import ENRICH, Workspace
@@ -204,8 +204,8 @@ def cache_pixels(
         cache = read_cache(place, spec=spec)
         if cache.ids != ids:
             raise ListMismatch(f"{place} holds other samples than the list; delete it and run again")
-        if _as_csv(table) != (place / "labels.csv").read_bytes():
-            write_atomically(place / "labels.csv", _as_csv(table))
+        if csv_bytes(table) != (place / "labels.csv").read_bytes():
+            write_atomically(place / "labels.csv", csv_bytes(table))
     return read_cache(place, spec=spec)
 
 
@@ -250,7 +250,7 @@ def _build(
     shutil.rmtree(unfinished, ignore_errors=True)  # of a killed process: only the sole writer gets here
     unfinished.mkdir(parents=True)
     try:
-        write_atomically(unfinished / "labels.csv", _as_csv(table))
+        write_atomically(unfinished / "labels.csv", csv_bytes(table))
         shape = (len(samples), CHANNELS, spec.height, spec.width)
         offset = allocate(unfinished / "pixels.npy", shape)
         write = functools.partial(write_picture, file=unfinished / "pixels.npy", offset=offset, shape=shape)
@@ -268,10 +268,6 @@ def _build(
         raise
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)
-
-
-def _as_csv(table: pd.DataFrame) -> bytes:
-    return table.to_csv(index=False, lineterminator="\n").encode()
 
 
 def _from_csv(path: Path) -> pd.DataFrame:

@@ -9,7 +9,7 @@ from PIL import Image
 
 from lost_and_found.collection import imports
 from lost_and_found.collection.geotagged import import_geotagged
-from lost_and_found.collection.imports import photo_id, source_folder
+from lost_and_found.collection.imports import Candidate, Findings, import_findings, photo_id, source_folder
 from lost_and_found.collection.labelled import import_labelled
 from lost_and_found.collection.published import import_published
 from lost_and_found.data_loader import find_pairs
@@ -50,6 +50,14 @@ def test_an_import_reports_no_path_of_the_machine(tmp_path):
         assert str(tmp_path).encode() not in path.read_bytes()
 
 
+@pytest.mark.parametrize("name", ["Icon\r", "two\nlines", 'a, "b"', "tab\t"])
+def test_odd_file_names_come_back_from_the_table_of_the_rejected(tmp_path, name):
+    write(tmp_path / "in/France/0.jpg", picture())
+    write(tmp_path / f"in/France/{name}", b"no picture")
+    import_labelled(tmp_path / "in", tmp_path / "out", site="s", workers=1)
+    assert pd.read_csv(tmp_path / "out/rejected.csv")["file"].tolist() == [f"France/{name}"]
+
+
 def test_a_second_import_writes_nothing_and_takes_up_what_changed(tmp_path):
     source, out = tmp_path / "in", tmp_path / "out"
     write(source / "France/0.jpg", picture(seed=0))
@@ -83,6 +91,29 @@ def test_a_source_that_lost_most_of_its_pictures_removes_nothing(tmp_path):
     for number in (0, 1):
         write(source / f"France/{number}.jpg", picture(seed=number))
     assert import_labelled(source, out, site="s", workers=1).removed == 2
+
+
+def test_a_source_that_vanishes_while_it_is_imported_removes_nothing(tmp_path):
+    source, out = tmp_path / "in", tmp_path / "out"
+
+    def import_losing_it_at(file):
+        candidates = [Candidate(f"s_m_{number}_0", f"{number}.jpg") for number in range(6)]
+
+        def read_record(_, candidate):
+            if candidate.file == file:
+                source.rename(tmp_path / "unplugged")
+            return {"country_code": "FR"}
+
+        found = Findings("made", 6, candidates, [], [], read_record)
+        return import_findings(found, source, out, workers=1)
+
+    for number in range(6):
+        write(source / f"{number}.jpg", picture(seed=number))
+    assert import_losing_it_at("none").imported == 6
+    with pytest.raises(MissingInput, match=r"4 of the 6 pictures .* Is the folder whole\?"):
+        import_losing_it_at("2.jpg")
+    assert len(find_pairs(out)[0]) == 6
+    assert (out / UNFINISHED).exists()
 
 
 def test_a_source_of_which_nothing_can_be_read_any_more_removes_nothing(tmp_path):

@@ -107,6 +107,12 @@ def test_a_picture_that_the_table_does_not_name_is_a_row_with_a_reason(tmp_path)
     assert reasons(report) == {"b.jpg": "not named in labels.csv"}
 
 
+def test_of_two_files_that_only_spell_an_accent_differently_none_gets_lost(tmp_path):
+    files = ["caf\u00e9.jpg", "cafe\u0301.jpg"]
+    report, found = labelled(tmp_path, "path,country\ncaf\u00e9.jpg,France\n", files=files)
+    assert sorted([*found, *reasons(report)]) == sorted(files)
+
+
 @pytest.mark.parametrize(
     ("table", "message"),
     [
@@ -115,7 +121,8 @@ def test_a_picture_that_the_table_does_not_name_is_a_row_with_a_reason(tmp_path)
         ("path,lat\na.jpg,1\n", "needed are path and country, or path, lat and lon"),
         ("path,country,country\na.jpg,France,Spain\n", "appears twice"),
         ("", "the columns are none"),
-        ('path,country\na.jpg,"France\n', "correct the line"),
+        ('path,country\na.jpg,"France\n', "line 2: unexpected end .* correct it"),
+        ('path,country\nb.jpg,"France"\na.jpg,"France\n' + "c.jpg,Spain\n" * 9, "line 3: unexpected end"),
     ],
 )
 def test_a_table_that_can_not_be_read_is_an_error_that_names_the_line(tmp_path, table, message):

@@ -35,6 +35,16 @@ def test_pairs_that_bear_a_sample_id_already_keep_it(tmp_path):
     assert list(find_pairs(tmp_path / "out")[0]) == ["geoguessr_multiplayer_abc_3"]
 
 
+def test_a_pair_whose_name_is_too_long_to_be_written_is_a_row_with_a_reason(tmp_path):
+    published(tmp_path / "in", "1", {"country_code": "FR"})
+    name = f"made_single_{'x' * 235}_0"  # fits a file name, but not with what a file has while it is written
+    write(tmp_path / f"in/{name}.png", picture("PNG"))
+    write(tmp_path / f"in/{name}.json", '{"country_code": "FR"}')
+    report = import_published(tmp_path / "in", tmp_path / "out", workers=1)
+    assert "shorter name" in reasons(report)[f"{name}.png"]
+    assert_books_balance(report, tmp_path / "out")
+
+
 @pytest.mark.parametrize(
     ("record", "reason"),
     [

@@ -10,7 +10,7 @@ from PIL import Image, ImageFilter
 from sample_photos import encoded, photo, sample_id
 
 from lost_and_found.errors import InvalidConfig
-from lost_and_found.preparation.cleaning import Thresholds, clean, similar_hashes
+from lost_and_found.preparation.cleaning import Thresholds, clean, contradictions, similar_hashes
 from lost_and_found.preparation.measures import measure_images
 from lost_and_found.preparation.pictures import channel_variance, laplacian_variance, perceptual_hash
 from lost_and_found.preparation.places import close_pairs, first_at_same_place
@@ -152,6 +152,22 @@ def test_unreadable_pictures_are_rows_with_their_problem():
     kept, removed = clean(table, measures)
     assert kept == [sample_id(0)]
     assert removed["reason"].tolist() == ["unreadable: not an image"]
+
+
+def test_thresholds_that_no_picture_reaches_are_refused_before_an_empty_list_can_be_pinned():
+    table, measures = made(3, channel_variance=[1, 2, 900], laplacian_variance=[90, 90, 1])
+    with pytest.raises(InvalidConfig, match=r"none of 3 .*2 dark or empty, 1 blurred.* lower the thresholds"):
+        clean(table, measures)
+
+
+def test_alike_pictures_of_two_countries_are_named():
+    table, measures = made(4, perceptual_hash=["0" * 16, "0" * 15 + "1", "f" * 16, "f" * 16])
+    table["country_code"] = ["FR", "ES", "NA", "NA"]
+    _, removed = clean(table, measures)
+    assert removed["id"].tolist() == [sample_id(1), sample_id(3)]
+    found = contradictions(removed, table)
+    assert found.iloc[:, :4].values.tolist() == [[sample_id(1), "ES", sample_id(0), "FR"]]
+    assert contradictions(removed.iloc[:0], table).empty
 
 
 def test_near_places_are_found_across_any_cell_border_and_the_first_is_kept():

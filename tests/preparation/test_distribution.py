@@ -5,9 +5,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lost_and_found.errors import InvalidConfig
+from lost_and_found import notebooks
+from lost_and_found.errors import InvalidConfig, LostAndFoundError
 from lost_and_found.preparation.distribution import draw, plan, quotas
 from lost_and_found.published import multiplayer_counts, singleplayer_counts
+from lost_and_found.workspace import ENRICH, Workspace
+from tests.pairs import make_pairs
 
 
 @pytest.mark.parametrize(
@@ -128,3 +131,16 @@ def test_a_smaller_quota_draws_a_part_of_a_larger_one():
 def test_a_quota_beyond_what_there_is_is_refused():
     with pytest.raises(InvalidConfig, match="only 3"):
         draw(rounds({"FR": 3}), {"FR": 4}, seed=0)
+
+
+def test_a_run_that_would_make_another_list_leaves_the_plan_of_the_one_that_is_there(tmp_path):
+    notebook = notebooks.REPOSITORY / "2-data-preparation" / "03-map-to-distribution.ipynb"
+    make_pairs(Workspace(tmp_path, "made").output(ENRICH), 9, countries=("FR", "FR", "DE"))
+    given = {"root": str(tmp_path), "dataset": "made", "minimum_count": 3}
+    notebooks.execute(notebook, tmp_path / "executed.ipynb", given | {"target": "collected"})
+    path = tmp_path / "2-data-preparation/03-map-to-distribution/made/plan.csv"
+    before = path.read_text()
+    assert before.splitlines()[1:] == ["FR,6,6,", "DE,3,3,"]
+    with pytest.raises(LostAndFoundError, match="target collected there, uniform now"):
+        notebooks.execute(notebook, tmp_path / "executed.ipynb", given | {"target": "uniform"})
+    assert path.read_text() == before

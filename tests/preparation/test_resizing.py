@@ -187,6 +187,19 @@ def test_every_broken_sample_is_a_row_and_the_good_ones_come_through(folders):
     assert (small / "rejected.csv").read_text().count("\n") == len(reasons) + 1
 
 
+@pytest.mark.parametrize("pictures", [0, 2])
+def test_a_source_of_which_nothing_can_be_used_is_an_error_that_says_why(folders, pictures):
+    raw, small = folders
+    for number in range(pictures):
+        add_pair(raw, sample_id(number), b"no picture at all")
+    often = ", most often 'not an image'" if pictures else ""
+    with pytest.raises(
+        MissingInput, match=rf"none of {pictures} samples could be used{often}; see .*rejected"
+    ):
+        resize_collection(raw, small, workers=1)
+    assert (small / "rejected.csv").read_text().count("not an image") == pictures
+
+
 def test_a_second_run_does_only_what_changed(folders):
     raw, small = folders
     for number in range(4):

@@ -97,6 +97,11 @@ def test_a_class_that_is_too_small_is_named_with_its_counts_and_what_to_do():
         split(table)
 
 
+def test_where_every_class_is_too_small_none_is_proposed_to_be_left_out():
+    with pytest.raises(UnsplittableClass, match=r"2 classes .*Collect more of them\.$"):
+        split(made_table(["FR", "DE"]))
+
+
 def test_countries_that_are_left_out_are_in_no_split():
     table = made_table(["FR"] * 30 + ["MC"] * 3 + ["AD"] * 2)
     rest = without(table, "Monaco, AD")

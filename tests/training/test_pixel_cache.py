@@ -60,11 +60,14 @@ def test_shrinking_averages_a_fine_pattern_away(tmp_path):
 def test_the_table_comes_back_as_it_was(make_samples, tmp_path):
     samples = make_samples(4)
     table = table_of(samples).assign(
-        lon=[0.1 + 0.2, np.nan, -180.0, 1e-17], region=["Île", None, 'a,"b', "NA"]
+        lon=[0.1 + 0.2, np.nan, -180.0, 1e-17],
+        region=["Île", None, 'a,"b', "NA"],
+        game=["a\rb", "\n", " ", "\t"],
     )
     cache = cache_pixels(samples, table, folder=tmp_path, spec=SPEC)
     assert cache.table["country_code"].tolist() == ["NA", "FR", "JP", "BR"]
     assert cache.table["region"].tolist() == ["Île", None, 'a,"b', "NA"]
+    assert cache.table["game"].tolist() == ["a\rb", "\n", " ", "\t"]
     np.testing.assert_array_equal(cache.table["lon"], table["lon"])
 
 
