@@ -130,7 +130,7 @@ def _find_by_table(source: Path, files: list[str], aside: list[str], site: str) 
 def _read_table(path: Path) -> tuple[list[_Row], list[Rejection], list[str]]:
     """Rows with the number of fields that the header has, the others, and a word on each column not used."""
     text = _decode(path)
-    first_line = text.split("\n", 1)[0]
+    first_line, *_ = text.splitlines() or [""]
     delimiter = max(",;\t", key=first_line.count)
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
     rows, rejected, begins = [], [], 1
@@ -140,10 +140,12 @@ def _read_table(path: Path) -> tuple[list[_Row], list[Rejection], list[str]]:
         begins = reader.line_num + 1
         for fields in reader:
             begins = reader.line_num + 1
+            if not any(field.strip() for field in fields):  # spreadsheets write rows of bare commas
+                continue
             if len(fields) == len(header):
                 values = {name: field.strip() for name, field in zip(header, fields, strict=True)}
                 rows.append(_Row(reader.line_num, {name: values.get(name, "") for name in COLUMNS}))
-            elif fields:
+            else:
                 counts = f"{len(fields)} instead of {len(header)}"
                 reason = f"wrong number of fields: {counts} ({LABELS_NAME} line {reader.line_num})"
                 rejected.append(Rejection("", fields[0], reason))
@@ -231,6 +233,8 @@ def _country(text: str) -> Country:
 
 def _number(text: str, name: str) -> float:
     try:
+        if "_" in text:  # Python takes 1_0.5 for 10.5
+            raise ValueError
         return float(text.replace(",", "."))  # a comma inside one field is a decimal comma
     except ValueError:
         raise BrokenSample(LABELS_NAME, f"{name} is not a number ({text!r})") from None

@@ -52,10 +52,13 @@ def test_a_row_with_all_columns_becomes_a_record(tmp_path):
         "\ufeffPath,Country\r\na.jpg,Réunion\r\nb.jpg,USA\r\n",
         "path;country\na.jpg;Réunion\nb.jpg;USA\n",
         'country\tpath\n"Réunion"\ta.jpg\nUSA\t.\\b.jpg\n\n',
+        "path,country\ra.jpg,Réunion\rb.jpg,USA\r",
+        'path;country;note\na.jpg;Réunion;"1,2,3,4"\nb.jpg;USA;\n;;\n; ;\n',
     ],
 )
 def test_tables_of_all_usual_dialects_are_read(tmp_path, table):
-    _, found = labelled(tmp_path, table)
+    report, found = labelled(tmp_path, table)
+    assert report.rejected.empty
     assert {file: record["country_code"] for file, record in found.items()} == {"a.jpg": "RE", "b.jpg": "US"}
 
 
@@ -75,6 +78,7 @@ def test_coordinates_alone_are_enough_and_a_decimal_comma_is_read(tmp_path):
         ("b.jpg,France,91,0", "latitude beyond ±90: 91.0"),
         ("b.jpg,France,0,0", "coordinates are (0, 0)"),
         ("b.jpg,France,nan,0", "coordinates are not finite"),
+        ("b.jpg,France,1_0.5,0", "lat is not a number ('1_0.5')"),
         ("b.jpg,France,12,", "lon is not a number ('')"),
         ("b.jpg,France,north,0", "lat is not a number ('north')"),
         ("b.jpg,France", "wrong number of fields: 2 instead of 4"),
