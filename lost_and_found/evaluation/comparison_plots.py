@@ -14,7 +14,8 @@ from matplotlib.figure import Figure, SubFigure
 from lost_and_found.evaluation.comparison import LOWER_IS_BETTER, ComparedRun, differing_settings
 from lost_and_found.figures import BLUE, GREY, ORANGE, short_name, tidy
 
-COLOURS = (BLUE, ORANGE, "#4a8f4f", "#8a5aa0", "#c2a02e", "#3b9c9c", "#b0557c", "#6b6b6b")
+# Most of Okabe and Ito's colours, which can be told apart by people who are colour-blind, too.
+COLOURS = (BLUE, ORANGE, "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#222222", "#b8b8b8")
 SETTINGS_IN_NAME = 3
 COUNTRIES_SHOWN = 24
 FAR_APART = 50  # times
