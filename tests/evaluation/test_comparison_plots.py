@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from matplotlib import colors
 
-from lost_and_found.evaluation import comparison_plots
+from lost_and_found.evaluation import comparison_plots, paired
 
 # Machado, Oliveira and Fernandes (2009): of linear RGB, for people without red and without green cones.
 SIGHTS = {
@@ -23,3 +23,17 @@ def test_people_who_are_colour_blind_can_tell_the_curves_of_runs_apart(sight):
     lab = np.stack([116 * y, 500 * (x - y), 200 * (y - z)], axis=1)
     apart = np.linalg.norm(lab[:, None] - lab, axis=2)[np.triu_indices(len(lab), 1)]
     assert apart.min() > 12  # of CIELAB, in which 2 can just be noticed side by side
+
+
+def test_the_names_of_two_runs_stay_inside_the_figure_and_below_its_title():
+    right = np.arange(40) % 3 == 0
+    truth = np.repeat(["GS", "VC"], 20)
+    differences = paired.paired_differences(right, ~right, truth=truth, group=np.arange(40), resamples=100)
+    name = "mobilenet_v3_small, 130x80, augmentation light, learning_rate 0.001, batch_size 32 (ab12cd34)"
+    figure = comparison_plots.plot_differences(differences, (name, name), fewest=1)
+    figure.draw_without_rendering()
+    (axes,) = figure.axes
+    candidate, reference = (text.get_window_extent() for text in axes.texts)
+    assert max(candidate.x1, reference.x1) <= figure.bbox.x1
+    assert axes.bbox.y1 < candidate.y0 < candidate.y1 <= reference.y0
+    assert axes.get_tightbbox().y1 > reference.y1
