@@ -116,6 +116,17 @@ def plan(
     return planned
 
 
+def left_out_text(planned: pd.DataFrame) -> str:
+    """For each reason how many countries of a `plan` give nothing, and which, each with what it has."""
+    left_out = planned[planned["quota"] == 0]
+    countries = left_out["country_code"] + " " + left_out["available"].map("{:,}".format)
+    reasons = left_out["reason"].str.replace(r"^only \d+, ", "", regex=True)
+    lines = [
+        f"{reason}: {len(some)} countries ({', '.join(some)})" for reason, some in countries.groupby(reasons)
+    ]
+    return "\n".join(lines) or "none"
+
+
 def draw(table: pd.DataFrame, wanted: Mapping[str, int], *, seed: int) -> list[str]:
     """The ids of a seeded draw of `wanted[code]` samples of each country, sorted.
 
