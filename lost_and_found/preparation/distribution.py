@@ -16,6 +16,7 @@ import pandas as pd
 from lost_and_found.errors import InvalidConfig
 from lost_and_found.geo.countries import find_country
 from lost_and_found.published import multiplayer_counts
+from lost_and_found.texts import in_lines
 
 RULES = ("published", "full")
 TARGETS = ("multiplayer", "uniform", "collected")
@@ -122,7 +123,7 @@ def left_out_text(planned: pd.DataFrame) -> str:
     countries = left_out["country_code"] + " " + left_out["available"].map("{:,}".format)
     reasons = left_out["reason"].str.replace(r"^only \d+, ", "", regex=True)
     lines = [
-        f"{reason}: {len(some)} countries ({', '.join(some)})" for reason, some in countries.groupby(reasons)
+        f"{reason}: {len(some)} countries\n{in_lines(some)}" for reason, some in countries.groupby(reasons)
     ]
     return "\n".join(lines) or "none"
 
