@@ -180,7 +180,8 @@ def run(
         start = time.perf_counter()
         print(f"\n[{place}/{len(paths)}] {name}", flush=True)
         own = {key: value for key, value in values.items() if key in defaults[name]}
-        output = root / "executed" / str(values.get("dataset", "")) / f"{name}.ipynb"
+        dataset = str((defaults[name] | values).get("dataset", ""))
+        output = root / "executed" / dataset / f"{name}.ipynb"
         output.parent.mkdir(parents=True, exist_ok=True)
         execute(path, output, own)
         print(f"      {time.perf_counter() - start:.1f} s", flush=True)

@@ -30,6 +30,7 @@ def launch(page: gr.Blocks, *, host: str = LOOPBACK[0], port: int | None = None,
     fixed: dict[str, Any] = {
         "prevent_thread_lock": True,
         "quiet": True,
+        "inline": False,  # a frame in the notebook would be small, and empty in its executed copy
         "footer_links": [],
         "ssr_mode": False,
         "show_error": True,

@@ -288,6 +288,12 @@ def csv_bytes(table: pd.DataFrame) -> bytes:
     return table.to_csv(index=False, lineterminator="\r\n").replace("\r\n", "\n").encode()
 
 
+def rejected_by_reason(rejected: pd.DataFrame) -> dict[str, int]:
+    """Rows of a `rejected.csv` by "rejected: reason", without details, which differ in each row."""
+    reasons = rejected["reason"].str.replace(r"(: | \((?!0, 0)).*", "", regex=True).value_counts()
+    return {f"rejected: {reason}": int(n) for reason, n in reasons.items()}
+
+
 def remove_leftovers(folder: Path) -> int:
     """How many temporary files of killed processes were removed; for a folder that no one else writes to."""
     leftovers = list(folder.glob(".*.tmp"))

@@ -52,6 +52,12 @@ def test_a_profile_runs_its_notebooks_in_order_with_its_parameters(repository, c
     assert any("y 4 0.25 True" in str(cell.get("outputs")) for cell in executed.cells)
 
 
+def test_a_single_notebook_keeps_its_copy_where_a_profile_does_without_being_told_the_dataset(repository):
+    profile = notebooks.read_profile("1-one/01-write", repository=repository)
+    notebooks.run(profile, {}, repository=repository)
+    assert (repository / "executed" / "x" / "1-one" / "01-write.ipynb").exists()
+
+
 def test_a_notebook_that_stops_names_itself_and_keeps_its_copy(repository):
     write_notebook(
         repository / "1-one" / "01-write.ipynb",

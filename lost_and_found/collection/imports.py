@@ -26,7 +26,7 @@ from lost_and_found.data_loader import check_link
 from lost_and_found.errors import BrokenSample, InvalidConfig, MissingInput
 from lost_and_found.locks import filling
 from lost_and_found.processes import map_in_processes
-from lost_and_found.samples import Record
+from lost_and_found.samples import Record, rejected_by_reason
 from lost_and_found.stamps import mark_finished
 
 KEPT_FORMATS = {"JPEG": ".jpg", "MPO": ".jpg", "PNG": ".png"}  # an MPO is a JPEG with more pictures behind it
@@ -110,12 +110,9 @@ class ImportReport:
 
     def counts(self) -> pd.Series:
         """What was found: what was imported and the rejected by reason, without the details."""
-        reasons = self.rejected["reason"].str.replace(r"(: | \((?!0, 0)).*", "", regex=True).value_counts()
         head = {"found": self.found, "imported": self.imported}
         head |= {"files of earlier pairs removed": self.removed} if self.removed else {}
-        return pd.Series(
-            head | {f"rejected: {reason}": int(n) for reason, n in reasons.items()}, name="count"
-        )
+        return pd.Series(head | rejected_by_reason(self.rejected), name="count")
 
 
 def import_findings(

@@ -17,6 +17,7 @@ from lost_and_found.geo.countries import find_country
 from lost_and_found.geo.regions import locate
 from lost_and_found.processes import map_in_processes
 from lost_and_found.samples import Sample, parse_id, read_image
+from lost_and_found.texts import in_lines
 
 UNKNOWN = "unknown"
 ID_THAT_FITS = 44  # characters below a picture of a contact sheet
@@ -35,6 +36,12 @@ def country_names(samples: Sequence[Sample]) -> pd.Series:
         codes[placed] = locate(table.loc[placed, "lat"], table.loc[placed, "lon"])["country_code"].to_numpy()
     names = [find_country(code).name if isinstance(code, str) else UNKNOWN for code in codes]
     return pd.Series(names, index=table["id"], name="country", dtype=object)
+
+
+def counts_text(names: pd.Series) -> str:
+    """How often each name occurs, the most frequent first, in lines that fit a page."""
+    counts = names.value_counts(dropna=False).rename({np.nan: UNKNOWN})
+    return in_lines(f"{name} {n:,}" for name, n in counts.items())
 
 
 def contact_sheet(samples: Sequence[Sample], *, rows: int = 5, columns: int = 4, seed: int = 0) -> Figure:

@@ -110,6 +110,19 @@ def runs_table(runs: Sequence[ComparedRun]) -> pd.DataFrame:
     return pd.DataFrame([_row(run, settings) for run in runs])
 
 
+def readable_table(table: pd.DataFrame) -> pd.DataFrame:
+    """A `runs_table` by id, with as many digits as say something, and nothing where a run has no value."""
+    return table.set_index("id").map(_readable)
+
+
+def _readable(value: object) -> str:
+    if value is None or value != value:
+        return ""
+    if isinstance(value, float) and abs(value) < 1000:
+        return f"{value:.4g}"
+    return f"{value:,.0f}" if isinstance(value, float | int) and not isinstance(value, bool) else str(value)
+
+
 def differing_settings(runs: Sequence[ComparedRun]) -> list[str]:
     """Names of the recipe's settings that aren't the same in all runs."""
     names = dict.fromkeys(name for run in runs for name in run.config if name not in NO_RECIPE)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 from typing import Any
 
@@ -14,10 +15,12 @@ from matplotlib.figure import Figure, SubFigure
 from lost_and_found.evaluation.comparison import LOWER_IS_BETTER, ComparedRun, differing_settings
 from lost_and_found.figures import BLUE, GREY, ORANGE, short_name, tidy
 
-COLOURS = (BLUE, ORANGE, "#4a8f4f", "#8a5aa0", "#c2a02e", "#3b9c9c", "#b0557c", "#6b6b6b")
+# Most of Okabe and Ito's colours, which can be told apart by people who are colour-blind, too.
+COLOURS = (BLUE, ORANGE, "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#222222", "#b8b8b8")
 SETTINGS_IN_NAME = 3
 COUNTRIES_SHOWN = 24
 FAR_APART = 50  # times
+LETTERS_IN_LINE = 95  # of the smallest text, as many as fit between the names of the countries and the edge
 
 
 def plot_top_curves(table: pd.DataFrame, runs: Sequence[ComparedRun], *, top: int) -> Figure:
@@ -104,11 +107,13 @@ def plot_differences(differences: pd.DataFrame, names: tuple[str, str], *, fewes
 
 def _name_sides(axes: Axes, names: tuple[str, str]) -> None:
     """Say between title and plot which side speaks for which run."""
-    axes.set_title(axes.get_title(loc="left"), loc="left", fontsize=10, fontweight="bold", pad=36)
     style: dict[str, Any] = {"xycoords": "axes fraction", "textcoords": "offset points", "fontsize": 8.5}
-    reference, candidate = names
-    axes.annotate(f"left, orange: {reference} is better", (0, 1), (0, 20), color=ORANGE, **style)
-    axes.annotate(f"right, blue: {candidate} is better", (0, 1), (0, 7), color=BLUE, **style)
+    above = 7.0  # points
+    for side, colour, name in (("right, blue", BLUE, names[1]), ("left, orange", ORANGE, names[0])):
+        text = textwrap.fill(f"{side}: {name} is better", LETTERS_IN_LINE)
+        axes.annotate(text, (0, 1), (0, above), color=colour, **style)
+        above += 13 * (1 + text.count("\n"))
+    axes.set_title(axes.get_title(loc="left"), loc="left", fontsize=10, fontweight="bold", pad=above + 3)
 
 
 def _draw_curve(axes: Axes, run: ComparedRun, column: str, *, colour: str, name: str) -> None:

@@ -96,13 +96,25 @@ def country_distances(guesses: pd.DataFrame, *, fewest: int) -> pd.DataFrame:
     return table.sort_values("median_km", kind="stable", ignore_index=True)
 
 
+def nearest_and_farthest(countries: pd.DataFrame, *, ends: int) -> str:
+    """The first rows of `country_distances`, and the last of the others, with aligned columns."""
+    lines = [("", "median km", "pictures")]
+    for row in countries.to_dict("records"):
+        lines.append((row["country"], _whole(row["median_km"]), f"{row['n']:,}"))
+    left_out = len(countries) - 2 * ends
+    if left_out > 0:
+        lines[1 + ends : -ends] = [(f"... {left_out} more", "", "")]
+    return aligned(lines) if len(countries) else "no country has pictures enough to be listed"
+
+
 def plot_distances(guesses: pd.DataFrame) -> Figure:
     """The share of pictures within each distance, and where guesses and truths lie."""
     figure, (curve, world) = plt.subplots(
         1, 2, figsize=(12, 3.9), width_ratios=[1, 1.75], layout="constrained"
     )
     km = np.sort(guesses["km"].to_numpy().clip(min=SMALLEST_KM))
-    curve.step(km, 100 * np.arange(1, len(km) + 1) / len(km), where="post", color=BLUE)
+    ends = np.r_[SMALLEST_KM, km, FARTHEST_KM]
+    curve.step(ends, 100 * np.r_[0, np.arange(1, len(km) + 1), len(km)] / len(km), where="post", color=BLUE)
     for limit in WITHIN_KM:
         curve.axvline(limit, color=GREY, linewidth=0.7, linestyle=":")
         share = 100 * float((guesses["km"] <= limit).mean())
@@ -111,16 +123,26 @@ def plot_distances(guesses: pd.DataFrame) -> Figure:
             f"{share:.0f} %", (limit, share), xytext=(gap, 5), textcoords="offset points", ha=side, fontsize=8
         )
     curve.set_xscale("log")
-    curve.set_xlim(SMALLEST_KM, 21_000)
+    curve.set_xlim(SMALLEST_KM, FARTHEST_KM)
+    ticks = [*WITHIN_KM, 10_000]
+    curve.set_xticks(
+        ticks, [f"{limit:,}" for limit in ticks], rotation=40, ha="right", rotation_mode="anchor"
+    )
+    curve.minorticks_off()
     curve.set_ylim(0, 104)
     curve.set_xlabel("km from the guess to the true point")
     tidy(curve, "Pictures within a distance, %")
     plot_world(world, {})
-    world.scatter(guesses["lon"], guesses["lat"], s=9, color=GREY, label="true", linewidths=0)
-    world.scatter(
-        guesses["guess_lon"], guesses["guess_lat"], s=9, color=ORANGE, label="guessed", linewidths=0
-    )
-    world.legend(frameon=False, fontsize=8, loc="lower left")
+    # Smaller where there are many, and seen through, or the guesses would hide the truths.
+    size = float(np.clip(3000 / len(guesses), 3, 12))
+    for name, columns, colour in (
+        ("true", ["lat", "lon"], BLUE),
+        ("guessed", ["guess_lat", "guess_lon"], ORANGE),
+    ):
+        lat, lon = guesses[columns].to_numpy().T
+        world.scatter(lon, lat, s=size, alpha=0.6, color=colour, linewidths=0)
+        world.scatter([], [], s=20, color=colour, label=name)
+    world.legend(frameon=False, fontsize=8, loc="upper left", bbox_to_anchor=(0, 0), ncols=2)
     tidy(world, "Where guesses fall")
     return figure
 
@@ -130,10 +152,16 @@ def distances_text(distances: pd.DataFrame) -> str:
     lines = [("", "value", "95 % interval")]
     for row in distances.to_dict("records"):
         share = row["metric"].startswith("within")
-        scale, unit = (100, " %") if share else (1, "")
-        value, low, high = (f"{scale * row[name]:,.1f}{unit}" for name in ("value", "low", "high"))
-        lines.append((row["metric"], value, f"{low} to {high}"))
+        value, low, high = (row[name] for name in ("value", "low", "high"))
+        if share:
+            lines.append((row["metric"], f"{100 * value:.1f} %", f"{100 * low:.1f} to {100 * high:.1f} %"))
+        else:
+            lines.append((row["metric"], _whole(value), f"{_whole(low)} to {_whole(high)}"))
     return aligned(lines)
+
+
+def _whole(value: float) -> str:
+    return f"{value:,.0f}" if value >= 100 else f"{value:.1f}"
 
 
 def _scores(km: np.ndarray) -> dict[str, float]:

@@ -37,7 +37,7 @@ def plot_scores(groups: pd.DataFrame, order: pd.DataFrame) -> Figure:
     _percent_axis(left, "% of answers with the truth among them")
     for who in dict.fromkeys(groups["who"]):
         left.scatter([], [], color=COLOURS[who], label=who)
-    left.legend(fontsize=9, frameon=False, loc="lower right")
+    _name_colours(figure)
     tidy(left, "People and the model on the same pictures, 95 % intervals\n")
     _points(right, order["place"].to_numpy(dtype=float), order, colour=ORANGE)
     right.set_xticks(
@@ -81,9 +81,14 @@ def plot_countries(countries: pd.DataFrame, *, fewest: int) -> Figure:
     axes.set_yticks(places, [f"{short_name(name)} ({n:,})" for name, n in names])
     axes.set_xlim(-3, 103)
     axes.set_xlabel("% right at the first guess, 95 % intervals")
-    axes.legend(fontsize=9, frameon=False, loc="lower right", bbox_to_anchor=(1, 1), ncols=2)
+    _name_colours(figure)
     tidy(axes, f"The hardest countries for people ({fewest} answers or more)", grid=True)
     return figure
+
+
+def _name_colours(figure: Figure) -> None:
+    """Below everything, where no interval and no title can be."""
+    figure.legend(fontsize=9, frameon=False, loc="outside lower left", ncols=2)
 
 
 def _points(axes: Axes, places: np.ndarray, table: pd.DataFrame, *, colour: str) -> None:

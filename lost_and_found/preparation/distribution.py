@@ -16,6 +16,7 @@ import pandas as pd
 from lost_and_found.errors import InvalidConfig
 from lost_and_found.geo.countries import find_country
 from lost_and_found.published import multiplayer_counts
+from lost_and_found.texts import in_lines
 
 RULES = ("published", "full")
 TARGETS = ("multiplayer", "uniform", "collected")
@@ -114,6 +115,17 @@ def plan(
     if not planned["quota"].any():
         raise InvalidConfig(f"no country has {minimum_count} samples; lower minimum_count or collect more")
     return planned
+
+
+def left_out_text(planned: pd.DataFrame) -> str:
+    """For each reason how many countries of a `plan` give nothing, and which, each with what it has."""
+    left_out = planned[planned["quota"] == 0]
+    countries = left_out["country_code"] + " " + left_out["available"].map("{:,}".format)
+    reasons = left_out["reason"].str.replace(r"^only \d+, ", "", regex=True)
+    lines = [
+        f"{reason}: {len(some)} countries\n{in_lines(some)}" for reason, some in countries.groupby(reasons)
+    ]
+    return "\n".join(lines) or "none"
 
 
 def draw(table: pd.DataFrame, wanted: Mapping[str, int], *, seed: int) -> list[str]:

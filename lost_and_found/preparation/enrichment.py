@@ -127,7 +127,7 @@ def enriched(
         if record.get("coordinates") is not None:
             position = next(positions)
             if not position["is_in_region"] and position["border_km"] > maximum_sea_km:
-                reason = f"{position['border_km']:.0f} km off every region, more than {maximum_sea_km:g}"
+                reason = f"over {maximum_sea_km:g} km off every region ({position['border_km']:,.0f} km)"
                 results.append(BrokenSample("point", reason))
                 continue
             found = position["country_code"]

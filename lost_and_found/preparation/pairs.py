@@ -24,6 +24,7 @@ from lost_and_found.samples import (
     ID_PATTERN,
     IMAGE_SUFFIXES,
     Sample,
+    rejected_by_reason,
     remove_leftovers,
     write_atomically,
     write_table,
@@ -48,9 +49,9 @@ class Outcome:
     rejected: pd.DataFrame
 
     def counts(self) -> pd.Series:
-        """How many pairs were written, kept, removed and rejected."""
+        """How many pairs were written, kept and removed, and the rejected by reason, without the details."""
         counts = {"written": self.written, "kept from before": self.kept, "removed": self.removed}
-        return pd.Series(counts | {"rejected": len(self.rejected)}, name="pairs")
+        return pd.Series(counts | (rejected_by_reason(self.rejected) or {"rejected": 0}), name="pairs")
 
 
 @dataclass

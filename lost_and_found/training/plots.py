@@ -93,14 +93,33 @@ def settings_table(config: TrainingConfig) -> pd.DataFrame:
     )
 
 
+def epochs_table(run: Run) -> pd.DataFrame:
+    """What the curves show, for reading, a row per epoch; `metrics.csv` has all metrics in full."""
+    drawn = [f"val/{name}" for name in (*SHARES, *DISTANCES_KM)]
+    table = run.metrics.set_index("epoch")
+    names = [name for name in ("train/loss", "val/loss", *drawn, "lr", "images/s") if name in table]
+    shown = {name: [_shown(name, value) for value in table[name]] for name in names}
+    short = {name: name.removeprefix("val/") for name in drawn}  # or those of regions don't fit a page
+    return pd.DataFrame(shown, index=table.index).rename(columns=short)
+
+
 def results_table(run: Run) -> pd.DataFrame:
-    """The metrics of the best epoch, one a row."""
+    """All metrics of the best epoch, for reading, one a row."""
     names = [name for name in run.summary if name.startswith(("train/", "val/"))]
     return pd.DataFrame(
         {
             f"epoch {run.summary['best_epoch']} of {run.summary['epochs']}": [
-                run.summary[name] for name in names
+                _shown(name, run.summary[name]) for name in names
             ]
         },
         index=pd.Index(names, name="metric"),
     )
+
+
+def _shown(name: str, value: float) -> str:
+    """A metric with as many digits as say something."""
+    if name == "lr":
+        return f"{value:.2g}"
+    if name in ("val/geoscore", "images/s", *(f"val/{one}" for one in DISTANCES_KM)):
+        return f"{value:,.0f}"
+    return f"{value:.4f}"

@@ -1,9 +1,10 @@
 """Looking at what was collected."""
 
 import matplotlib.pyplot as plt
+import pandas as pd
 import pytest
 
-from lost_and_found.collection.inspection import contact_sheet, country_names, picture_report
+from lost_and_found.collection.inspection import contact_sheet, country_names, counts_text, picture_report
 from lost_and_found.errors import MissingInput
 from lost_and_found.samples import write_pair
 from tests.pairs import noise_jpeg
@@ -32,6 +33,17 @@ def _close_figures():
 
 def titles(figure):
     return [text.get_text() for text in figure.findobj(plt.Text) if text.get_text()]
+
+
+def test_all_countries_are_counted_in_lines_of_a_page_and_none_is_cut():
+    names = pd.Series(
+        ["Saint Vincent and the Grenadines"] * 1200 + [f"country{n}" for n in range(90)] + [None]
+    )
+    text = counts_text(names)
+    assert text.startswith("Saint Vincent and the Grenadines 1,200, ")
+    assert all(f"country{n} 1" in text for n in range(90))
+    assert text.endswith("unknown 1")
+    assert max(map(len, text.splitlines())) <= 100
 
 
 def test_countries_come_from_coordinates_else_from_records(samples):

@@ -81,6 +81,19 @@ def test_the_table_shows_the_settings_in_which_runs_differ_and_no_others():
     assert table[["size", "best_metric", "best", "epochs"]].iloc[1].tolist() == ["64x36", "top1", 0.3, 4]
 
 
+def test_the_table_for_reading_has_no_empty_digits_and_nothing_for_what_a_run_has_not():
+    runs = [
+        made_run("far", 6941.0869, metric="median_km", target="coordinates", learning_rate=1e-5, flip=True),
+        made_run("near", 0.404412, learning_rate=0.003, flip=False),
+    ]
+    table = comparison.readable_table(comparison.runs_table(runs))
+    assert table["best"].tolist() == ["6,941", "0.4044"]
+    assert table["learning_rate"].tolist() == ["1e-05", "0.003"]
+    assert table["flip"].tolist() == ["True", "False"]
+    assert table["median_km"].tolist() == ["6,941", ""]
+    assert table["top1"].tolist() == ["", "0.4044"]
+
+
 def test_runs_are_sorted_by_target_and_each_target_by_its_own_metric():
     runs = [
         made_run("worse", 0.2),

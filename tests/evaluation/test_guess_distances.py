@@ -1,5 +1,6 @@
 """How far guesses are off, and the notebook that reports it."""
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
@@ -42,6 +43,46 @@ def test_shares_of_none_and_all_have_the_exact_interval():
         ("within 200 km", (0.630583, 1)),
     ):  # 1 - 0.025 ** (1 / 8)
         assert tuple(table.loc[metric, ["low", "high"]]) == pytest.approx(ends, abs=1e-6)
+
+
+def made_guesses(count: int) -> pd.DataFrame:
+    """Guesses a degree east of the truth."""
+    lon = np.linspace(-100, 100, count)
+    points = {"lat": 0.0, "lon": lon, "guess_lat": 0.0, "guess_lon": lon + 1, "km": 111.2}
+    return pd.DataFrame({"country_code": "FR", **points})
+
+
+def test_the_figure_names_the_distances_of_its_shares_and_hides_no_true_points_below_guesses():
+    figure = distances.plot_distances(made_guesses(3000))
+    curve, world = figure.axes
+    assert [label.get_text() for label in curve.get_xticklabels()][:5] == ["1", "25", "200", "750", "2,500"]
+    line = curve.lines[0].get_xydata()
+    assert line[0].tolist() == [1, 0]
+    assert line[-1, 1] == 100
+    dots = [points for points in world.collections if len(points.get_offsets()) == 3000]
+    assert len(dots) == 2
+    assert all(points.get_alpha() < 1 for points in dots)
+    plt.close(figure)
+
+
+def test_the_nearest_and_the_farthest_countries_are_listed_each_once():
+    names = [f"country {number}" for number in range(9)]
+    table = pd.DataFrame({"country": names, "n": 5, "median_km": 50.25 * np.arange(1, 10)})
+    lines = distances.nearest_and_farthest(table, ends=5).splitlines()
+    assert [line.split("  ")[0] for line in lines[1:]] == names
+    assert lines[1].split() == ["country", "0", "50.2", "5"]
+    assert lines[9].split() == ["country", "8", "452", "5"]
+    lines = distances.nearest_and_farthest(table, ends=2).splitlines()
+    assert lines[3].strip() == "... 5 more"
+    assert len(lines) == 6
+
+
+def test_kilometres_and_shares_are_shown_with_the_digits_that_say_something():
+    table = distances.distance_table(KM, groups=list("abcde"), resamples=100)
+    text = distances.distances_text(table)
+    assert "1,162 " in text
+    assert "20.0 %" in text
+    assert "% to" not in text
 
 
 def test_too_few_resamples_are_refused():

@@ -94,6 +94,17 @@ def test_the_text_of_a_table_has_aligned_columns(results):
     assert "25.0 %" in tables.overall_text(overall)
 
 
+def test_a_confusion_is_shown_beside_the_number_of_its_countrys_pictures():
+    probabilities = np.eye(3)[[0, 0, 1, 1, 1, 1, 1]]
+    confusions = tables.confusion_table(
+        score(probabilities, np.array([0, 0, 0, 0, 0, 1, 1]), resamples=100), ("BR", "FR", "US")
+    )
+    (line,) = tables.confusion_text(confusions).splitlines()[1:]
+    assert line.split()[:5] == ["Brazil", "taken", "for", "France", "60"]
+    assert line.endswith("3 of 5")
+    assert tables.confusion_text(confusions[:0]) == "not one error"
+
+
 def test_a_score_that_there_is_none_of_says_so():
     scores = score(np.eye(3), np.arange(3) % 2, subset=[2], resamples=100)
     lines = tables.overall_text(tables.overall_table(scores, subset_name="mine")).splitlines()

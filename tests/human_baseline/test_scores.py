@@ -216,11 +216,24 @@ def test_the_figures_show_both_and_every_group(ranks):
     figure = plots.plot_scores(scores.group_table(ranks), scores.order_table(ranks))
     texts = [text.get_text() for text in figure.axes[0].texts]
     assert texts == ["advanced, 12 answers", "amateur, 36 answers", "everybody, 48 answers"]
-    assert [text.get_text() for text in figure.axes[0].get_legend().get_texts()] == ["people", "model"]
     countries = plots.plot_countries(scores.country_table(ranks), fewest=3)
     assert len(countries.axes[0].get_yticklabels()) == 4
     empty = plots.plot_countries(scores.country_table(ranks), fewest=99)
     assert empty.axes[0].texts[0].get_text() == "no country has 99 answers"
+
+
+@pytest.mark.parametrize("figure", ["scores", "countries"])
+def test_which_colour_is_whose_is_said_where_no_title_and_no_interval_is(figure):
+    ranks = many_answers(3, 6, np.zeros((3, 6))).assign(country_code="GS")
+    if figure == "scores":
+        drawn = plots.plot_scores(scores.group_table(ranks), scores.order_table(ranks))
+    else:
+        drawn = plots.plot_countries(scores.country_table(ranks), fewest=3)
+    drawn.draw_without_rendering()
+    inside = [legend for axes in drawn.axes if (legend := axes.get_legend())]
+    (legend,) = [*drawn.legends, *inside]
+    assert [text.get_text() for text in legend.get_texts()] == ["people", "model"]
+    assert not any(legend.get_window_extent().overlaps(axes.get_tightbbox()) for axes in drawn.axes)
 
 
 def many_answers(players, pictures, right):

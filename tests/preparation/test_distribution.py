@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from lost_and_found import notebooks
 from lost_and_found.errors import InvalidConfig, LostAndFoundError
-from lost_and_found.preparation.distribution import draw, plan, quotas
+from lost_and_found.preparation.distribution import draw, left_out_text, plan, quotas
 from lost_and_found.published import multiplayer_counts, singleplayer_counts
 from lost_and_found.workspace import ENRICH, Workspace
 from tests.pairs import make_pairs
@@ -93,6 +93,18 @@ def test_a_plan_says_why_a_country_gives_nothing():
         "JP": "not in the target",
         "US": "only 5, fewer than minimum_count 10",
     }
+
+
+def test_countries_that_are_left_out_are_listed_by_reason_with_what_they_have():
+    available = {"FR": 1100, "DE": 50, "BR": 9, "US": 5, "JP": 7}
+    planned = plan(
+        available, {"DE": 50, "US": 5, "JP": 7}, target=dict.fromkeys(available, 1), minimum_count=10
+    )
+    assert left_out_text(planned) == (
+        "fewer than minimum_count 10: 2 countries\nJP 7, US 5\n"
+        "too few for its share: 2 countries\nFR 1,100, BR 9"
+    )
+    assert left_out_text(planned[planned["quota"] > 0]) == "none"
 
 
 @pytest.mark.parametrize("weight", [187, 3, 49, 1 / 3])

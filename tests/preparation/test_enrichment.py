@@ -97,7 +97,7 @@ def test_without_coordinates_the_record_names_the_country(record, code):
         ({"country_name": "Atlantis"}, "Atlantis"),
         ({"country_name": "Georgia", "country_code": "US"}, "contradictory countries: 'Georgia' / 'US'"),
         ({"country_name": 7}, "'7'"),
-        ({"coordinates": MID_ATLANTIC}, "km off every region, more than 25"),
+        ({"coordinates": MID_ATLANTIC}, "over 25 km off every region"),
     ],
 )
 def test_what_has_no_country_is_refused_with_a_reason(record, reason):

@@ -183,6 +183,8 @@ def test_every_broken_sample_is_a_row_and_the_good_ones_come_through(folders):
     assert "not a sample id" in reasons["location_000001"]
     assert len(reasons) == len(bad) + 3
     assert outcome.written == 1
+    assert outcome.counts()["rejected: image is damaged"] == 1  # without what is damaged, which differs
+    assert outcome.counts()[3:].sum() == len(reasons)
     assert set(find_pairs(small)[0]) == {"test_photos_good_0"}
     assert (small / "rejected.csv").read_text().count("\n") == len(reasons) + 1
 

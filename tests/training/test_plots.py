@@ -3,7 +3,7 @@ import pytest
 from matplotlib import pyplot
 
 from lost_and_found.training.config import TrainingConfig
-from lost_and_found.training.plots import plot_curves, results_table
+from lost_and_found.training.plots import epochs_table, plot_curves, results_table
 from lost_and_found.training.trainer import train_run
 
 
@@ -25,4 +25,14 @@ def test_the_table_holds_the_best_epochs_metrics(run):
     table = results_table(run)
     best = run.metrics.set_index("epoch").loc[run.summary["best_epoch"]]
     assert table.columns.tolist() == [f"epoch {run.summary['best_epoch']} of 2"]
-    assert table.loc["val/top1"].item() == pytest.approx(best["val/top1"])
+    assert table.loc["val/top1"].item() == f"{best['val/top1']:.4f}"
+
+
+def test_the_table_of_epochs_rounds_no_learning_rate_to_zero_and_shows_kilometres_as_whole_ones(run):
+    run.metrics["lr"] = [1e-5, 3.046e-7]
+    run.metrics["val/median_km"] = [7017.273, 12.6]
+    table = epochs_table(run)
+    assert table.index.tolist() == [1, 2]
+    assert table["lr"].tolist() == ["1e-05", "3e-07"]
+    assert table["median_km"].tolist() == ["7,017", "13"]
+    assert table["top1"].tolist() == [f"{value:.4f}" for value in run.metrics["val/top1"]]

@@ -1,0 +1,14 @@
+"""Text to be read in a notebook or a terminal. Knows nothing of stages."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterable
+
+LINE = 100  # characters; a notebook breaks longer lines, in the middle of words
+
+
+def in_lines(items: Iterable[str]) -> str:
+    """The items, separated by commas, in lines that end between two of them."""
+    unbroken = ", ".join(item.replace(" ", "\xa0") for item in items)
+    return textwrap.fill(unbroken, LINE).replace("\xa0", " ")
