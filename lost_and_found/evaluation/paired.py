@@ -7,12 +7,13 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from scipy import sparse, stats
+from scipy import stats
 
 from lost_and_found.errors import InvalidConfig, ListMismatch, MissingInput
 from lost_and_found.evaluation.bootstrap import (
     TAIL,
     check_resamples,
+    count_table,
     effective_samples,
     group_numbers,
     groups_with,
@@ -150,14 +151,12 @@ def paired_differences(
     codes, columns = np.unique(np.asarray(truth, dtype=str), return_inverse=True)
     rows = group_numbers(group, len(columns))
     right, counts, wins, losses = (
-        _sums(values, rows, columns)
+        count_table(values, rows, columns, width=len(codes))
         for values in (reference, np.ones_like(reference), candidate & ~reference, reference & ~candidate)
     )
-    n, won, lost = (totals.sum(axis=0) for totals in (counts, wins, losses))
-    sums = sparse.hstack([wins - losses, counts]).tocsr()
-    observed = np.concatenate([won - lost, n]).reshape(1, -1)
-    drawn = np.vstack([observed, resampled_sums(sums, resamples=resamples, seed=seed)])
-    gains, groups = ratio(drawn[:, : len(n)], drawn[:, len(n) :]), groups_with(counts)
+    won, lost = (totals.sum(axis=0) for totals in (wins, losses))
+    gained, pictures = resampled_sums([wins - losses, counts], resamples=resamples, seed=seed)
+    gains, n, groups = ratio(gained, pictures), pictures[0], groups_with(counts)
     low, high = percentiles(gains, groups)
     spread, variance = (won + lost) / n - gains[0] ** 2, np.nanvar(gains[1:], axis=0)
     effective = effective_samples(spread, variance, n=n, most=n, groups=groups)
@@ -190,19 +189,6 @@ def differences_text(differences: pd.DataFrame, *, fewest: int) -> str:
     shown = pd.concat([differences[:1], enough]).set_index("country")
     shares = 100 * shown[["reference", "candidate", "difference", "low", "high"]]
     return shares.assign(pictures=shown["n"]).rename_axis(None).to_string(float_format="{:.1f}".format)
-
-
-def _sums(values: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> sparse.csr_array:
-    """(groups, 1 + countries): how many pictures of each group have the value, in all and by country.
-
-    Args:
-        values: bool (N,).
-        rows: the group's number of each picture, (N,).
-        columns: the country's number of each, (N,).
-    """
-    shape = (int(rows.max()) + 1, 2 + int(columns.max()))
-    places = (np.tile(rows, 2), np.concatenate([np.zeros_like(columns), 1 + columns]))
-    return sparse.coo_array((np.tile(values.astype(float), 2), places), shape=shape).tocsr()
 
 
 def bonett_price(
