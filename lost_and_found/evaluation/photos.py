@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from lost_and_found.errors import BrokenSample, MissingInput
-from lost_and_found.evaluation.predictions import GUESSES, best_guesses
+from lost_and_found.evaluation.predictions import best_guesses, guesses_of
 from lost_and_found.geo.countries import find_country
 from lost_and_found.geo.regions import locate
 from lost_and_found.geo.towns import nearest_town
@@ -169,9 +169,9 @@ def _in_full(row: pd.Series) -> str:
     lines = [row["photo"]]
     if row["problem"]:
         return f"{lines[0]}: {row['problem']}"
-    guesses = [(find_country(code).name, share) for code, share in _countries(row)]
+    guesses = [(find_country(code).name, share) for code, share in guesses_of(row)]
     width = max(len(name) for name, _ in guesses)
-    lines += [f"  {name:<{width}}  {100 * share:5.1f} %" for name, share in guesses if share is not None]
+    lines += [f"  {name:<{width}}  {100 * share:5.1f} %" for name, share in guesses if not np.isnan(share)]
     if "place" in row:
         lines += [f"  likeliest region: {_region_name(row['region'])}"] if "region" in row else []
         lines.append(f"  guessed point: {point_text(row)}")
@@ -188,16 +188,10 @@ def _in_short(row: pd.Series) -> str:
         return f"not read: {row['problem']}"
     said = [
         f"{find_country(code).name} {100 * share:.0f} %"
-        for code, share in _countries(row)[:3]
-        if share is not None
+        for code, share in guesses_of(row)[:3]
+        if not np.isnan(share)
     ]
     return ", ".join(said + ([point_text(row)] if "place" in row else []))
-
-
-def _countries(row: pd.Series) -> list[tuple[str, float | None]]:
-    """(code, probability or None) of each guess, the likeliest first."""
-    places = [place for place in range(1, GUESSES + 1) if f"guess_{place}" in row]
-    return [(row[f"guess_{place}"], row.get(f"probability_{place}")) for place in places]
 
 
 def _is_photo(path: Path, folder: Path) -> bool:
