@@ -25,8 +25,8 @@ from scipy.spatial import cKDTree
 from lost_and_found.data_lists import PinnedList, pin, sublist
 from lost_and_found.errors import InvalidConfig, LeakyList, UnknownCountry, UnsplittableClass, some_of
 from lost_and_found.geo.countries import find_country
-from lost_and_found.geo.distances import to_unit_vectors
-from lost_and_found.preparation.places import chord, close_pairs
+from lost_and_found.geo.distances import km_to_chord, to_unit_vectors
+from lost_and_found.preparation.places import close_pairs
 
 NAMES = ("train", "val", "test")
 RATIOS = (0.7, 0.2, 0.1)
@@ -353,7 +353,9 @@ def _shared_places(rows: pd.DataFrame, place_km: float) -> list[str]:
     names = list(parts)
     for position, name in enumerate(names):
         for other in names[position + 1 :]:
-            reach = chord(place_km) + 1e-15  # the bound itself is excluded, and 0 km must find the same place
+            reach = (
+                km_to_chord(place_km) + 1e-15
+            )  # the bound itself is excluded, and 0 km must find the same place
             nearest, where = trees[other].query(trees[name].data, distance_upper_bound=reach)
             close = np.flatnonzero(np.isfinite(nearest))
             if len(close):
