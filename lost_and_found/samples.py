@@ -16,7 +16,8 @@ import math
 import os
 import re
 import struct
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -244,22 +245,33 @@ def record_bytes(record: Record, *, where: Path) -> bytes:
         raise BrokenSample(where, f"record can't be written as JSON ({error})") from None
 
 
-def write_atomically(path: Path, data: bytes) -> None:
-    """Write a file that is either whole or not there, even if the process is killed.
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Where to write a file that gets the name `path` at the end of the block, or is removed if it fails.
 
     There is no fsync: the promise is about processes, not about power cuts, and a sync for each of 300,000
     small files would take longer than all other work.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        yield temporary
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+def write_atomically(path: Path, data: bytes) -> None:
+    """Write a file that is either whole or not there, even if the process is killed.
 
     Raises:
         StorageFull: no room; nothing is left behind.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        temporary.write_bytes(data)
-        temporary.replace(path)
-    except BaseException as error:
-        temporary.unlink(missing_ok=True)
-        if isinstance(error, OSError) and error.errno in NO_ROOM:
+        with replacing(path) as temporary:
+            temporary.write_bytes(data)
+    except OSError as error:
+        if error.errno in NO_ROOM:
             raise StorageFull(
                 f"{path}: no room for {len(data):,} bytes ({error.strerror}); free some space and run again, "
                 "finished files are kept"
