@@ -286,9 +286,14 @@ def write_json(path: Path, values: Mapping[str, Any]) -> None:
     )
 
 
+def table_bytes(table: pd.DataFrame) -> bytes:
+    """The table as CSV, the same on every system."""
+    return table.to_csv(index=False, lineterminator="\n").encode()
+
+
 def write_table(path: Path, table: pd.DataFrame) -> None:
     """Write a CSV file as `write_atomically` does."""
-    write_atomically(path, table.to_csv(index=False, lineterminator="\n").encode())
+    write_atomically(path, table_bytes(table))
 
 
 def remove_leftovers(folder: Path) -> int:

@@ -25,7 +25,14 @@ from lost_and_found.digests import digest
 from lost_and_found.errors import InvalidConfig, ListMismatch, MissingInput, StorageFull
 from lost_and_found.locks import sole_writer
 from lost_and_found.processes import map_in_processes
-from lost_and_found.samples import NO_ROOM, Sample, write_atomically, write_json
+from lost_and_found.samples import (
+    NO_ROOM,
+    Sample,
+    table_bytes,
+    write_atomically,
+    write_json,
+    write_table,
+)
 from lost_and_found.stamps import stamp
 from lost_and_found.training.decoding import CHANNELS, RESAMPLING, allocate, write_picture
 from lost_and_found.workspace import ENRICH, Workspace
@@ -204,8 +211,8 @@ def cache_pixels(
         cache = read_cache(place, spec=spec)
         if cache.ids != ids:
             raise ListMismatch(f"{place} holds other samples than the list; delete it and run again")
-        if _as_csv(table) != (place / "labels.csv").read_bytes():
-            write_atomically(place / "labels.csv", _as_csv(table))
+        if table_bytes(table) != (place / "labels.csv").read_bytes():
+            write_table(place / "labels.csv", table)
     return read_cache(place, spec=spec)
 
 
@@ -250,7 +257,7 @@ def _build(
     shutil.rmtree(unfinished, ignore_errors=True)  # of a killed process: only the sole writer gets here
     unfinished.mkdir(parents=True)
     try:
-        write_atomically(unfinished / "labels.csv", _as_csv(table))
+        write_table(unfinished / "labels.csv", table)
         shape = (len(samples), CHANNELS, spec.height, spec.width)
         offset = allocate(unfinished / "pixels.npy", shape)
         write = functools.partial(write_picture, file=unfinished / "pixels.npy", offset=offset, shape=shape)
@@ -268,10 +275,6 @@ def _build(
         raise
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)
-
-
-def _as_csv(table: pd.DataFrame) -> bytes:
-    return table.to_csv(index=False, lineterminator="\n").encode()
 
 
 def _from_csv(path: Path) -> pd.DataFrame:
