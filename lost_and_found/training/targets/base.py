@@ -114,7 +114,12 @@ def distance_metrics(km: np.ndarray) -> dict[str, float]:
 
 
 def mean_recall(right: np.ndarray, classes: np.ndarray) -> float:
-    """Mean over the classes that occur of the share of their samples that is right."""
+    """Mean over the classes that occur of the share of their samples that is right.
+
+    Args:
+        right: whether each sample is right, or in what share of several tries, (N,).
+        classes: their true class numbers, (N,).
+    """
     counts = np.bincount(classes)
     hits = np.bincount(classes, right)
     return float((hits[counts > 0] / counts[counts > 0]).mean())
