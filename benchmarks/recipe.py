@@ -36,7 +36,7 @@ from lost_and_found.geo.distances import haversine_km
 from lost_and_found.preparation.splitting import group_samples
 from lost_and_found.processes import map_in_processes
 from lost_and_found.training.config import COORDINATE_LOSSES, STUDY, TrainingConfig
-from lost_and_found.training.pixel_cache import PixelCache, cache_split
+from lost_and_found.training.pixel_cache import PixelCache, cache_splits
 from lost_and_found.training.runs import Run, load_run, predict
 from lost_and_found.training.targets.base import index_of, mean_recall, ranks
 from lost_and_found.training.trainer import train_run
@@ -105,7 +105,9 @@ def main() -> None:
     ](fixed)
     names = [list(table)[row] for row in arguments.rows or range(len(table))]
     workspace = Workspace(arguments.root, arguments.dataset)
-    train, val, test = read_splits(workspace)
+    train, val, test = cache_splits(
+        workspace, folder=workspace.output(TRAIN) / "pixels", width=DEFAULTS.width, height=DEFAULTS.height
+    )
     ends = [name for name in (next(iter(table)), list(table)[-1]) if name in names] if arguments.folds else []
     folds = cross(train, val, test, count=arguments.folds) if len(ends) > 1 else []
     seeds = range(arguments.seeds)
@@ -145,16 +147,6 @@ def _parser() -> argparse.ArgumentParser:
     add("--processes", type=int, default=1, help="runs that are trained at the same time")
     add("--threads", type=int, help="of each")
     return parser
-
-
-def read_splits(workspace: Workspace) -> tuple[PixelCache, PixelCache, PixelCache]:
-    """The pixel caches of train, val and test, made if need be."""
-    folder = workspace.output(TRAIN) / "pixels"
-    train, val, test = (
-        cache_split(workspace, split, folder=folder, width=DEFAULTS.width, height=DEFAULTS.height)
-        for split in (".train", ".val", ".test")
-    )
-    return train, val, test
 
 
 def recipe_rows(fixed: Settings) -> dict[str, Settings]:

@@ -88,6 +88,17 @@ class PixelCache:
         return len(self.pixels)
 
 
+def cache_splits(
+    workspace: Workspace, *, folder: Path, width: int, height: int
+) -> tuple[PixelCache, PixelCache, PixelCache]:
+    """The caches of train, val and test, each as `cache_split` gives it."""
+    train, val, test = (
+        cache_split(workspace, split, folder=folder, width=width, height=height)
+        for split in (".train", ".val", ".test")
+    )
+    return train, val, test
+
+
 def cache_split(workspace: Workspace, split: str, *, folder: Path, width: int, height: int) -> PixelCache:
     """The cache of a split of the workspace's dataset.
 
