@@ -3,8 +3,8 @@
 An id is `<site>_<mode>_<game>_<round>`, for example `geoguessr_singleplayer_00AH3Et9ehwdPYL8_0`. A record is
 a dict that may hold `coordinates` ([lat, lon] in degrees), `country_code` (alpha-2, XK for Kosovo),
 `country_name`, `region`, `regions`, `place`, `border_km`, `duration` (s), `source` and `group` (of pictures
-that belong together). Files whose names
-begin with a dot are not samples: that is where files are written before they get their names.
+that belong together). Files whose names begin with a dot are not samples: that is where files are written
+before they get their names.
 """
 
 from __future__ import annotations

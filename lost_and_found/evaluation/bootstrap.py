@@ -1,9 +1,13 @@
 """Intervals of scores over groups: rounds of one game, or pictures of one place, are no independent evidence.
 
 Groups are resampled as wholes. Few groups vary less among themselves than scores do from one test set to
-another, so a bare bootstrap of three or four groups holds the truth in seven or eight of ten cases instead of
-nineteen of twenty, and that of a single group claims certainty. Here the number of groups counts, as it does
-in Student's t.
+another. So a bare bootstrap of three or four groups holds the truth in seven or eight of ten cases instead of
+nineteen of twenty, and that of a single group claims certainty. Here intervals also depend on the number of
+groups, as they do in Student's t.
+
+The way to an interval of a score that is a ratio of sums: `count_table` counts by group, `resampled_sums`
+adds up the counts of resamples, `ratio` makes scores of them, and `proportion` (of shares) or `percentiles`
+(of all else) the interval.
 """
 
 from __future__ import annotations

@@ -238,10 +238,14 @@ def _balanced(mean: _MeanRecall, variance: float) -> Estimate:
     games, is each sample's influence; the variance tells of how many equally telling samples it is, and the
     exact interval for so many is taken. They are never more than if all classes were found equally often.
 
-    Of 1,000 simulated test sets of each kind, the interval held the true value in 97.6 % with 20 classes of
-    50 samples, 99.0 % with the rare classes above, 99.3 % where those were also found less often, 98.9 % with
-    a mean recall of 3 % as with 95 %, and 96.7 % with 600 correlated samples of 50 classes in games of five;
-    of 150 with 20 classes of one group of ten, wholly or half alike, in 97.3 and 96.0 %.
+    How often the interval held the true value, in 1,000 simulated test sets of each kind:
+
+    - 97.6 % with 20 classes of 50 samples;
+    - 99.0 % with the rare classes above, and 99.3 % where those were also found less often;
+    - 98.9 % with a mean recall of 3 % as with 95 %;
+    - 96.7 % with 600 correlated samples of 50 classes in games of five;
+    - 97.3 and 96.0 % (of 150) with 20 classes of one group of ten, wholly and half alike.
+
     It was 1.1 to 1.3 times as wide as the spread of the scores needed: rather too wide than too narrow.
 
     Source:

@@ -122,14 +122,16 @@ def paired_differences(
     """Recall of two runs and the paired difference, for all pictures (the first row) and each country.
 
     Intervals are 95 %, from a bootstrap over groups, in which both runs are resampled together: how hard a
-    picture is, is the same for both and drops out. With few pictures a bootstrap is too sure (where the
-    runs agree on all five, it says that they always do), so each end is at least as far out as that of
-    Bonett and Price, which knows of small numbers, for as many pictures as these, in their groups, are worth.
+    picture is, is the same for both and drops out. With few pictures a bootstrap is too sure: where the runs
+    agree on all five, it says that they always do. So each end is at least as far out as that of Bonett and
+    Price, which knows of small numbers, for as many independent pictures as these are worth in their groups.
 
-    Of 400 simulated pairs of runs of each of five kinds (equal and unequal, 130 to 500 pictures, groups of
-    one and of five, 10 and 20 countries) the interval held the true difference in 95 to 97 % for all pictures
-    and in 96 to 99.7 % for single countries; of 250 of each of eight kinds in which a country's pictures were
-    of 2 to 20 places and hung together there, in 95 to 98 % and in 96 to 100 %.
+    How often the interval held the true difference, in simulated pairs of runs:
+
+    - 95 to 97 % for all pictures and 96 to 99.7 % for single countries, in 400 pairs of each of five kinds
+      (equal and unequal, 130 to 500 pictures, groups of one and of five, 10 and 20 countries);
+    - 95 to 98 % and 96 to 100 %, in 250 pairs of each of eight kinds in which a country's pictures were of 2
+      to 20 places and hung together there.
 
     Args:
         reference: whether the first run was right, bool (N,).

@@ -52,15 +52,16 @@ def photo_pixels(
 ) -> np.ndarray:
     """A photo as the pictures that a model was trained with: uint8 (3, height, width), RGB.
 
-    Cropped at its centre to the shape of a working copy, shrunk and saved as one, and read from there as the
-    pixel cache does, so the pixels are exactly those that the stages would have made of it (with a run whose
-    photos were all smaller than working copies, it is shrunk to the largest of them).
+    It goes the way of those: cropped at its centre to the shape of a working copy, shrunk and saved as one,
+    and read from there as the pixel cache does. So the pixels are exactly those that the stages would have
+    made of it.
 
     Args:
         path: of an image in any format that Pillow reads.
         width: in pixels, of the run.
         height: in pixels, of the run.
-        copy_size: (width, height) of the working copies of the pictures that the run was trained with.
+        copy_size: (width, height) of the working copies of the pictures that the run was trained with; of
+            the largest, where all photos were smaller than working copies may be.
 
     Raises:
         BrokenSample: it can't be read.
