@@ -36,9 +36,9 @@ from lost_and_found.geo.distances import haversine_km
 from lost_and_found.preparation.splitting import group_samples
 from lost_and_found.processes import map_in_processes
 from lost_and_found.training.config import COORDINATE_LOSSES, STUDY, TrainingConfig
-from lost_and_found.training.pixel_cache import PixelCache, cache_split
+from lost_and_found.training.pixel_cache import PixelCache, cache_splits
 from lost_and_found.training.runs import Run, load_run, predict
-from lost_and_found.training.targets.base import index_of, ranks
+from lost_and_found.training.targets.base import index_of, mean_recall, ranks
 from lost_and_found.training.trainer import train_run
 from lost_and_found.workspace import TRAIN, Workspace
 
@@ -105,7 +105,9 @@ def main() -> None:
     ](fixed)
     names = [list(table)[row] for row in arguments.rows or range(len(table))]
     workspace = Workspace(arguments.root, arguments.dataset)
-    train, val, test = read_splits(workspace)
+    train, val, test = cache_splits(
+        workspace, folder=workspace.output(TRAIN) / "pixels", width=DEFAULTS.width, height=DEFAULTS.height
+    )
     ends = [name for name in (next(iter(table)), list(table)[-1]) if name in names] if arguments.folds else []
     folds = cross(train, val, test, count=arguments.folds) if len(ends) > 1 else []
     seeds = range(arguments.seeds)
@@ -145,16 +147,6 @@ def _parser() -> argparse.ArgumentParser:
     add("--processes", type=int, default=1, help="runs that are trained at the same time")
     add("--threads", type=int, help="of each")
     return parser
-
-
-def read_splits(workspace: Workspace) -> tuple[PixelCache, PixelCache, PixelCache]:
-    """The pixel caches of train, val and test, made if need be."""
-    folder = workspace.output(TRAIN) / "pixels"
-    train, val, test = (
-        cache_split(workspace, split, folder=folder, width=DEFAULTS.width, height=DEFAULTS.height)
-        for split in (".train", ".val", ".test")
-    )
-    return train, val, test
 
 
 def recipe_rows(fixed: Settings) -> dict[str, Settings]:
@@ -276,7 +268,9 @@ def comparison_text(reference: Guesses, candidate: Guesses) -> str:
     if reference.ranks.size:
         scores["country top-1 %"] = lambda one, rows: 100 * (one.ranks[:, rows] < 1).mean()
         scores["country top-5 %"] = lambda one, rows: 100 * (one.ranks[:, rows] < 5).mean()
-        scores["country balanced accuracy %"] = lambda one, rows: 100 * mean_recall(one, rows)
+        scores["country balanced accuracy %"] = lambda one, rows: (
+            100 * mean_recall((one.ranks[:, rows] < 1).mean(axis=0), one.classes[rows])
+        )
     if reference.km.size:
         scores["median km"] = lambda one, rows: float(np.median(one.km[:, rows], axis=1).mean())
         scores["mean km"] = lambda one, rows: float(one.km[:, rows].mean())
@@ -292,14 +286,6 @@ def comparison_text(reference: Guesses, candidate: Guesses) -> str:
             f"{name:28} {theirs:8.1f} | {ours:8.1f} | {ours - theirs:+8.1f} [{low:+.1f}, {high:+.1f}]"
         )
     return "\n".join(lines)
-
-
-def mean_recall(guesses: Guesses, rows: np.ndarray) -> float:
-    """Mean over the countries of these pictures of how many of each are right, over seeds too."""
-    classes = guesses.classes[rows]
-    counts = np.bincount(classes)
-    hits = np.bincount(classes, (guesses.ranks[:, rows] < 1).mean(axis=0))
-    return float((hits[counts > 0] / counts[counts > 0]).mean())
 
 
 if __name__ == "__main__":

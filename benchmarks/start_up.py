@@ -25,7 +25,7 @@ STEP = """
 import os, sys
 from pathlib import Path
 from lost_and_found.training.config import TrainingConfig
-from lost_and_found.training.pixel_cache import STAMPS, cache_split
+from lost_and_found.training.pixel_cache import STAMPS, cache_splits
 from lost_and_found.training.epochs import Training
 from lost_and_found.training.trainer import train_run
 from lost_and_found.workspace import Workspace
@@ -35,10 +35,7 @@ output = workspace.output("3-training/01-train-model")
 if sys.argv[2] == "cold":
     for stamps in output.glob("pixels/*/" + STAMPS):
         stamps.unlink()
-train, val, test = (
-    cache_split(workspace, one, folder=output / "pixels", width=130, height=80)
-    for one in (".train", ".val", ".test")
-)
+train, val, test = cache_splits(workspace, folder=output / "pixels", width=130, height=80)
 take_step = Training.take_step
 def take_one(self, *arguments, **more):
     take_step(self, *arguments, **more)

@@ -20,7 +20,7 @@ from lost_and_found.digests import digest
 from lost_and_found.errors import InvalidConfig, ListMismatch, MissingInput, some_of
 from lost_and_found.processes import map_in_processes
 from lost_and_found.samples import ID_PATTERN, IMAGE_SUFFIXES, Record, Sample, damage, parse_id, read_record
-from lost_and_found.stores import Store, image_and_record_names
+from lost_and_found.stores import Store
 
 READ_IN_PROCESSES_FROM = 5_000
 
@@ -227,12 +227,8 @@ def _files(folder: str) -> Iterator[tuple[str, str]]:
 
 def _select(folder: Path, selection: Selection, store: Store | None) -> list[Sample]:
     pairs, halves = find_pairs(folder)
-    remote = store.names() if store else {}
-    away = {
-        sample_id: names
-        for sample_id, names in image_and_record_names(remote, IMAGE_SUFFIXES).items()
-        if sample_id not in pairs
-    }
+    remote = store.pairs() if store else {}
+    away = {sample_id: paths for sample_id, paths in remote.items() if sample_id not in pairs}
     if left_out := sorted(halves.keys() - away.keys()):
         shown = some_of([f"{one} ({halves[one]})" for one in left_out])
         warnings.warn(f"{folder}: {len(left_out)} halves of pairs left out: {shown}", stacklevel=3)
@@ -240,7 +236,7 @@ def _select(folder: Path, selection: Selection, store: Store | None) -> list[Sam
     ids = selection.names(list(samples))
     if selection.needs_records:
         if store:
-            _fetch(store, {remote[away[one][1]]: samples[one].record for one in ids if one in away}, {})
+            _fetch(store, {away[one][1]: samples[one].record for one in ids if one in away}, {})
         candidates = [samples[one] for one in sorted(ids)]
         records = read_records(candidates)
         ids = [
@@ -254,7 +250,7 @@ def _select(folder: Path, selection: Selection, store: Store | None) -> list[Sam
             f"{folder} holds {len(pairs)} pairs, none of which fits {selection.as_parameters()}"
         )
     if store:
-        _fetch_pairs(store, remote, {one: away[one] for one in chosen if one in away}, samples, {})
+        _fetch_pairs(store, {one: away[one] for one in chosen if one in away}, samples, {})
     return [samples[one] for one in chosen]
 
 
@@ -269,11 +265,10 @@ def _load_pinned(
     pairs, halves = find_pairs(folder)
     missing = [one for one in pinned.digests if one not in pairs]
     if missing and store:
-        remote = store.names()
-        names = image_and_record_names(remote, IMAGE_SUFFIXES)
-        away = {one: names[one] for one in missing if one in names}
+        remote = store.pairs()
+        away = {one: remote[one] for one in missing if one in remote}
         pairs |= _places(folder, away, halves)
-        _fetch_pairs(store, remote, away, pairs, pinned.digests)
+        _fetch_pairs(store, away, pairs, pinned.digests)
         missing = [one for one in missing if one not in away]
     if missing:
         shown = some_of([f"{one} ({halves.get(one, 'both files missing')})" for one in missing])
@@ -302,15 +297,13 @@ def _places(
 
 def _fetch_pairs(
     store: Store,
-    remote: Mapping[str, str],
     away: Mapping[str, tuple[str, str]],
     samples: Mapping[str, Sample],
     digests: Mapping[str, str],
 ) -> None:
     """Download images first, then records, so that a killed download leaves half pairs and no bad ones."""
-    images = {remote[image]: samples[one].image for one, (image, _) in away.items()}
-    _fetch(store, images, digests)
-    _fetch(store, {remote[record]: samples[one].record for one, (_, record) in away.items()}, {})
+    _fetch(store, {image: samples[one].image for one, (image, _) in away.items()}, digests)
+    _fetch(store, {record: samples[one].record for one, (_, record) in away.items()}, {})
 
 
 def _fetch(store: Store, wanted: Mapping[str, Path], digests: Mapping[str, str]) -> None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import sys
 import tarfile
 from collections import defaultdict
@@ -19,7 +18,7 @@ from tqdm.auto import tqdm
 
 from lost_and_found.data_lists import read_list
 from lost_and_found.errors import LostAndFoundError, MissingInput, StorageFull
-from lost_and_found.samples import NO_ROOM
+from lost_and_found.samples import NO_ROOM, replacing
 from lost_and_found.workspace import ENRICH, REPOSITORY, TRAIN, Workspace
 
 NEEDED_LISTS = (".train", ".val", ".test")
@@ -42,17 +41,17 @@ def pack_dataset(workspace: Workspace, output: Path, *, with_pairs: bool = True)
     files = [*_lists(workspace), *_pixel_caches(workspace, needed=not with_pairs)]
     if with_pairs:
         files += _visible(workspace.input(ENRICH))
-    temporary = output.with_name(f".{output.name}.{os.getpid()}.tmp")
     try:
         output.parent.mkdir(parents=True, exist_ok=True)
-        # GNU's format has no further header for each file, and no limit to its size.
-        with tarfile.open(temporary, "w", format=tarfile.GNU_FORMAT, dereference=True) as archive:
+        with (
+            replacing(output) as temporary,
+            # GNU's format has no further header for each file, and no limit to its size.
+            tarfile.open(temporary, "w", format=tarfile.GNU_FORMAT, dereference=True) as archive,
+        ):
             for path in tqdm(files, desc=f"packing {workspace.dataset}", unit=" files"):
                 archive.add(path, path.relative_to(workspace.root), filter=_anonymous)
-        temporary.replace(output)
-    except BaseException as error:
-        temporary.unlink(missing_ok=True)
-        if isinstance(error, OSError) and error.errno in NO_ROOM:
+    except OSError as error:
+        if error.errno in NO_ROOM:
             raise StorageFull(
                 f"{output}: no room for it; free some space, or choose another place by --output"
             ) from error

@@ -3,8 +3,8 @@
 An id is `<site>_<mode>_<game>_<round>`, for example `geoguessr_singleplayer_00AH3Et9ehwdPYL8_0`. A record is
 a dict that may hold `coordinates` ([lat, lon] in degrees), `country_code` (alpha-2, XK for Kosovo),
 `country_name`, `region`, `regions`, `place`, `border_km`, `duration` (s), `source` and `group` (of pictures
-that belong together). Files whose names
-begin with a dot are not samples: that is where files are written before they get their names.
+that belong together). Files whose names begin with a dot are not samples: that is where files are written
+before they get their names.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ import math
 import os
 import re
 import struct
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -246,22 +247,33 @@ def record_bytes(record: Record, *, where: Path) -> bytes:
         raise BrokenSample(where, f"record can't be written as JSON ({error})") from None
 
 
-def write_atomically(path: Path, data: bytes) -> None:
-    """Write a file that is either whole or not there, even if the process is killed.
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Where to write a file that gets the name `path` at the end of the block, or is removed if it fails.
 
     There is no fsync: the promise is about processes, not about power cuts, and a sync for each of 300,000
     small files would take longer than all other work.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        yield temporary
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+def write_atomically(path: Path, data: bytes) -> None:
+    """Write a file that is either whole or not there, even if the process is killed.
 
     Raises:
         StorageFull: no room; nothing is left behind.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        temporary.write_bytes(data)
-        temporary.replace(path)
-    except BaseException as error:
-        temporary.unlink(missing_ok=True)
-        if isinstance(error, OSError) and error.errno in NO_ROOM:
+        with replacing(path) as temporary:
+            temporary.write_bytes(data)
+    except OSError as error:
+        if error.errno in NO_ROOM:
             raise StorageFull(
                 f"{path}: no room for {len(data):,} bytes ({error.strerror}); free some space and run again, "
                 "finished files are kept"
@@ -276,16 +288,16 @@ def write_json(path: Path, values: Mapping[str, Any]) -> None:
     )
 
 
-def write_table(path: Path, table: pd.DataFrame) -> None:
-    """Write a CSV file as `write_atomically` does."""
-    write_atomically(path, csv_bytes(table))
-
-
-def csv_bytes(table: pd.DataFrame) -> bytes:
-    """The table as CSV in UTF-8 with LF, without its index."""
+def table_bytes(table: pd.DataFrame) -> bytes:
+    """The table as CSV in UTF-8 with LF, without its index; the same on every system."""
     # Readers take a bare "\r" in a text (macOS has files named "Icon\r") for the end of the line, and Python
     # only quotes such texts where lines end in "\r\n".
     return table.to_csv(index=False, lineterminator="\r\n").replace("\r\n", "\n").encode()
+
+
+def write_table(path: Path, table: pd.DataFrame) -> None:
+    """Write a CSV file as `write_atomically` does."""
+    write_atomically(path, table_bytes(table))
 
 
 def rejected_by_reason(rejected: pd.DataFrame) -> dict[str, int]:

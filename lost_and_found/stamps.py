@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from lost_and_found.samples import Sample, write_atomically
+from lost_and_found.samples import Sample, replacing, write_atomically
 
 
 def stamp(path: str | Path) -> str:
@@ -54,12 +54,12 @@ def link_or_copy(original: Path, made: Path) -> None:
     """
     if made.exists() and made.samefile(original):
         return
-    temporary = made.with_name(f".{made.name}.{os.getpid()}.tmp")
     try:
-        os.link(original.resolve(), temporary)  # of a link's file; Path.hardlink_to is the other way round
-        temporary.replace(made)
+        with replacing(made) as temporary:
+            os.link(
+                original.resolve(), temporary
+            )  # of a link's file; Path.hardlink_to is the other way round
     except OSError:
-        temporary.unlink(missing_ok=True)
         write_atomically(made, original.read_bytes())
         mark_finished(original, made)
 

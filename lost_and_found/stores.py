@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
@@ -46,15 +46,15 @@ class Store:
         self._turn: AbstractContextManager[object] = threading.Lock() if is_archive else nullcontext()
         self._is_quoted = location.startswith(("http://", "https://"))
 
-    def names(self) -> Mapping[str, str]:
-        """The path of each picture and record in the store, by its name without folders.
+    def pairs(self) -> dict[str, tuple[str, str]]:
+        """The paths in the store of each pair's (picture, record), by id; halves of pairs are left out.
 
-        Hidden files, and all in hidden folders, are left out.
+        Hidden files, and all in hidden folders, are left out too.
 
         Raises:
-            StoreError: the store can't be listed, holds no such file, or two of one name.
+            StoreError: the store can't be listed, holds no picture or record, or two of one name.
         """
-        names: dict[str, str] = {}
+        paths: dict[str, str] = {}
         for path in sorted(self._paths()):
             below = path.removeprefix(self._root)
             *folders, name = (unquote(below) if self._is_quoted else below).split("/")
@@ -62,12 +62,15 @@ class Store:
                 one[:1] == "." for one in (*folders, name)
             ):
                 continue
-            if name in names:
-                raise StoreError(f"{self.location} holds {name} twice: {names[name]} and {path}")
-            names[name] = path
-        if not names:
+            if name in paths:
+                raise StoreError(f"{self.location} holds {name} twice: {paths[name]} and {path}")
+            paths[name] = path
+        if not paths:
             raise StoreError(f"{self.location} holds no pictures and no records; check the address")
-        return names
+        images = {
+            name.rpartition(".")[0]: path for name, path in paths.items() if name.endswith(IMAGE_SUFFIXES)
+        }
+        return {one: (path, paths[f"{one}.json"]) for one, path in images.items() if f"{one}.json" in paths}
 
     def _paths(self) -> Iterator[str]:
         """All files. fsspec's own walk leaves out what it can't list, and says nothing."""
@@ -144,14 +147,3 @@ class Store:
             write_atomically(target, content)
             return None
         return problem
-
-
-def image_and_record_names(
-    names: Mapping[str, str], suffixes: Sequence[str]
-) -> Mapping[str, tuple[str, str]]:
-    """The names of (image, record) by id, for ids of which both are in the store."""
-    return {
-        name.rsplit(".", 1)[0]: (name, f"{name.rsplit('.', 1)[0]}.json")
-        for name in names
-        if name.endswith(tuple(suffixes)) and f"{name.rsplit('.', 1)[0]}.json" in names
-    }

@@ -8,7 +8,7 @@ import pytest
 from lost_and_found import notebook_script, notebooks
 from lost_and_found.collection.game.__main__ import _parser as collect_parser
 from lost_and_found.collection.game.job import CollectJob
-from lost_and_found.evaluation.photos import _parser as guess_parser
+from lost_and_found.evaluation.__main__ import _parser as guess_parser
 from lost_and_found.human_baseline.__main__ import _parser as quiz_parser
 from lost_and_found.training import sweeps
 from lost_and_found.training.config import PRESETS

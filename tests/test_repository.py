@@ -1,10 +1,12 @@
 """What the repository promises about itself: the lock, the layout, the words it avoids."""
 
+import ast
 import re
 import subprocess
 import sys
 import tomllib
 from collections import Counter
+from graphlib import TopologicalSorter
 
 import pytest
 
@@ -49,6 +51,21 @@ def test_no_stage_imports_a_later_one(package, forbidden):
             rf"^\s*(?:from|import) lost_and_found\.(?:{forbidden})\b.*", path.read_text(), re.M
         )
         assert imports == [], path
+
+
+def test_no_module_imports_one_that_imports_it_even_by_way_of_others():
+    paths = {
+        ".".join(path.relative_to(REPOSITORY).with_suffix("").parts).removesuffix(".__init__"): path
+        for path in (REPOSITORY / "lost_and_found").rglob("*.py")
+    }
+    imported = {}
+    for name, path in paths.items():
+        # Those within functions count too; not those for type checkers alone.
+        tree = ast.parse(re.sub(r"^if TYPE_CHECKING:\n(    .*\n)+", "", path.read_text(), flags=re.M))
+        froms = [node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
+        found = {f"{node.module}.{one.name}" for node in froms for one in node.names}
+        imported[name] = {one if one in paths else one.rpartition(".")[0] for one in found} & paths.keys()
+    TopologicalSorter(imported).prepare()  # raises where there is a circle
 
 
 @pytest.mark.parametrize(

@@ -211,15 +211,15 @@ def test_a_store_that_is_not_there_says_so(location, tmp_path):
 def test_one_name_twice_in_a_store_is_an_error(remote):
     (remote / "b" / "practice_singleplayer_game000_0.jpg").write_bytes(b"other")
     with pytest.raises(StoreError, match="twice"):
-        Store(str(remote)).names()
+        Store(str(remote)).pairs()
 
 
 @pytest.mark.parametrize("kind", ["folder", "server", "archive"])
 def test_what_is_no_picture_and_no_record_and_what_is_hidden_is_left_out(server, remote, tmp_path, kind):
-    before = Store(str(remote)).names().keys()
+    before = Store(str(remote)).pairs().keys()
     for folder in ("a", "b"):
         (remote / folder / "README.md").write_text("of a folder, as of every other")
         (remote / folder / ".thumbnails").mkdir()
         (remote / folder / ".thumbnails" / "practice_singleplayer_game000_0.jpg").write_bytes(b"small")
     location = {"folder": str(remote), "server": server.url}.get(kind) or archive(remote, tmp_path)
-    assert Store(location).names().keys() == before
+    assert Store(location).pairs().keys() == before

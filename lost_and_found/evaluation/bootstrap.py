@@ -1,9 +1,13 @@
 """Intervals of scores over groups: rounds of one game, or pictures of one place, are no independent evidence.
 
 Groups are resampled as wholes. Few groups vary less among themselves than scores do from one test set to
-another, so a bare bootstrap of three or four groups holds the truth in seven or eight of ten cases instead of
-nineteen of twenty, and that of a single group claims certainty. Here the number of groups counts, as it does
-in Student's t.
+another. So a bare bootstrap of three or four groups holds the truth in seven or eight of ten cases instead of
+nineteen of twenty, and that of a single group claims certainty. Here intervals also depend on the number of
+groups, as they do in Student's t.
+
+The way to an interval of a score that is a ratio of sums: `count_table` counts by group, `resampled_sums`
+adds up the counts of resamples, `ratio` makes scores of them, and `proportion` (of shares) or `percentiles`
+(of all else) the interval.
 """
 
 from __future__ import annotations
@@ -72,27 +76,44 @@ def resampled_rows(groups: np.ndarray, *, resamples: int, seed: int) -> Iterator
         yield np.concatenate([members[group] for group in drawn])
 
 
-def resampled_sums(table: sparse.csr_array, *, resamples: int, seed: int) -> np.ndarray:
-    """(resamples, columns): sums over the groups that `resampled_rows` would draw.
+def count_table(
+    values: np.ndarray, groups: np.ndarray, columns: np.ndarray, *, width: int
+) -> sparse.csr_array:
+    """(groups, 1 + width): how many samples of each group have the value, in all and by column.
+
+    Args:
+        values: bool (N,).
+        groups: (N,) numbers from 0, from `group_numbers`.
+        columns: (N,) numbers from 0 of what is counted apart, such as classes.
+        width: how many of these there are.
+    """
+    places = (np.tile(groups, 2), np.concatenate([np.zeros_like(columns), 1 + columns]))
+    shape = (int(groups.max()) + 1, 1 + width)
+    return sparse.coo_array((np.tile(values.astype(float), 2), places), shape=shape).tocsr()
+
+
+def resampled_sums(tables: Sequence[sparse.csr_array], *, resamples: int, seed: int) -> list[np.ndarray]:
+    """(1 + resamples, columns) of each table: sums over all groups, and over those of `resampled_rows`.
 
     For scores that are ratios of sums, far faster than going through the samples.
 
     Args:
-        table: (groups, columns), what each group adds to each sum.
+        tables: (groups, columns), what each group adds to each sum; all tables are of the same groups.
         resamples: how often.
         seed: of the drawing.
     """
     rng = np.random.default_rng(seed)
-    groups = table.shape[0]
-    transposed = table.T.tocsr()
-    sums = np.empty((resamples, table.shape[1]))
-    for start in range(0, resamples, RESAMPLES_AT_ONCE):
-        stop = min(start + RESAMPLES_AT_ONCE, resamples)
+    table = sparse.hstack(tables).tocsr()
+    groups, transposed = table.shape[0], table.T.tocsr()
+    sums = np.empty((1 + resamples, table.shape[1]))
+    sums[0] = table.sum(axis=0)
+    for start in range(1, 1 + resamples, RESAMPLES_AT_ONCE):
+        stop = min(start + RESAMPLES_AT_ONCE, 1 + resamples)
         weights = [
             np.bincount(rng.integers(groups, size=groups), minlength=groups) for _ in range(start, stop)
         ]
         sums[start:stop] = (transposed @ np.stack(weights, axis=1).astype(float)).T
-    return sums
+    return np.split(sums, np.cumsum([one.shape[1] for one in tables])[:-1], axis=1)
 
 
 def groups_with(table: sparse.csr_array) -> np.ndarray:

@@ -9,11 +9,11 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
-from scipy import sparse
 
 from lost_and_found.errors import InvalidConfig
 from lost_and_found.evaluation.bootstrap import (
     check_resamples,
+    count_table,
     group_numbers,
     groups_with,
     proportion,
@@ -63,21 +63,15 @@ def calibration_table(
         raise InvalidConfig("there are no samples to measure calibration on")
     sure, right = probabilities.max(axis=1), probabilities.argmax(axis=1) == truth
     bins = min(MOST_BINS, max(1, len(sure) // FEWEST_IN_BIN))
-    places = 1 + np.argsort(np.argsort(sure, kind="stable"), kind="stable") * bins // len(sure)
-    everything = np.zeros_like(places)
-    rows = np.tile(group_numbers(groups, len(truth)), 2)
-    columns = np.concatenate([everything, places])
-    shape = (int(rows.max()) + 1, 1 + bins)
+    places = np.argsort(np.argsort(sure, kind="stable"), kind="stable") * bins // len(sure)
+    numbers = group_numbers(groups, len(truth))
     counts, hits = (
-        sparse.coo_array((np.tile(values.astype(float), 2), (rows, columns)), shape=shape).tocsr()
-        for values in (np.ones_like(right), right)
+        count_table(values, numbers, places, width=bins) for values in (np.ones_like(right), right)
     )
-    sums = sparse.hstack([counts, hits]).tocsr()
-    observed = np.asarray(sums.sum(axis=0), dtype=float).reshape(1, -1)
-    drawn = np.vstack([observed, resampled_sums(sums, resamples=resamples, seed=seed)])
-    n, found = drawn[:, : 1 + bins], drawn[:, 1 + bins :]
+    n, found = resampled_sums([counts, hits], resamples=resamples, seed=seed)
     share = proportion(ratio(found, n), n[0], groups_with(counts))
-    by_bin = pd.Series(np.tile(sure.astype(float), 2)).groupby(columns)
+    rows = np.concatenate([np.zeros_like(places), 1 + places])
+    by_bin = pd.Series(np.tile(sure.astype(float), 2)).groupby(rows)
     table = by_bin.agg(n="size", lowest="min", highest="max", mean="mean").reset_index(drop=True)
     names = ["all", *map(str, range(1, 1 + bins))]
     ends = {"right": share.value, "low": share.low, "high": share.high}

@@ -7,12 +7,13 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from scipy import sparse, stats
+from scipy import stats
 
 from lost_and_found.errors import InvalidConfig, ListMismatch, MissingInput
 from lost_and_found.evaluation.bootstrap import (
     TAIL,
     check_resamples,
+    count_table,
     effective_samples,
     group_numbers,
     groups_with,
@@ -121,14 +122,16 @@ def paired_differences(
     """Recall of two runs and the paired difference, for all pictures (the first row) and each country.
 
     Intervals are 95 %, from a bootstrap over groups, in which both runs are resampled together: how hard a
-    picture is, is the same for both and drops out. With few pictures a bootstrap is too sure (where the
-    runs agree on all five, it says that they always do), so each end is at least as far out as that of
-    Bonett and Price, which knows of small numbers, for as many pictures as these, in their groups, are worth.
+    picture is, is the same for both and drops out. With few pictures a bootstrap is too sure: where the runs
+    agree on all five, it says that they always do. So each end is at least as far out as that of Bonett and
+    Price, which knows of small numbers, for as many independent pictures as these are worth in their groups.
 
-    Of 400 simulated pairs of runs of each of five kinds (equal and unequal, 130 to 500 pictures, groups of
-    one and of five, 10 and 20 countries) the interval held the true difference in 95 to 97 % for all pictures
-    and in 96 to 99.7 % for single countries; of 250 of each of eight kinds in which a country's pictures were
-    of 2 to 20 places and hung together there, in 95 to 98 % and in 96 to 100 %.
+    How often the interval held the true difference, in simulated pairs of runs:
+
+    - 95 to 97 % for all pictures and 96 to 99.7 % for single countries, in 400 pairs of each of five kinds
+      (equal and unequal, 130 to 500 pictures, groups of one and of five, 10 and 20 countries);
+    - 95 to 98 % and 96 to 100 %, in 250 pairs of each of eight kinds in which a country's pictures were of 2
+      to 20 places and hung together there.
 
     Args:
         reference: whether the first run was right, bool (N,).
@@ -150,14 +153,12 @@ def paired_differences(
     codes, columns = np.unique(np.asarray(truth, dtype=str), return_inverse=True)
     rows = group_numbers(group, len(columns))
     right, counts, wins, losses = (
-        _sums(values, rows, columns)
+        count_table(values, rows, columns, width=len(codes))
         for values in (reference, np.ones_like(reference), candidate & ~reference, reference & ~candidate)
     )
-    n, won, lost = (totals.sum(axis=0) for totals in (counts, wins, losses))
-    sums = sparse.hstack([wins - losses, counts]).tocsr()
-    observed = np.concatenate([won - lost, n]).reshape(1, -1)
-    drawn = np.vstack([observed, resampled_sums(sums, resamples=resamples, seed=seed)])
-    gains, groups = ratio(drawn[:, : len(n)], drawn[:, len(n) :]), groups_with(counts)
+    won, lost = (totals.sum(axis=0) for totals in (wins, losses))
+    gained, pictures = resampled_sums([wins - losses, counts], resamples=resamples, seed=seed)
+    gains, n, groups = ratio(gained, pictures), pictures[0], groups_with(counts)
     low, high = percentiles(gains, groups)
     spread, variance = (won + lost) / n - gains[0] ** 2, np.nanvar(gains[1:], axis=0)
     effective = effective_samples(spread, variance, n=n, most=n, groups=groups)
@@ -190,19 +191,6 @@ def differences_text(differences: pd.DataFrame, *, fewest: int) -> str:
     shown = pd.concat([differences[:1], enough]).set_index("country")
     shares = 100 * shown[["reference", "candidate", "difference", "low", "high"]]
     return shares.assign(pictures=shown["n"]).rename_axis(None).to_string(float_format="{:.1f}".format)
-
-
-def _sums(values: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> sparse.csr_array:
-    """(groups, 1 + countries): how many pictures of each group have the value, in all and by country.
-
-    Args:
-        values: bool (N,).
-        rows: the group's number of each picture, (N,).
-        columns: the country's number of each, (N,).
-    """
-    shape = (int(rows.max()) + 1, 2 + int(columns.max()))
-    places = (np.tile(rows, 2), np.concatenate([np.zeros_like(columns), 1 + columns]))
-    return sparse.coo_array((np.tile(values.astype(float), 2), places), shape=shape).tocsr()
 
 
 def bonett_price(

@@ -1,10 +1,8 @@
-"""`scripts/guess`: where photos were taken, as a trained model guesses."""
+"""Where photos were taken, as a trained model guesses."""
 
 from __future__ import annotations
 
-import argparse
 import os
-import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from functools import partial
@@ -14,21 +12,17 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from lost_and_found.errors import BrokenSample, InvalidConfig, LostAndFoundError, MissingInput
-from lost_and_found.evaluation.held_out import find_run
-from lost_and_found.evaluation.predictions import GUESSES, best_guesses
+from lost_and_found.errors import BrokenSample, MissingInput
+from lost_and_found.evaluation.predictions import best_guesses, guesses_of
 from lost_and_found.geo.countries import find_country
 from lost_and_found.geo.regions import locate
 from lost_and_found.geo.towns import nearest_town
 from lost_and_found.preparation.pictures import resized
 from lost_and_found.processes import map_in_processes
-from lost_and_found.samples import write_table
-from lost_and_found.signals import asked_to_stop
 from lost_and_found.training.decoding import decode
 from lost_and_found.training.pixel_cache import COPY_SIZE
-from lost_and_found.training.runs import Run, is_complete, load_run, predict
+from lost_and_found.training.runs import Run, predict
 from lost_and_found.training.targets.region import RegionTarget
-from lost_and_found.workspace import REPOSITORY, TRAIN, Workspace
 
 # In a folder; a file that is named is tried whatever it is called.
 SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif", ".heic", ".heif"}
@@ -58,15 +52,16 @@ def photo_pixels(
 ) -> np.ndarray:
     """A photo as the pictures that a model was trained with: uint8 (3, height, width), RGB.
 
-    Cropped at its centre to the shape of a working copy, shrunk and saved as one, and read from there as the
-    pixel cache does, so the pixels are exactly those that the stages would have made of it (with a run whose
-    photos were all smaller than working copies, it is shrunk to the largest of them).
+    It goes the way of those: cropped at its centre to the shape of a working copy, shrunk and saved as one,
+    and read from there as the pixel cache does. So the pixels are exactly those that the stages would have
+    made of it.
 
     Args:
         path: of an image in any format that Pillow reads.
         width: in pixels, of the run.
         height: in pixels, of the run.
-        copy_size: (width, height) of the working copies of the pictures that the run was trained with.
+        copy_size: (width, height) of the working copies of the pictures that the run was trained with; of
+            the largest, where all photos were smaller than working copies may be.
 
     Raises:
         BrokenSample: it can't be read.
@@ -175,9 +170,9 @@ def _in_full(row: pd.Series) -> str:
     lines = [row["photo"]]
     if row["problem"]:
         return f"{lines[0]}: {row['problem']}"
-    guesses = [(find_country(code).name, share) for code, share in _countries(row)]
+    guesses = [(find_country(code).name, share) for code, share in guesses_of(row)]
     width = max(len(name) for name, _ in guesses)
-    lines += [f"  {name:<{width}}  {100 * share:5.1f} %" for name, share in guesses if share is not None]
+    lines += [f"  {name:<{width}}  {100 * share:5.1f} %" for name, share in guesses if not np.isnan(share)]
     if "place" in row:
         lines += [f"  likeliest region: {_region_name(row['region'])}"] if "region" in row else []
         lines.append(f"  guessed point: {point_text(row)}")
@@ -194,116 +189,12 @@ def _in_short(row: pd.Series) -> str:
         return f"not read: {row['problem']}"
     said = [
         f"{find_country(code).name} {100 * share:.0f} %"
-        for code, share in _countries(row)[:3]
-        if share is not None
+        for code, share in guesses_of(row)[:3]
+        if not np.isnan(share)
     ]
     return ", ".join(said + ([point_text(row)] if "place" in row else []))
-
-
-def _countries(row: pd.Series) -> list[tuple[str, float | None]]:
-    """(code, probability or None) of each guess, the likeliest first."""
-    places = [place for place in range(1, GUESSES + 1) if f"guess_{place}" in row]
-    return [(row[f"guess_{place}"], row.get(f"probability_{place}")) for place in places]
 
 
 def _is_photo(path: Path, folder: Path) -> bool:
     hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
     return path.is_file() and not hidden and path.suffix.lower() in SUFFIXES
-
-
-def _run(options: argparse.Namespace) -> Run:
-    named = Path(options.run)
-    if not (options.run and is_complete(named)):
-        workspace = Workspace(options.root, options.dataset)
-        named = find_run(workspace.input(TRAIN) / "runs", options.run)
-    run = load_run(named, device=options.device)
-    print(f"run {run.id}", file=sys.stderr)
-    return run
-
-
-def _serve(options: argparse.Namespace) -> int:
-    from lost_and_found.evaluation.guess_page import build_page, launch  # takes seconds
-
-    run, stop = _run(options), asked_to_stop()
-    with tempfile.TemporaryDirectory() as folder:
-        os.environ["GRADIO_TEMP_DIR"] = folder  # where photos are until the end, and not after it
-        page = build_page(run)
-        address = launch(page, port=options.port)
-        print(f"{address} takes photos from this machine. Stop with Ctrl-C.", flush=True)
-        stop.wait()
-        page.close(verbose=False)
-    return 0
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="scripts/guess",
-        description="Where were these photos taken? A trained model guesses.",
-        epilog="Probabilities are scores to rank countries by and not calibrated: a model is often "
-        "overconfident, and one trained with logit_adjustment leans less on how frequent countries are. "
-        "Exit status: 0 done; 1 an error, or a photo that can't be read; 2 wrong usage.",
-    )
-    add = parser.add_argument
-    add("photos", nargs="*", type=Path, metavar="PHOTO", help="an image, or a folder of images")
-    add("--page", action="store_true", help="serve a page to drop photos on, for this machine only")
-    add("--port", type=int, help="of the page (default: the first free one from 7860)")
-    add("--dataset", default="practice", help="the dataset that the model was trained on (default: practice)")
-    add("--run", default="", metavar="ID", help="a run's id or folder (default: the last one trained)")
-    add("--csv", type=Path, metavar="FILE", help="also write all guesses to this table")
-    add(
-        "--figures",
-        type=Path,
-        metavar="FOLDER",
-        help="write a picture of each guess to it: the photo, the countries, and a map of the probability",
-    )
-    add("--device", default="auto", help="auto, cpu, mps or cuda (default: auto)")
-    add("--root", type=Path, default=REPOSITORY, help="where the stages write (default: the repository)")
-    return parser
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """The command line; returns the exit status."""
-    parser = _parser()
-    options = parser.parse_args(arguments)
-    if bool(options.photos) == options.page:
-        parser.error("name photos, or use --page")
-    if options.page and (options.csv or options.figures):
-        parser.error("--page writes no files; name photos to use --csv and --figures")
-    try:
-        if options.page:
-            return _serve(options)
-        if options.csv and options.csv.is_dir():
-            raise InvalidConfig(f"{options.csv} is a folder; --csv takes a file, new or old")
-        if options.csv and not options.csv.parent.is_dir():
-            raise InvalidConfig(f"there is no folder {options.csv.parent} to write {options.csv.name} to")
-        if options.figures and options.figures.exists() and not options.figures.is_dir():
-            raise InvalidConfig(f"{options.figures} is a file; --figures takes a folder, new or old")
-        photos = find_photos(options.photos)
-        run = _run(options)
-        tables = []
-        for guesses in guess_photos(run, photos):
-            print(text_of(guesses.table), flush=True)
-            tables.append(guesses.table)
-            if options.figures:
-                from lost_and_found.evaluation.guess_figures import write_guess_figures  # a second to load
-
-                write_guess_figures(
-                    options.figures,
-                    run,
-                    guesses,
-                    within=common_folder(photos),
-                )
-        everything = pd.concat(tables, ignore_index=True)
-        if options.csv:
-            write_table(options.csv, everything)
-    except LostAndFoundError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
-    unread = int((everything["problem"] != "").sum())
-    if unread:
-        print(f"{unread} of {len(everything)} photos could not be read", file=sys.stderr)
-    return int(unread > 0)
-
-
-if __name__ == "__main__":
-    sys.exit(main())

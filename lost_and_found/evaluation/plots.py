@@ -12,6 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from lost_and_found.evaluation.metrics import Scores
+from lost_and_found.evaluation.predictions import guesses_of
 from lost_and_found.evaluation.tables import TIMES, best_and_worst
 from lost_and_found.figures import BLUE, GREY, ORANGE, PICTURE, short_name, tidy
 from lost_and_found.geo.countries import find_country
@@ -140,10 +141,8 @@ def plot_guesses(samples: Sequence[Sample], predictions: pd.DataFrame) -> Figure
 
 
 def _guesses(row: Mapping[Hashable, Any]) -> str:
-    places = [place for place in (1, 2) if f"guess_{place}" in row]
-    names = [short_name(find_country(row[f"guess_{place}"]).name) for place in places]
-    shares = [100 * row[f"probability_{place}"] for place in places]
-    return ", ".join(f"{name} {share:.0f} %" for name, share in zip(names, shares, strict=True))
+    named = [(short_name(find_country(code).name), share) for code, share in guesses_of(row)[:2]]
+    return ", ".join(f"{name} {100 * share:.0f} %" for name, share in named)
 
 
 def _whiskers(

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Hashable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -47,6 +49,15 @@ def best_guesses(probabilities: np.ndarray, country_codes: Sequence[str]) -> pd.
         table[f"guess_{place + 1}"] = codes[order[:, place]]
         table[f"probability_{place + 1}"] = shares[:, place]
     return table
+
+
+def guesses_of(row: Mapping[Hashable, Any] | pd.Series) -> list[tuple[str, float]]:
+    """(country code, probability) of each guess in a row of `best_guesses`, the likeliest first.
+
+    Probabilities that the row lacks, as those of photos do whose guess is a point, are NaN.
+    """
+    places = [place for place in range(1, GUESSES + 1) if f"guess_{place}" in row]
+    return [(row[f"guess_{place}"], row.get(f"probability_{place}", math.nan)) for place in places]
 
 
 def read_predictions(path: Path) -> pd.DataFrame:

@@ -6,7 +6,7 @@ import numpy as np
 import shapely
 from scipy.spatial import cKDTree
 
-from lost_and_found.geo.distances import EARTH_RADIUS_KM, to_unit_vectors
+from lost_and_found.geo.distances import EARTH_RADIUS_KM, chord_to_km, to_unit_vectors
 
 LONGEST_PIECE_KM = 4.0
 TOLERANCE = 0.01
@@ -49,7 +49,7 @@ class Borders:
                 break
             open_rows = open_rows[unseen < chord[open_rows] * (1 - TOLERANCE)]
             count = min(count * 4, self._middles.n)
-        return 2 * EARTH_RADIUS_KM * np.arcsin(np.minimum(chord / 2, 1)), region
+        return chord_to_km(chord), region
 
     def _chord(self, xyz: np.ndarray, piece: np.ndarray) -> np.ndarray:
         """Straight distances through space of points (n, 1, 3) to pieces (n, k)."""

@@ -1,8 +1,11 @@
 """Great-circle distances and unit vectors, for numpy arrays and for torch tensors.
 
-A point is (lat, lon) in degrees along the last axis. Tensors stay tensors (dtype, device and gradient are
-kept); everything else becomes a float64 array. Torch is not imported here, so that processes that only need
-numpy start quickly: nobody can pass a tensor without having imported it.
+A point is (lat, lon) in degrees along the last axis, a unit vector points to it from the Earth's centre, and
+a chord is the straight line between the ends of two unit vectors.
+
+Tensors stay tensors (dtype, device and gradient are kept); everything else becomes a float64 array. Torch is
+not imported here, so that processes that only need numpy start quickly: nobody can pass a tensor without
+having imported it.
 """
 
 from __future__ import annotations
@@ -36,6 +39,27 @@ def haversine_km(a: Any, b: Any) -> Any:  # noqa: ANN401 (an array or a tensor; 
     to_b = xp.sin((lat_b - lat_a) / 2) ** 2 + both_cosines * xp.sin(half_lon) ** 2
     to_antipode = xp.sin((lat_b + lat_a) / 2) ** 2 + both_cosines * xp.cos(half_lon) ** 2
     return 2 * EARTH_RADIUS_KM * xp.arctan2(_root(xp, to_b), _root(xp, to_antipode))
+
+
+def great_circle_km(a: Any, b: Any) -> Any:  # noqa: ANN401
+    """Great-circle distance in km between unit vectors (..., 3), by the same formula as `haversine_km`.
+
+    The arccosine of the dot product would be far off for near and for opposite points in float32.
+    """
+    xp, (a, b) = _same_kind(a, b)
+    to_b, to_antipode = ((a - b) ** 2).sum(-1), ((a + b) ** 2).sum(-1)
+    return 2 * EARTH_RADIUS_KM * xp.arctan2(_root(xp, to_b), _root(xp, to_antipode))
+
+
+def chord_to_km(chord: Any) -> Any:  # noqa: ANN401
+    """Great-circle distance in km of points on the unit sphere that are so far apart through space."""
+    xp, (chord,) = _same_kind(chord)
+    return 2 * EARTH_RADIUS_KM * xp.arcsin(xp.clip(chord / 2, 0, 1))
+
+
+def km_to_chord(distance_km: float) -> float:
+    """How far apart, through the unit sphere, points are that lie so far apart on the globe."""
+    return float(2 * np.sin(distance_km / EARTH_RADIUS_KM / 2))
 
 
 def to_unit_vectors(points: Any) -> Any:  # noqa: ANN401

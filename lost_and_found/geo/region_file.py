@@ -1,8 +1,8 @@
 """The region file: admin-1 polygons and their names in one small compressed numpy archive.
 
 Coordinates are whole hundred-thousandths of a degree (about 1 m), so that a border is the same numbers on
-both of its sides and stays shared; they are stored as differences, which compress
-well. The same map gives the same bytes.
+both of its sides and stays shared; they are stored as differences, which compress well. The same map gives
+the same bytes.
 
     python -m lost_and_found.geo.region_file world_map.gpkg      # writes the file inside the package
 """

@@ -11,13 +11,12 @@ from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 
-import numpy as np
 import numpy.typing as npt
 import pandas as pd
 from scipy.spatial import cKDTree
 
 from lost_and_found.errors import MissingInput
-from lost_and_found.geo.distances import EARTH_RADIUS_KM, to_unit_vectors
+from lost_and_found.geo.distances import chord_to_km, to_unit_vectors
 from lost_and_found.geo.regions import checked_points
 
 
@@ -37,8 +36,7 @@ def nearest_town(lat: npt.ArrayLike, lon: npt.ArrayLike) -> pd.DataFrame:
         BrokenSample: a coordinate that is no place on Earth; the message names the row.
     """
     chord, town = _tree().query(to_unit_vectors(checked_points(lat, lon)), workers=-1)
-    distance_km = 2 * EARTH_RADIUS_KM * np.arcsin(np.minimum(chord / 2, 1))
-    return _towns().iloc[town].reset_index(drop=True).assign(distance_km=distance_km)
+    return _towns().iloc[town].reset_index(drop=True).assign(distance_km=chord_to_km(chord))
 
 
 @cache

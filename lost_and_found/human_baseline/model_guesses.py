@@ -6,10 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import pandas as pd
-
 from lost_and_found.errors import MissingInput
-from lost_and_found.evaluation.predictions import GUESSES, read_predictions
+from lost_and_found.evaluation.predictions import guesses_of, read_predictions
 from lost_and_found.workspace import TEST, Workspace
 
 
@@ -50,10 +48,7 @@ def read_model_guesses(path: Path) -> Mapping[str, ModelGuess]:
     Raises:
         MissingInput: no such file.
     """
-    return {str(row["id"]): _guess(row) for row in read_predictions(path).to_dict("records")}
-
-
-def _guess(row: Mapping) -> ModelGuess:
-    places = [place for place in range(1, GUESSES + 1) if f"guess_{place}" in row]
-    guesses = [(str(row[f"guess_{place}"]), float(row[f"probability_{place}"])) for place in places]
-    return ModelGuess(int(row["rank"]), tuple(one for one in guesses if not pd.isna(one[1])))
+    return {
+        str(row["id"]): ModelGuess(int(row["rank"]), tuple(guesses_of(row)))
+        for row in read_predictions(path).to_dict("records")
+    }

@@ -7,7 +7,7 @@ import pandas as pd
 from scipy.spatial import cKDTree
 
 from lost_and_found.errors import InvalidConfig
-from lost_and_found.geo.distances import EARTH_RADIUS_KM, to_unit_vectors
+from lost_and_found.geo.distances import EARTH_RADIUS_KM, km_to_chord, to_unit_vectors
 
 
 def first_at_same_place(points: np.ndarray) -> np.ndarray:
@@ -42,10 +42,5 @@ def close_pairs(points: np.ndarray, distance_km: float) -> np.ndarray:
     again = rows[first != rows]
     one_each = rows[(first == rows) & ~np.isnan(points).any(axis=1)]
     tree = cKDTree(to_unit_vectors(points[one_each]))
-    pairs = tree.query_pairs(chord(distance_km), output_type="ndarray")
+    pairs = tree.query_pairs(km_to_chord(distance_km), output_type="ndarray")
     return np.concatenate([np.sort(one_each[pairs], axis=1), np.stack([first[again], again], axis=1)])
-
-
-def chord(distance_km: float) -> float:
-    """Straight distance on the unit sphere between points so far apart by great circle."""
-    return float(2 * np.sin(distance_km / EARTH_RADIUS_KM / 2))

@@ -4,10 +4,18 @@ Every class is in every split in about the same share, and whatever looks alike 
 one game, and pictures taken within a short distance of each other, directly or by way of others in between.
 
 Such chains are a trap. Games have rounds all over the world, so with many pictures and a long distance they
-connect nearly everything. With 332,786 pictures scattered by 2 km around towns, five to a game and as many
-from each country as in the published collection, the largest group holds 0.006 % of them at 0.05 km, 0.03 %
-at 0.1 km, 2 % at 0.25 km, 9 % at 0.5 km and 85 % at 1 km. Hence the default of 0.1 km, which is ten times
-the spacing of street views along a road.
+connect nearly everything. Simulated for 332,786 pictures, scattered by 2 km around towns, five to a game and
+as many from each country as in the published collection:
+
+| distance | pictures in the largest group |
+|---|---|
+| 0.05 km | 0.006 % |
+| 0.1 km | 0.03 % |
+| 0.25 km | 2 % |
+| 0.5 km | 9 % |
+| 1 km | 85 % |
+
+Hence the default of 0.1 km, which is ten times the spacing of street views along a road.
 """
 
 from __future__ import annotations
@@ -25,8 +33,8 @@ from scipy.spatial import cKDTree
 from lost_and_found.data_lists import PinnedList, pin, sublist
 from lost_and_found.errors import InvalidConfig, LeakyList, UnknownCountry, UnsplittableClass, some_of
 from lost_and_found.geo.countries import find_country
-from lost_and_found.geo.distances import to_unit_vectors
-from lost_and_found.preparation.places import chord, close_pairs
+from lost_and_found.geo.distances import km_to_chord, to_unit_vectors
+from lost_and_found.preparation.places import close_pairs
 
 NAMES = ("train", "val", "test")
 RATIOS = (0.7, 0.2, 0.1)
@@ -354,7 +362,9 @@ def _shared_places(rows: pd.DataFrame, place_km: float) -> list[str]:
     names = list(parts)
     for position, name in enumerate(names):
         for other in names[position + 1 :]:
-            reach = chord(place_km) + 1e-15  # the bound itself is excluded, and 0 km must find the same place
+            reach = (
+                km_to_chord(place_km) + 1e-15
+            )  # the bound itself is excluded, and 0 km must find the same place
             nearest, where = trees[other].query(trees[name].data, distance_upper_bound=reach)
             close = np.flatnonzero(np.isfinite(nearest))
             if len(close):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import signal
 import time
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -61,6 +60,7 @@ class Training:
         best_epoch: whose weights are kept; 0 before the first.
         best_weights: these weights, in the process that writes the run.
         resumed: whether an earlier process began it.
+        signals: that have asked this process to stop; `fit` fills it.
     """
 
     def __init__(
@@ -86,6 +86,7 @@ class Training:
         torch.manual_seed(config.seed + self.world.rank)  # dropout's
         self.epoch = self.step = self.steps = self.best_epoch = 0
         self.resumed = False
+        self.signals: list[int] = []
         self.history: list[dict[str, float]] = []
         self.best_weights: dict[str, Tensor] = {}
         self.loss_sum = torch.zeros((), device=self.device)
@@ -123,13 +124,13 @@ class Training:
         train_split, val_split = read_splits((train, val), self.target, self.device)
         self.speed_up(images=len(train))
         stopped = False
-        with caught_signals() as came, self.progress(len(train)) as bar:
+        with caught_signals() as self.signals, self.progress(len(train)) as bar:
             while not (stopped or self.is_done):
-                if self.learn(train_split, bar=bar, came=came) and self.finish_epoch(
-                    val_split, folder=folder, tracker=tracker, came=came
+                if self.learn(train_split, bar=bar) and self.finish_epoch(
+                    val_split, folder=folder, tracker=tracker
                 ):
                     bar.set_postfix({name: f"{self.history[-1][name]:.3g}" for name in self.shown_metrics})
-                    stopped = self.is_stopped(came)
+                    stopped = self.is_stopped()
                 else:
                     self.save(folder)
                     stopped = True
@@ -157,10 +158,10 @@ class Training:
         if may_fuse_and_record:
             self.recorded = RecordedSteps(self.device)
 
-    def finish_epoch(self, val: Split, *, folder: Path | None, tracker: Tracker, came: Sequence[int]) -> bool:
+    def finish_epoch(self, val: Split, *, folder: Path | None, tracker: Tracker) -> bool:
         """Validate after an epoch, and write what came of it; False if a signal came in between."""
         started = time.perf_counter()
-        validation = self.validate(val, came=came)
+        validation = self.validate(val)
         self.seconds += time.perf_counter() - started
         if validation is None:
             return False
@@ -187,7 +188,7 @@ class Training:
 
     # -- an epoch --
 
-    def learn(self, split: Split, *, bar: tqdm, came: Sequence[int]) -> bool:
+    def learn(self, split: Split, *, bar: tqdm) -> bool:
         """Take a step for each batch of the next epoch; False if a signal came in between."""
         config = self.config
         bar.set_description(f"epoch {self.epoch + 1}/{config.epochs}")
@@ -211,7 +212,7 @@ class Training:
             bar.update(len(rows))
             if self.step % CHECK_EVERY == 0:
                 self.check_finite(self.loss_sum.item(), where="training")
-            if (self.world.size == 1 or self.step % LISTEN_EVERY == 0) and self.is_stopped(came):
+            if (self.world.size == 1 or self.step % LISTEN_EVERY == 0) and self.is_stopped():
                 break
         self.train_loss = self.world.sum(self.loss_sum.clone()).item() / len(order)
         self.seconds += (elapsed := time.perf_counter() - started)
@@ -255,7 +256,7 @@ class Training:
         self.loss_sum += loss.detach() * (count / self.world.size)
 
     @torch.inference_mode()
-    def validate(self, split: Split, *, came: Sequence[int] = ()) -> dict[str, float] | None:
+    def validate(self, split: Split) -> dict[str, float] | None:
         """The target's metrics of a split, each picture of which is measured by one process.
 
         None if a signal came in between.
@@ -267,7 +268,7 @@ class Training:
         of_all = len(split) // self.world.size // size  # batches that every process has
         for number, (pixels, labels) in enumerate(split.batches(rows.split(size))):
             listens = self.world.size == 1 or (number % LISTEN_EVERY == 0 and number < of_all)
-            if number and listens and self.is_stopped(came):
+            if number and listens and self.is_stopped():
                 return None
             with autocast_for(self.config, self.device):
                 outputs = model(self.normalisation(pixels))
@@ -327,11 +328,11 @@ class Training:
             return new[name] >= enough
         return new["val/loss"] < kept["val/loss"]
 
-    def is_stopped(self, came: Sequence[int]) -> bool:
+    def is_stopped(self) -> bool:
         """Whether a signal came to any of the processes."""
         if self.world.size == 1:
-            return bool(came)
-        return bool(self.world.sum(torch.tensor(len(came), device=self.device)).item())
+            return bool(self.signals)
+        return bool(self.world.sum(torch.tensor(len(self.signals), device=self.device)).item())
 
     def check_finite(self, loss: float, *, where: str) -> None:
         """Raise NotFinite when a loss is NaN or infinite, which no later epoch can mend."""

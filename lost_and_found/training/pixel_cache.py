@@ -25,7 +25,14 @@ from lost_and_found.digests import digest
 from lost_and_found.errors import InvalidConfig, ListMismatch, MissingInput, StorageFull
 from lost_and_found.locks import sole_writer
 from lost_and_found.processes import map_in_processes
-from lost_and_found.samples import NO_ROOM, Sample, csv_bytes, write_atomically, write_json
+from lost_and_found.samples import (
+    NO_ROOM,
+    Sample,
+    table_bytes,
+    write_atomically,
+    write_json,
+    write_table,
+)
 from lost_and_found.stamps import stamp
 from lost_and_found.training.decoding import CHANNELS, RESAMPLING, allocate, write_picture
 from lost_and_found.workspace import ENRICH, Workspace
@@ -79,6 +86,17 @@ class PixelCache:
 
     def __len__(self) -> int:
         return len(self.pixels)
+
+
+def cache_splits(
+    workspace: Workspace, *, folder: Path, width: int, height: int
+) -> tuple[PixelCache, PixelCache, PixelCache]:
+    """The caches of train, val and test, each as `cache_split` gives it."""
+    train, val, test = (
+        cache_split(workspace, split, folder=folder, width=width, height=height)
+        for split in (".train", ".val", ".test")
+    )
+    return train, val, test
 
 
 def cache_split(workspace: Workspace, split: str, *, folder: Path, width: int, height: int) -> PixelCache:
@@ -204,8 +222,8 @@ def cache_pixels(
         cache = read_cache(place, spec=spec)
         if cache.ids != ids:
             raise ListMismatch(f"{place} holds other samples than the list; delete it and run again")
-        if csv_bytes(table) != (place / "labels.csv").read_bytes():
-            write_atomically(place / "labels.csv", csv_bytes(table))
+        if table_bytes(table) != (place / "labels.csv").read_bytes():
+            write_table(place / "labels.csv", table)
     return read_cache(place, spec=spec)
 
 
@@ -250,7 +268,7 @@ def _build(
     shutil.rmtree(unfinished, ignore_errors=True)  # of a killed process: only the sole writer gets here
     unfinished.mkdir(parents=True)
     try:
-        write_atomically(unfinished / "labels.csv", csv_bytes(table))
+        write_table(unfinished / "labels.csv", table)
         shape = (len(samples), CHANNELS, spec.height, spec.width)
         offset = allocate(unfinished / "pixels.npy", shape)
         write = functools.partial(write_picture, file=unfinished / "pixels.npy", offset=offset, shape=shape)

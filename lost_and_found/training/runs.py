@@ -32,7 +32,7 @@ from tqdm.auto import tqdm
 from lost_and_found.digests import digest
 from lost_and_found.errors import FolderInUse, InvalidConfig, MissingInput
 from lost_and_found.locks import sole_writer
-from lost_and_found.samples import write_atomically, write_json
+from lost_and_found.samples import table_bytes, write_atomically, write_json
 from lost_and_found.training.config import NORMALISATIONS, TrainingConfig
 from lost_and_found.training.models import InitialWeights, Normalisation, build_model, pick_device
 from lost_and_found.training.pixel_cache import COPY_SIZE, PixelCache
@@ -93,9 +93,7 @@ def run_id(config: TrainingConfig, weights: InitialWeights, caches: Mapping[str,
         "settings": settings,
         "weights": [weights.used, weights.digest],
         "lists": list_digests(caches),
-        "labels": {
-            split: digest(cache.table.to_csv(index=False).encode()) for split, cache in caches.items()
-        },
+        "labels": {split: digest(table_bytes(cache.table)) for split, cache in caches.items()},
     }
     hexdigits = digest(json.dumps(content, sort_keys=True).encode())[:8]
     return (

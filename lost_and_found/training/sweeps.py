@@ -162,15 +162,15 @@ def run_command(command: Sequence[str], *, environment: Mapping[str, str], log: 
     A signal that stops this process is handed on, and has its effect here once the command has ended, which
     saves the state of its training first. A second one kills the command.
     """
-    with log.open("ab") as output, caught_signals() as came:
+    with log.open("ab") as output, caught_signals() as signals:
         process = subprocess.Popen(
             command, env=environment, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT
         )
         told = 0
         while process.poll() is None:
-            if len(came) > told:
+            if len(signals) > told:
                 process.kill() if told else process.terminate()
-                told = len(came)
+                told = len(signals)
             time.sleep(POLL_S)
     return process.returncode
 

@@ -57,7 +57,7 @@ def trial_parser(**options: Any) -> argparse.ArgumentParser:  # noqa: ANN401 - a
     return parser
 
 
-def train(values: Mapping[str, Any]) -> Run:
+def train_trial(values: Mapping[str, Any]) -> Run:
     """The run of these settings, on the splits of the workspace.
 
     Args:
@@ -69,23 +69,16 @@ def train(values: Mapping[str, Any]) -> Run:
     settings = {name: value for name, value in values.items() if name not in PLACES}
     config = TrainingConfig(**{"dataset": "practice", **settings})
     # Here, because they take seconds, and wrong settings shall be told at once.
-    from lost_and_found.training.pixel_cache import cache_split
+    from lost_and_found.training.pixel_cache import cache_splits
     from lost_and_found.training.trainer import train_run
 
     workspace = Workspace(values.get("root", REPOSITORY), config.dataset)
     output = workspace.output(TRAIN)
-    train_split, val_split, test_split = (
-        cache_split(workspace, split, folder=output / "pixels", width=config.width, height=config.height)
-        for split in (".train", ".val", ".test")
+    train, val, test = cache_splits(
+        workspace, folder=output / "pixels", width=config.width, height=config.height
     )
-    return train_run(
-        config,
-        train=train_split,
-        val=val_split,
-        folder=output / "runs",
-        test=test_split,
-        tracking=values.get("tracking", "auto"),
-    )
+    tracking = values.get("tracking", "auto")
+    return train_run(config, train=train, val=val, test=test, folder=output / "runs", tracking=tracking)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -95,7 +88,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     values = vars(parser.parse_args(arguments))
     load_dotenv(REPOSITORY / ".env")
     try:
-        run = train(values)
+        run = train_trial(values)
     except LostAndFoundError as error:
         print(f"error: {error}", file=sys.stderr)
         report(status=FAILED, error=type(error).__name__, reason=str(error))

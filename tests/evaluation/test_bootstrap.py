@@ -23,9 +23,10 @@ def test_the_same_groups_are_drawn_whether_sums_or_rows_are_wanted():
     groups = np.arange(40) // 4
     values = np.random.default_rng(0).random(40)
     table = bootstrap.sparse.csr_array(np.bincount(groups, values)[:, None])
-    sums = bootstrap.resampled_sums(table, resamples=70, seed=3)[:, 0]
-    rows = bootstrap.resampled_rows(groups, resamples=70, seed=3)
-    assert sums == pytest.approx([values[drawn].sum() for drawn in rows])
+    first, second = bootstrap.resampled_sums([table, 2 * table], resamples=70, seed=3)
+    rows = [np.arange(40), *bootstrap.resampled_rows(groups, resamples=70, seed=3)]
+    assert first[:, 0] == pytest.approx([values[drawn].sum() for drawn in rows])
+    assert second[:, 0] == pytest.approx(2 * first[:, 0])
 
 
 def test_single_samples_have_the_exact_interval_of_tables():

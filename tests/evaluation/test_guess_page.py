@@ -12,8 +12,9 @@ import pytest
 from PIL import Image
 
 from lost_and_found.errors import InvalidConfig
+from lost_and_found.evaluation.__main__ import main
 from lost_and_found.evaluation.guess_page import build_page, launch
-from lost_and_found.evaluation.photos import guess_photos, main, point_text
+from lost_and_found.evaluation.photos import guess_photos, point_text
 from lost_and_found.geo.countries import find_country
 from lost_and_found.training.runs import load_run
 
@@ -126,7 +127,7 @@ def test_a_port_that_is_taken_is_named(run_of):
 def test_the_command_serves_until_it_is_stopped_and_keeps_no_photo(
     three_runs, in_browser, photo, tmp_path, number
 ):
-    command = [sys.executable, "-m", "lost_and_found.evaluation.photos", "--page", "--device", "cpu"]
+    command = [sys.executable, "-m", "lost_and_found.evaluation", "--page", "--device", "cpu"]
     command += ["--root", str(three_runs.root), "--dataset", "made"]
     kept = tmp_path / "kept"
     kept.mkdir()

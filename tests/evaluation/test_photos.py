@@ -12,7 +12,8 @@ from PIL import ExifTags, Image
 from lost_and_found import notebooks
 from lost_and_found.data_lists import read_list
 from lost_and_found.data_loader import load_samples
-from lost_and_found.evaluation.photos import guess_photos, main, photo_pixels, point_text
+from lost_and_found.evaluation.__main__ import main
+from lost_and_found.evaluation.photos import guess_photos, photo_pixels, point_text
 from lost_and_found.figures import plot_world
 from lost_and_found.geo.outlines import country_outlines
 from lost_and_found.geo.regions import locate

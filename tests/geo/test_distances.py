@@ -7,7 +7,15 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lost_and_found.geo.distances import EARTH_RADIUS_KM, from_unit_vectors, haversine_km, to_unit_vectors
+from lost_and_found.geo.distances import (
+    EARTH_RADIUS_KM,
+    chord_to_km,
+    from_unit_vectors,
+    great_circle_km,
+    haversine_km,
+    km_to_chord,
+    to_unit_vectors,
+)
 
 HALF_WAY_ROUND = np.pi * EARTH_RADIUS_KM
 POINTS = st.tuples(st.floats(-90, 90), st.floats(-180, 180)).map(np.array)
@@ -112,3 +120,14 @@ def test_points_without_a_pair_of_degrees_are_refused():
 def test_numpy_users_do_not_pay_for_torch():
     code = "import sys, lost_and_found.geo.distances; assert 'torch' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_unit_vectors_and_chords_give_the_distances_that_degrees_give():
+    generator = np.random.default_rng(0)
+    a, b = (generator.uniform((-90, -180), (90, 180), (100, 2)) for _ in range(2))
+    b[0], b[1] = a[0], (-a[1, 0], a[1, 1] - 180 * np.sign(a[1, 1]))  # the same place, and the antipode
+    km, vectors = haversine_km(a, b), (to_unit_vectors(a), to_unit_vectors(b))
+    np.testing.assert_allclose(great_circle_km(*vectors), km, rtol=1e-9, atol=1e-6)
+    chords = np.linalg.norm(vectors[0] - vectors[1], axis=1)
+    np.testing.assert_allclose(chord_to_km(chords), km, rtol=1e-6, atol=1e-6)
+    np.testing.assert_allclose([km_to_chord(one) for one in km], chords, rtol=1e-9, atol=1e-9)

@@ -1,4 +1,4 @@
-"""Which error ends a collection with which exit status."""
+"""Which error ends a collection with which exit status, and how a worker reports it to the fleet."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ def status_of(error: errors.LostAndFoundError) -> int:
     return STATUS.get(type(error), OTHER)
 
 
-def told(error: Exception) -> dict[str, Any]:
+def failure_of(error: Exception) -> dict[str, Any]:
     """What a worker reports of an error, as JSON values."""
     details = {name: value if value is None else str(value) for name, value in vars(error).items()}
     return {"kind": type(error).__name__, "message": str(error), "details": details}
 
 
-def retold(failure: Mapping[str, Any]) -> errors.LostAndFoundError:
+def error_of(failure: Mapping[str, Any]) -> errors.LostAndFoundError:
     """The error that a worker reported, of a kind that ends a collection; its attributes are texts."""
     kind = next(one for one in STATUS if one.__name__ == failure["kind"])
     error = kind.__new__(kind, failure["message"])  # the constructors make messages of their own

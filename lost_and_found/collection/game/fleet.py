@@ -20,7 +20,7 @@ from tqdm.auto import tqdm
 
 from lost_and_found.collection.game.books import Books
 from lost_and_found.collection.game.chromium import VARIABLE
-from lost_and_found.collection.game.exits import STATUS, retold
+from lost_and_found.collection.game.exits import STATUS, error_of
 from lost_and_found.collection.game.instances import Instance
 from lost_and_found.collection.game.job import (
     BOOKS,
@@ -269,7 +269,7 @@ class Fleet:
             elif one["event"] == "round":
                 instance.saved += 1
             elif one["event"] == "failure":
-                instance.told = one
+                instance.failure = one
                 self._last_failure = f"{one['kind']}: {one['message']}"
 
     def _bury(self, instance: Instance) -> None:
@@ -281,8 +281,8 @@ class Fleet:
         self._books.note_recovery(self._books.claims.recover(self._job.folder, worker=name))
         # A browser that started before is there: that another one did not is a bad moment of the machine.
         passing = status == STATUS[BrowserMissing] and self._books.events["ready"] > 0
-        if instance.told and status in STATUS.values() and not passing:
-            self._error = self._error or retold(instance.told)
+        if instance.failure and status in STATUS.values() and not passing:
+            self._error = self._error or error_of(instance.failure)
         if self._is_ending() or self._books.claims.reached(self._job.rounds):
             instance.retired = True
         elif instance.recycled and instance.saved:

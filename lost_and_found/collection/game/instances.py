@@ -34,7 +34,7 @@ class Instance:
         start_at: monotonic time before which no worker is started.
         ready: whether its worker has signed in.
         recycled: its worker was asked to stop because of its memory.
-        told: the last failure that its worker reported.
+        failure: the last that its worker reported, as `exits.failure_of` gives it; empty without one.
         retired: no worker is started any more.
     """
 
@@ -49,7 +49,7 @@ class Instance:
         self.started_at = 0.0
         self.ready = False
         self.recycled = False
-        self.told: Event = {}
+        self.failure: Event = {}
         self.retired = False
         self._process: subprocess.Popen[bytes] | None = None
         self._unread = b""
@@ -79,7 +79,7 @@ class Instance:
                 self._process.stdin.flush()
             os.set_blocking(self._process.stdout.fileno(), False)
         self.name, self.pid = job.name, self._process.pid
-        self.saved, self.ready, self.recycled, self.told = 0, False, False, {}
+        self.saved, self.ready, self.recycled, self.failure = 0, False, False, {}
         self.started_at = time.monotonic()
         self._unread, self._kill_at = b"", None
 

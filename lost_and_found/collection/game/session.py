@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
@@ -16,6 +15,7 @@ from playwright.async_api import Error as PlaywrightError
 from lost_and_found.collection.game.screens import Visit
 from lost_and_found.collection.game.sites import Site
 from lost_and_found.errors import BrowserLost, LoginRefused
+from lost_and_found.samples import replacing
 
 VIEWPORT = (1280, 720)
 
@@ -111,8 +111,7 @@ async def _enter(visit: Visit, account: Account, storage: Path) -> None:
 def _write_private(path: Path, text: str) -> None:
     """Write a file that only its owner may read, whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    temporary.unlink(missing_ok=True)
-    with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-        file.write(text)
-    temporary.replace(path)
+    with replacing(path) as temporary:
+        temporary.unlink(missing_ok=True)
+        temporary.touch(0o600, exist_ok=False)
+        temporary.write_text(text)

@@ -23,7 +23,7 @@ import psutil
 
 from lost_and_found.collection.game.chromium import launched
 from lost_and_found.collection.game.claims import Claims
-from lost_and_found.collection.game.exits import status_of, told
+from lost_and_found.collection.game.exits import failure_of, status_of
 from lost_and_found.collection.game.job import BOOKS, ROUNDS_PER_GAME, WorkerJob, account_key
 from lost_and_found.collection.game.log import event
 from lost_and_found.collection.game.manners import Turns
@@ -279,7 +279,7 @@ class Worker:
         return self.stopping or self._claims.reached(self._job.target)
 
     def _report(self, error: Exception) -> None:
-        self._say("failure", **told(error))
+        self._say("failure", **failure_of(error))
 
     def _say(self, name: str, **details: object) -> None:
         self._set_alarm(HANG_S)
@@ -313,7 +313,7 @@ async def work(job: WorkerJob, account: Account) -> int:
     except asyncio.CancelledError:
         return 0
     except Exception as error:
-        say(job, "failure", **told(error))
+        say(job, "failure", **failure_of(error))
         if not isinstance(error, LostAndFoundError):
             raise
         return status_of(error)

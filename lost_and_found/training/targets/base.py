@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from lost_and_found.errors import MissingInput, some_of
-from lost_and_found.geo.distances import EARTH_RADIUS_KM
+from lost_and_found.geo.distances import chord_to_km, to_unit_vectors
 
 # Encoded labels of N samples: tensors whose first dimension is N.
 Labels = dict[str, Tensor]
@@ -87,23 +87,13 @@ def ranks(outputs: Tensor, truth: Tensor) -> Tensor:
     return torch.where(known, ahead.sum(dim=1), max(outputs.shape[1], TOP_K[-1]))
 
 
-def great_circle_km(a: Tensor, b: Tensor) -> Tensor:
-    """Distance (B,) in km between unit vectors (B, 3), with finite gradients everywhere.
-
-    Twice the arctangent of half chord over half chord to the antipode: exact for near and for opposite
-    points, where the arccosine of the dot product isn't in float32.
-    """
-    to_b, to_antipode = (a - b).square().sum(-1), (a + b).square().sum(-1)
-    return 2 * EARTH_RADIUS_KM * torch.atan2(_root(to_b), _root(to_antipode))
-
-
 def distances_km(xyz: Tensor, others: Tensor) -> Tensor:
     """Great-circle distances (B, R) in km between unit vectors (B, 3) and (R, 3); no gradients are needed.
 
     From differences and not from a matrix product, which in float32 errs by kilometres for near points.
     """
-    chords = torch.cdist(xyz, others, compute_mode="donot_use_mm_for_euclid_dist")
-    return 2 * EARTH_RADIUS_KM * torch.asin((chords / 2).clamp(max=1))
+    km: Tensor = chord_to_km(torch.cdist(xyz, others, compute_mode="donot_use_mm_for_euclid_dist"))
+    return km
 
 
 def distance_metrics(km: np.ndarray) -> dict[str, float]:
@@ -124,7 +114,12 @@ def distance_metrics(km: np.ndarray) -> dict[str, float]:
 
 
 def mean_recall(right: np.ndarray, classes: np.ndarray) -> float:
-    """Mean over the classes that occur of the share of their samples that is right."""
+    """Mean over the classes that occur of the share of their samples that is right.
+
+    Args:
+        right: whether each sample is right, or in what share of several tries, (N,).
+        classes: their true class numbers, (N,).
+    """
     counts = np.bincount(classes)
     hits = np.bincount(classes, right)
     return float((hits[counts > 0] / counts[counts > 0]).mean())
@@ -142,6 +137,19 @@ def required(table: pd.DataFrame, column: str, *, what: str, remedy: str) -> pd.
     return table[column]
 
 
+def true_points(table: pd.DataFrame) -> Tensor:
+    """The coordinates of these records as unit vectors, float32 (N, 3).
+
+    Raises:
+        MissingInput: a record has none.
+    """
+    points = [
+        required(table, axis, what="coordinates", remedy=WITHOUT_COORDINATES) for axis in ("lat", "lon")
+    ]
+    xyz = to_unit_vectors(np.stack([axis.to_numpy(dtype=float) for axis in points], axis=1))
+    return torch.from_numpy(xyz.astype(np.float32))
+
+
 def index_of(values: pd.Series, classes: Sequence[str]) -> np.ndarray:
     """Where in `classes` each value is, int64 (N,); -1 for those that aren't."""
     found: np.ndarray = pd.Index(classes).get_indexer(pd.Index(values)).astype(np.int64)
@@ -155,9 +163,3 @@ def log_prior(counts: Tensor, strength: float) -> Tensor | None:
         Menon et al., Long-tail learning via logit adjustment (2021), equation 10.
     """
     return strength * (counts / counts.sum()).log() if strength else None
-
-
-def _root(squared: Tensor) -> Tensor:
-    """Square root whose slope at zero is zero instead of infinite."""
-    positive = squared > 0
-    return torch.where(positive, squared, 1.0).sqrt() * positive

@@ -11,15 +11,9 @@ from torch import Tensor
 from torch.nn import functional
 
 from lost_and_found.errors import InvalidConfig
-from lost_and_found.geo.distances import EARTH_RADIUS_KM, from_unit_vectors, to_unit_vectors
+from lost_and_found.geo.distances import EARTH_RADIUS_KM, from_unit_vectors, great_circle_km
 from lost_and_found.training.config import COORDINATE_LOSSES, TrainingConfig
-from lost_and_found.training.targets.base import (
-    WITHOUT_COORDINATES,
-    Labels,
-    distance_metrics,
-    great_circle_km,
-    required,
-)
+from lost_and_found.training.targets.base import Labels, distance_metrics, true_points
 
 
 class CoordinatesTarget:
@@ -63,11 +57,7 @@ class CoordinatesTarget:
         Raises:
             MissingInput: a record has no coordinates.
         """
-        points = [
-            required(table, axis, what="coordinates", remedy=WITHOUT_COORDINATES) for axis in ("lat", "lon")
-        ]
-        xyz = to_unit_vectors(np.stack([axis.to_numpy(dtype=float) for axis in points], axis=1))
-        return {"xyz": torch.from_numpy(xyz.astype(np.float32))}
+        return {"xyz": true_points(table)}
 
     def classes(self, labels: Labels) -> Tensor | None:
         """None: places are no classes."""
@@ -117,4 +107,5 @@ class CoordinatesTarget:
         return self._km(outputs, labels) / EARTH_RADIUS_KM
 
     def _km(self, outputs: Tensor, labels: Labels) -> Tensor:
-        return great_circle_km(functional.normalize(outputs.float(), dim=1), labels["xyz"])
+        km: Tensor = great_circle_km(functional.normalize(outputs.float(), dim=1), labels["xyz"])
+        return km

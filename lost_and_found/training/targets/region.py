@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from lost_and_found.errors import InvalidConfig, MissingInput, some_of
-from lost_and_found.geo.distances import to_unit_vectors
+from lost_and_found.geo.distances import great_circle_km, to_unit_vectors
 from lost_and_found.geo.regions import regions
 from lost_and_found.training.config import TrainingConfig
 from lost_and_found.training.targets.base import (
@@ -22,12 +22,12 @@ from lost_and_found.training.targets.base import (
     Labels,
     distance_metrics,
     distances_km,
-    great_circle_km,
     index_of,
     log_prior,
     mean_recall,
     ranks,
     required,
+    true_points,
 )
 
 ENRICH = "run 2-data-preparation/02-enrich-records"
@@ -130,15 +130,12 @@ class RegionTarget:
             MissingInput: a record has no region or no coordinates.
         """
         names = _region_names(table)
-        points = [
-            required(table, axis, what="coordinates", remedy=WITHOUT_COORDINATES) for axis in ("lat", "lon")
-        ]
-        xyz = to_unit_vectors(np.stack([axis.to_numpy(dtype=float) for axis in points], axis=1))
+        xyz = true_points(table)
         codes = required(table, "country_code", what="country", remedy=ENRICH)
         return {
             "region": torch.from_numpy(index_of(names, self.region_names)),
             "country": torch.from_numpy(index_of(codes, self.country_codes)),
-            "xyz": torch.from_numpy(xyz.astype(np.float32)),
+            "xyz": xyz,
         }
 
     def classes(self, labels: Labels) -> Tensor | None:
