@@ -98,7 +98,7 @@ def plot_calibration(table: pd.DataFrame) -> Figure:
     axes.plot([0, 100], [0, 100], color=GREY, linewidth=1, linestyle=":", label="as sure as right")
     sure, right, low, high = (100 * bins[name].to_numpy() for name in ("probability", "right", "low", "high"))
     axes.errorbar(
-        sure, right, yerr=[right - low, high - right], fmt="o-", color=BLUE, markersize=5, capsize=2.5
+        sure, right, yerr=[right - low, high - right], fmt="o", color=BLUE, markersize=5, capsize=2.5
     )
     # Not always to 100: the bins of a weak model lie close together.
     most = min(100, 10 * math.ceil(0.11 * max(sure.max(), high.max())))

@@ -59,7 +59,8 @@ def quotas(
     common = {country for country in weighted if available.get(country, 0) >= max(threshold * total, 1)}
     if not common:
         raise InvalidConfig(
-            f"no country of the target has {threshold:.2%} of the {total:,} samples; lower the threshold"
+            f"no country of the target has {100 * threshold:.2f} % of the {total:,} samples; "
+            "lower the threshold"
         )
     scale = min(available[country] / weighted[country] for country in common)
     chosen = {}

@@ -49,7 +49,7 @@ def country_distribution(tables: Mapping[str, pd.DataFrame], *, most: int = 40) 
         is_rest = np.arange(len(shown)) == most
         axes.barh(places, values, height=0.7, color=np.where(is_rest, GREY, BLUE))
         for place, value in zip(places, values, strict=True):
-            text = f" {value:,}  ({value / max(1, len(table)):.1%})" if value else " –"
+            text = f" {value:,}  ({100 * value / max(1, len(table)):.1f} %)" if value else " –"
             axes.text(value, place, text, va="center", fontsize=7, color="black" if value else GREY)
         axes.set_xlim(0, max(1, values.max()) * 1.35)
         axes.xaxis.get_major_locator().set_params(integer=True)
@@ -101,7 +101,7 @@ def variance_examples(samples: Sequence[Sample], measures: pd.DataFrame) -> Figu
         places = [round(quantile * (len(ranked) - 1)) for quantile in QUANTILES]
         rows.append(
             [
-                (by_id[ranked["id"][place]], f"{quantile:.0%}: {ranked[name][place]:,.0f}")
+                (by_id[ranked["id"][place]], f"{100 * quantile:.0f} %: {ranked[name][place]:,.0f}")
                 for quantile, place in zip(QUANTILES, places, strict=True)
             ]
         )

@@ -55,7 +55,7 @@ def test_countries_are_shown_by_name_with_counts_and_the_rest_in_one_bar(collect
     shown = texts(figure)
     assert "Slovenia" in shown
     assert "3 others" in shown
-    assert " 2  (20.0%)" in shown
+    assert " 2  (20.0 %)" in shown
     assert "all: 10 samples, 6 countries" in shown
 
 
