@@ -158,7 +158,28 @@ def test_the_proposals_come_into_a_low_window_and_leave_the_field_there(in_brows
 
     with served(quiz) as address:
         sides = in_browser(play)
-    assert all(0 <= top < bottom <= 650 for top, bottom in sides), sides
+    # Pages scroll by whole pixels.
+    assert all(0 <= top < bottom < 651 for top, bottom in sides), sides
+
+
+def test_pictures_and_buttons_are_in_line(on_page):
+    async def play(page):
+        await join(page, "Ann")
+        boxes = [await page.locator(one).bounding_box() for one in (".picture", ".guess-button")]
+        await answer(page, "france")
+        boxes += [await page.locator(one).bounding_box() for one in (".pair", "#next")]
+        assert len({(box["x"], box["width"]) for box in boxes}) == 1
+
+    on_page(play)
+
+
+def test_on_a_phone_held_sideways_the_picture_is_seen_whole(on_page):
+    async def play(page):
+        await join(page, "Ann")
+        assert (await page.locator(".picture").bounding_box())["height"] < 0.8 * 390
+        assert await page.locator(".picture").evaluate("one => getComputedStyle(one).objectFit") == "contain"
+
+    on_page(play, viewport={"width": 844, "height": 390})
 
 
 def test_a_long_name_and_the_words_on_the_leaderboard_are_cut_nowhere_on_a_phone(in_browser, tmp_path):
