@@ -162,6 +162,26 @@ def test_the_proposals_come_into_a_low_window_and_leave_the_field_there(in_brows
     assert all(0 <= top < bottom < 651 for top, bottom in sides), sides
 
 
+def test_the_marked_proposal_is_seen_in_high_contrast(on_page):
+    async def play(page):
+        await join(page, "Ann")
+        await page.keyboard.type("fr")
+        await page.get_by_role("option").nth(1).wait_for()
+        shots = [await page.get_by_role("option").nth(place).screenshot() for place in (0, 1)]
+        marked, other = (Image.open(io.BytesIO(shot)).getpixel((200, 8)) for shot in shots)
+        assert marked != other  # where no letter is
+
+    on_page(play, forced_colors="active")
+
+
+def test_the_page_is_read_out_in_its_own_language(on_page):
+    async def play(page):
+        await join(page, "Ann")
+        assert await page.evaluate("document.documentElement.lang") == "en"
+
+    on_page(play, locale="de-DE")
+
+
 def test_pictures_and_buttons_are_in_line(on_page):
     async def play(page):
         await join(page, "Ann")
