@@ -6,8 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import pandas as pd
-
 from lost_and_found.errors import MissingInput
 from lost_and_found.evaluation.predictions import GUESSES, read_predictions
 from lost_and_found.workspace import TEST, Workspace
@@ -48,7 +46,7 @@ def read_model_guesses(path: Path) -> Mapping[str, ModelGuess]:
     """The model's answers by id of the sample.
 
     Raises:
-        MissingInput: no such file.
+        MissingInput: no such file, or a damaged one.
     """
     return {str(row["id"]): _guess(row) for row in read_predictions(path).to_dict("records")}
 
@@ -56,4 +54,4 @@ def read_model_guesses(path: Path) -> Mapping[str, ModelGuess]:
 def _guess(row: Mapping) -> ModelGuess:
     places = [place for place in range(1, GUESSES + 1) if f"guess_{place}" in row]
     guesses = [(str(row[f"guess_{place}"]), float(row[f"probability_{place}"])) for place in places]
-    return ModelGuess(int(row["rank"]), tuple(one for one in guesses if not pd.isna(one[1])))
+    return ModelGuess(int(row["rank"]), tuple(guesses))
