@@ -41,7 +41,8 @@ def build_page(run: Run) -> gr.Blocks:
         title="Lost & Found", analytics_enabled=False, delete_cache=(KEPT_S, KEPT_S), fill_width=True
     ) as page:
         gr.Markdown(
-            f"# Where was this photo taken?\nA model guesses from {run.config.width}x{run.config.height} "
+            "# Where was this photo taken?\nA model guesses from the photo's middle, cut to the shape of "
+            f"{'x'.join(map(str, run.copy_size))} and shrunk to {run.config.width}x{run.config.height} "
             "pixels. Photos don't leave this machine. Probabilities are scores to rank by: models tend to be "
             "too sure."
         )

@@ -64,11 +64,16 @@ def read_predictions(path: Path) -> pd.DataFrame:
     """The table that the test notebook wrote; the code NA is Namibia, not a missing value.
 
     Raises:
-        MissingInput: there is none.
+        MissingInput: there is none, or a damaged one.
     """
     if not path.is_file():
         raise MissingInput(f"{path} is missing; run 4-evaluation/01-test-model.ipynb")
-    return pd.read_csv(path, keep_default_na=False)
+    try:
+        table = pd.read_csv(path, keep_default_na=False)
+        shares = {str(name): float for name in table.filter(like="probability_")}
+        return table.astype({"id": str, "truth": str, "rank": int, **shares})
+    except (ValueError, KeyError):  # among them pandas' own, of an empty file or odd rows
+        raise MissingInput(f"{path} is damaged; run 4-evaluation/01-test-model.ipynb again") from None
 
 
 def draw_examples(

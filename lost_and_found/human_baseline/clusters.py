@@ -60,6 +60,21 @@ def independent_answers(hits: np.ndarray, players: np.ndarray, scenes: np.ndarra
     return min(float(len(hits)), max(1.0, share * (1 - share) * (Z / reach) ** 2))
 
 
+def equal_scenes(scenes: np.ndarray) -> float:
+    """As many scenes, answered equally often, tell as much about one who says the same of a scene each time.
+
+    That is their number, or fewer where some were answered more often than others and so weigh more.
+
+    Args:
+        scenes: as for `reach_of_mean`.
+
+    Source:
+        Kish, Survey sampling (1965): the effective size of a weighted sample.
+    """
+    answered = np.unique(scenes, return_counts=True)[1].astype(float)
+    return float(answered.sum() ** 2 / (answered**2).sum())
+
+
 def _variance(errors: np.ndarray, clusters: np.ndarray) -> float:
     """Of the mean, if only clusters are independent; infinite for one cluster."""
     sums = np.bincount(np.unique(clusters, return_inverse=True)[1], errors)

@@ -46,7 +46,7 @@ def read_model_guesses(path: Path) -> Mapping[str, ModelGuess]:
     """The model's answers by id of the sample.
 
     Raises:
-        MissingInput: no such file.
+        MissingInput: no such file, or a damaged one.
     """
     return {
         str(row["id"]): ModelGuess(int(row["rank"]), tuple(guesses_of(row)))

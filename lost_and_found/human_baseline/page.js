@@ -1,4 +1,5 @@
 () => {
+  document.documentElement.lang = "en"; // Gradio names the browser's own, with which screen readers would speak
   // Puts the keyboard where it is needed next, once that is on the page; never takes it from where a player put it.
   const wanted = ["#country-input", "button#next", "button#again", "button#leave", "#player-name :is(input, textarea)"];
   const results = { next: "verdict", again: "summary", leave: "summary" };
@@ -21,6 +22,13 @@
     const button = event.target.closest(".quiz :is(.primary, #leave)");
     if (button) button.setAttribute("aria-busy", "true");
   });
+  // A server that was started anew asks for the password again; until then no button would do anything.
+  const send = window.fetch;
+  window.fetch = async (...request) => {
+    const response = await send(...request);
+    if (response.status === 401) location.reload();
+    return response;
+  };
   // Somebody has joined in another tab: this one must not ask for a name any more.
   window.addEventListener("storage", (event) => {
     if (event.key && event.key.startsWith("lost-and-found-") && shown(document.querySelector("#player-name")))

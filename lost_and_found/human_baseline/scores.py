@@ -11,7 +11,7 @@ from lost_and_found.errors import InvalidConfig, ListMismatch, MissingInput
 from lost_and_found.evaluation.paired import bonett_price
 from lost_and_found.geo.countries import find_country
 from lost_and_found.human_baseline.answers import MOST_GUESSES
-from lost_and_found.human_baseline.clusters import independent_answers, reach_of_mean
+from lost_and_found.human_baseline.clusters import equal_scenes, independent_answers, reach_of_mean
 from lost_and_found.human_baseline.deck import Item
 from lost_and_found.human_baseline.model_guesses import ModelGuess
 from lost_and_found.human_baseline.proportions import PairedComparison, Proportion
@@ -98,8 +98,8 @@ def group_table(ranks: pd.DataFrame) -> pd.DataFrame:
     Columns group, who ("people" or "model"), k, n, players, pictures, value, low, high. Answers of one player
     are correlated, and so are answers to one scene: people's intervals are those of as many
     `independent_answers`. The model's shares count a picture as often as it was answered, so that both are of
-    the same items; but it said the same each time, so its interval is that of so many scenes. There is no
-    row of the model for a group that answered a picture of which it said nothing.
+    the same items; but it said the same each time, so its interval is that of so many `equal_scenes`. There
+    is no row of the model for a group that answered a picture of which it said nothing.
     """
     rows = []
     for group in group_names(ranks):
@@ -211,7 +211,7 @@ def country_table(ranks: pd.DataFrame) -> pd.DataFrame:
         row = {"country": find_country(str(code)).name, "country_code": code, "n": len(part)}
         columns = {"people": ("rank", _independent(_hits(part["rank"], 1), part))}
         if part["model_rank"].notna().all():
-            columns["model"] = ("model_rank", part["scene"].nunique())
+            columns["model"] = ("model_rank", equal_scenes(part["scene"].to_numpy()))
         for who, (column, independent) in columns.items():
             share = _share(_hits(part[column], 1), independent=independent)
             row |= {who: share.value, f"{who}_low": share.low, f"{who}_high": share.high}
@@ -256,7 +256,7 @@ def _top_row(part: pd.DataFrame, k: int, *, group: str, who: str) -> dict[str, o
     ranks = part["rank" if who == "people" else "model_rank"]
     players, pictures = part["player"].nunique(), part["item"].nunique()
     hits = _hits(ranks, k)
-    independent = _independent(hits, part) if who == "people" else part["scene"].nunique()
+    independent = _independent(hits, part) if who == "people" else equal_scenes(part["scene"].to_numpy())
     share = _share(hits, independent=independent)
     told = {"group": group, "who": who, "k": k, "n": len(ranks), "players": players, "pictures": pictures}
     return {**told, "value": share.value, "low": share.low, "high": share.high}

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from contextlib import contextmanager
 
+import httpx
 import numpy as np
 import pytest
 from PIL import Image
@@ -92,6 +93,14 @@ def test_the_photo_has_a_name_for_screen_readers_and_nothing_lies_over_the_map(r
     with served(run_of("country")) as address:
         heading, world = in_browser(drop)
     assert heading["y"] + heading["height"] <= world["y"]
+
+
+def test_the_page_says_which_part_of_a_photo_the_model_sees(run_of):
+    run = run_of("country")
+    (width, height), size = run.copy_size, f"{run.config.width}x{run.config.height}"
+    with served(run) as address:
+        page = httpx.get(f"{address}config").text
+    assert f"the photo's middle, cut to the shape of {width}x{height} and shrunk to {size} pixels" in page
 
 
 def test_what_is_no_photo_is_told_and_the_next_one_is_guessed(run_of, in_browser, photo, tmp_path):

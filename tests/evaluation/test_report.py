@@ -200,6 +200,19 @@ def test_missing_predictions_name_the_notebook(tmp_path):
         predictions.read_predictions(tmp_path / "predictions.csv")
 
 
+@pytest.mark.parametrize("kept", [0, 10, 0.55])
+def test_a_damaged_file_of_predictions_is_named_with_what_to_do(results, tmp_path, kept):
+    probabilities, truth, _ = results
+    path = tmp_path / "predictions.csv"
+    predictions.predictions_table([f"a_b_{n}_0" for n in range(200)], truth, probabilities, CODES).to_csv(
+        path, index=False
+    )
+    text = path.read_text()
+    path.write_text(text[: kept if kept >= 1 else int(kept * len(text))])
+    with pytest.raises(MissingInput, match=r"predictions\.csv is damaged; run 4-evaluation/01-test-model"):
+        predictions.read_predictions(path)
+
+
 def test_examples_are_a_seeded_draw_of_right_and_wrong_guesses(results, tmp_path):
     probabilities, truth, _ = results
     samples = [Sample(f"a_b_{n}_0", str(tmp_path), ".jpg") for n in range(200)]

@@ -5,7 +5,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lost_and_found.human_baseline.clusters import FEWEST_PLAYERS, independent_answers, reach_of_mean
+from lost_and_found.human_baseline.clusters import (
+    FEWEST_PLAYERS,
+    equal_scenes,
+    independent_answers,
+    reach_of_mean,
+)
+from lost_and_found.human_baseline.proportions import Proportion
 
 
 def made_up(players, pictures, each, *, spread, seed):
@@ -81,3 +87,15 @@ def test_answers_that_hang_together_are_worth_less():
     assert independent_answers(right, players, pictures) < 10
     shuffled = np.random.default_rng(0).permutation(right)
     assert independent_answers(shuffled, players, pictures) > 30
+
+
+def test_nineteen_of_twenty_intervals_of_a_model_hold_the_truth_where_some_pictures_are_answered_more_often():
+    rng, truth, held = np.random.default_rng(0), 0.6, []
+    for _ in range(2000):
+        scenes = np.concatenate([rng.permutation(200)[:20] for _ in range(20)])
+        share = (rng.random(200) < truth)[scenes].mean()
+        worth = equal_scenes(scenes)
+        interval = Proportion(share * worth, worth)
+        held.append(interval.low <= truth <= interval.high)
+    assert np.mean(held) >= 0.94
+    assert equal_scenes(np.repeat(np.arange(12), 4)) == 12

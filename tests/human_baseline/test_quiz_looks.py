@@ -158,7 +158,48 @@ def test_the_proposals_come_into_a_low_window_and_leave_the_field_there(in_brows
 
     with served(quiz) as address:
         sides = in_browser(play)
-    assert all(0 <= top < bottom <= 650 for top, bottom in sides), sides
+    # Pages scroll by whole pixels.
+    assert all(0 <= top < bottom < 651 for top, bottom in sides), sides
+
+
+def test_the_marked_proposal_is_seen_in_high_contrast(on_page):
+    async def play(page):
+        await join(page, "Ann")
+        await page.keyboard.type("fr")
+        await page.get_by_role("option").nth(1).wait_for()
+        shots = [await page.get_by_role("option").nth(place).screenshot() for place in (0, 1)]
+        marked, other = (Image.open(io.BytesIO(shot)).getpixel((200, 8)) for shot in shots)
+        assert marked != other  # where no letter is
+
+    on_page(play, forced_colors="active")
+
+
+def test_the_page_is_read_out_in_its_own_language(on_page):
+    async def play(page):
+        await join(page, "Ann")
+        assert await page.evaluate("document.documentElement.lang") == "en"
+
+    on_page(play, locale="de-DE")
+
+
+def test_pictures_and_buttons_are_in_line(on_page):
+    async def play(page):
+        await join(page, "Ann")
+        boxes = [await page.locator(one).bounding_box() for one in (".picture", ".guess-button")]
+        await answer(page, "france")
+        boxes += [await page.locator(one).bounding_box() for one in (".pair", "#next")]
+        assert len({(box["x"], box["width"]) for box in boxes}) == 1
+
+    on_page(play)
+
+
+def test_on_a_phone_held_sideways_the_picture_is_seen_whole(on_page):
+    async def play(page):
+        await join(page, "Ann")
+        assert (await page.locator(".picture").bounding_box())["height"] < 0.8 * 390
+        assert await page.locator(".picture").evaluate("one => getComputedStyle(one).objectFit") == "contain"
+
+    on_page(play, viewport={"width": 844, "height": 390})
 
 
 def test_a_long_name_and_the_words_on_the_leaderboard_are_cut_nowhere_on_a_phone(in_browser, tmp_path):

@@ -95,6 +95,36 @@ def test_after_a_restart_of_the_server_the_same_page_goes_on(in_browser, tmp_pat
     in_browser(play)
 
 
+def test_after_a_restart_of_a_server_with_a_password_it_is_asked_for_again_and_the_player_goes_on(
+    in_browser, tmp_path
+):
+    quiz = made_quiz(tmp_path, rounds=3)
+
+    async def log_in(page):
+        await page.get_by_label("username").fill("player")
+        await page.get_by_label("password").fill("s3same")
+        await page.get_by_role("button", name="Login").click()
+
+    async def play(browser):
+        async with visitor(browser, first) as page:
+            await log_in(page)
+            await join(page, "Ann")
+            demo.close(verbose=False)
+            quiz.answers.close()
+            again = open_quiz(Workspace(tmp_path, DATASET), image_size="64x36")
+            with served(again, port=port, password="s3same"):
+                await page.keyboard.type("france")
+                await press(page, "Enter", "Enter")
+                await log_in(page)
+                await answer(page, "japan")
+                assert again.answers.table()["country_code"].tolist() == ["JP"]
+            again.answers.close()
+
+    port = free_port()
+    demo, first = start(quiz, port=port, password="s3same")
+    in_browser(play)
+
+
 def test_two_tabs_of_one_player_are_one_session(in_browser, tmp_path):
     quiz = made_quiz(tmp_path, rounds=3)
 

@@ -284,3 +284,13 @@ def test_pictures_of_one_scene_are_one_piece_of_evidence():
     assert ((together["high"] - together["low"]) > 1.4 * (apart["high"] - apart["low"])).all()
     one, other = (scores.compare_with_model(table).iloc[0] for table in (alone, frames))
     assert other["high"] - other["low"] > 1.4 * (one["high"] - one["low"])
+
+
+def test_pictures_that_were_answered_more_often_weigh_more_and_widen_the_models_interval():
+    even = many_answers(6, 12, np.ones((6, 12)))
+    uneven = even[(even["player"] == "p0") | (even["scene"] < 3)]
+    # By hand: 27 answers, three scenes with six and nine with one, are worth 27² / (3 · 36 + 9) scenes.
+    worth = 27**2 / 117
+    low = scores.group_table(uneven).query("who == 'model' and k == 1")["low"].iloc[0]
+    assert low == pytest.approx(worth / (worth + 1.95996**2), abs=1e-4)
+    assert scores.country_table(uneven)["model_low"].iloc[0] == pytest.approx(low)

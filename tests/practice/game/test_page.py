@@ -383,3 +383,31 @@ def test_a_long_name_is_cut_on_a_phone_and_does_not_grow_tall(in_browser, game):
             assert await page.evaluate("document.documentElement.scrollWidth <= innerWidth")
 
     in_browser(play)
+
+
+# Where latitudes and longitudes of the Sahara lie on the globe that doesn't turn, and what is drawn there.
+DESERT = """canvas => {
+  const context = canvas.getContext("2d"), radius = canvas.width * 0.495, tilt = 0.35, found = [];
+  for (let lat = 14; lat <= 29; lat++) for (let lon = 0; lon <= 31; lon++) {
+    const [phi, lambda] = [lat * Math.PI / 180, lon * Math.PI / 180];
+    const [x, y, z] = [Math.cos(phi) * Math.sin(lambda), Math.sin(phi), Math.cos(phi) * Math.cos(lambda)];
+    const up = y * Math.cos(tilt) - z * Math.sin(tilt);
+    const spot = [canvas.width / 2 + x * radius, canvas.width / 2 - up * radius].map(Math.round);
+    const colour = [...context.getImageData(...spot, 1, 1).data.slice(0, 3)];
+    found.push("#" + colour.map((one) => one.toString(16)).join(""));
+  }
+  return found;
+}"""
+
+
+def test_the_globe_on_the_first_page_has_no_sea_in_the_desert(in_browser, game):
+    async def play(browser):
+        async with visitor(browser, game, reduced_motion="reduce") as page:
+            await page.goto("/")
+            globe = page.get_by_role("img", name="A globe that turns")
+            await expect(globe).to_be_visible()
+            await page.wait_for_function("one => one.width > 300", arg=await globe.element_handle())
+            found = await globe.evaluate(DESERT)
+            assert found.count("#8fb08a") >= 0.97 * len(found)
+
+    in_browser(play)

@@ -6,12 +6,13 @@ import { unproject } from "./geometry.js";
 const TURN_S = 60;
 const FRAME_MS = 50;
 const TILT = 0.35;
+const LONG = 1 / 360; // a degree, as a share of the map's side
 
 /** Draw and turn until the page is left; without motion it is drawn once. */
 export function spinGlobe(canvas, countries, signal) {
-  // Every third point is plenty at this size.
+  // Every third point is plenty at this size, but for the corners of long straight borders, which would gape.
   const rings = countries.flatMap((country) => country.rings).filter((ring) => ring.length > 12)
-    .map((ring) => ring.filter((_, index) => index % 3 === 0))
+    .map((ring) => ring.filter((point, index) => index % 3 === 0 || isCorner(ring, index)))
     .map((ring) => ring.map((point) => unproject(point).map((degrees) => degrees * Math.PI / 180)));
   let last = -Infinity;
   const frame = (now) => {
@@ -23,6 +24,11 @@ export function spinGlobe(canvas, countries, signal) {
     if (motion || last < 0) requestAnimationFrame(frame);
   };
   requestAnimationFrame(frame);
+}
+
+function isCorner(ring, index) {
+  const [before, point, after] = [ring.at(index - 1), ring[index], ring[(index + 1) % ring.length]];
+  return [before, after].some((one) => Math.hypot(one.x - point.x, one.y - point.y) > LONG);
 }
 
 function draw(canvas, rings, turn) {
