@@ -7,7 +7,6 @@ A shared drive hands over one large file a thousand times faster than the many s
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 import tarfile
 from collections import defaultdict
@@ -18,7 +17,7 @@ from tqdm.auto import tqdm
 
 from lost_and_found.data_lists import read_list
 from lost_and_found.errors import LostAndFoundError, MissingInput, StorageFull
-from lost_and_found.samples import NO_ROOM, replacing
+from lost_and_found.samples import NO_ROOM, read_json, replacing
 from lost_and_found.workspace import ENRICH, REPOSITORY, TRAIN, Workspace
 
 NEEDED_LISTS = (".train", ".val", ".test")
@@ -73,7 +72,7 @@ def _pixel_caches(workspace: Workspace, *, needed: bool) -> Iterator[Path]:
     digests = {read_list(workspace.list_path(name)).digest for name in NEEDED_LISTS}
     made_of: dict[tuple[int, int], set[str]] = defaultdict(set)
     for cache in caches:
-        content = json.loads((cache / "cache.json").read_bytes())
+        content = read_json(cache / "cache.json")
         made_of[content["width"], content["height"]].add(content["list_digest"])
     if needed and not any(digests <= found for found in made_of.values()):
         raise MissingInput(

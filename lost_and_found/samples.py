@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any
 
 from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
-from lost_and_found.errors import BrokenSample, InvalidConfig, StorageFull
+from lost_and_found.errors import BrokenSample, InvalidConfig, MissingInput, StorageFull
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -286,6 +286,21 @@ def write_json(path: Path, values: Mapping[str, Any]) -> None:
     write_atomically(
         path, (json.dumps(values, indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode()
     )
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """The object that `write_json` wrote.
+
+    Raises:
+        MissingInput: the file is damaged, by a copy that was cut off or a machine that lost power.
+    """
+    try:
+        values = json.loads(path.read_bytes())
+    except ValueError as error:
+        raise MissingInput(f"{path} is damaged ({error}); copy {path.parent} anew or delete it") from None
+    if not isinstance(values, dict):
+        raise MissingInput(f"{path} is damaged (it holds no object); copy {path.parent} anew or delete it")
+    return values
 
 
 def table_bytes(table: pd.DataFrame) -> bytes:

@@ -13,8 +13,9 @@ from typing import Any
 import pandas as pd
 
 from lost_and_found.errors import InvalidConfig, MissingInput
+from lost_and_found.samples import read_json
 from lost_and_found.training import tracking
-from lost_and_found.training.runs import is_complete, read_json
+from lost_and_found.training.runs import is_complete
 from lost_and_found.workspace import TRAIN, Workspace
 
 # Everything else of a config is recipe, and shown where runs differ in it; the last two are of W&B alone.

@@ -11,10 +11,10 @@ import pandas as pd
 from lost_and_found.data_lists import PinnedList, read_list
 from lost_and_found.data_loader import load_samples
 from lost_and_found.errors import InvalidConfig, LeakyList, ListMismatch, MissingInput
-from lost_and_found.samples import Sample
+from lost_and_found.samples import Sample, read_json
 from lost_and_found.training.config import TARGETS
 from lost_and_found.training.pixel_cache import CacheSpec, PixelCache, cache_pixels
-from lost_and_found.training.runs import ASKED_FOR, Run, is_complete, predict, read_json
+from lost_and_found.training.runs import ASKED_FOR, Run, is_complete, predict
 from lost_and_found.workspace import ENRICH, TEST, TRAIN, Workspace
 
 SPLIT = "2-data-preparation/05-split-list"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import warnings
 from collections.abc import Iterable
@@ -13,6 +12,7 @@ from lost_and_found.human_baseline.answers import Answers
 from lost_and_found.human_baseline.deck import Deck, load_deck
 from lost_and_found.human_baseline.model_guesses import ModelGuess, find_predictions, read_model_guesses
 from lost_and_found.human_baseline.quiz import Quiz
+from lost_and_found.samples import read_json
 from lost_and_found.workspace import TRAIN, Workspace
 
 QUIZ = "5-human-baseline/01-play-quiz"
@@ -90,14 +90,14 @@ def size_of_model(workspace: Workspace, predictions: Path) -> tuple[int, int]:
     """Width and height in pixels of the pictures that a tested run sees.
 
     Raises:
-        MissingInput: the run isn't there any more.
+        MissingInput: the run isn't there any more, or is damaged.
     """
     path = workspace.root / TRAIN / workspace.dataset / "runs" / predictions.parent.name / "config.json"
     if not path.is_file():
         raise MissingInput(
             f"{path} is missing, so the model's image size is unknown; give one such as 130x80"
         )
-    config = json.loads(path.read_text())
+    config = read_json(path)
     return int(config["width"]), int(config["height"])
 
 

@@ -8,7 +8,6 @@ name only when it is whole. Nothing is normalised here: that belongs to the mode
 from __future__ import annotations
 
 import functools
-import json
 import math
 import os
 import shutil
@@ -28,6 +27,7 @@ from lost_and_found.processes import map_in_processes
 from lost_and_found.samples import (
     NO_ROOM,
     Sample,
+    read_json,
     table_bytes,
     write_atomically,
     write_json,
@@ -235,13 +235,13 @@ def read_cache(place: Path, *, spec: CacheSpec | None = None) -> PixelCache:
         spec: what it has to be made of; without it any cache will do.
 
     Raises:
-        MissingInput: there is no cache.
+        MissingInput: there is no cache, or its description is damaged.
         ListMismatch: it was made of something else, or its files don't fit each other.
         OSError: its files can't be read, which is no fault of theirs.
     """
     if not (place / "cache.json").is_file():
         raise MissingInput(f"{place} is not a pixel cache; run 3-training/01-train-model.ipynb to make it")
-    content = json.loads((place / "cache.json").read_text())
+    content = read_json(place / "cache.json")
     copy_size = content.pop("copy_size", COPY_SIZE)
     found = CacheSpec(**content)
     if spec is not None and found != spec:

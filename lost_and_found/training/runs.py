@@ -32,7 +32,7 @@ from tqdm.auto import tqdm
 from lost_and_found.digests import digest
 from lost_and_found.errors import FolderInUse, InvalidConfig, MissingInput
 from lost_and_found.locks import sole_writer
-from lost_and_found.samples import table_bytes, write_atomically, write_json
+from lost_and_found.samples import read_json, table_bytes, write_atomically, write_json
 from lost_and_found.training.config import NORMALISATIONS, TrainingConfig
 from lost_and_found.training.models import InitialWeights, Normalisation, build_model, pick_device
 from lost_and_found.training.pixel_cache import COPY_SIZE, PixelCache
@@ -239,7 +239,7 @@ def load_run(folder: Path, *, device: str = "auto") -> Run:
     """The run in a folder.
 
     Raises:
-        MissingInput: there is none, or it isn't complete.
+        MissingInput: there is none, it isn't complete, or one of its files is damaged.
         InvalidConfig: its files were changed so that they don't fit each other.
     """
     if not is_complete(folder):
@@ -272,12 +272,6 @@ def load_run(folder: Path, *, device: str = "auto") -> Run:
 def ask_for(run: Run) -> None:
     """Make a run the one that is tested and guesses by default; trials of sweeps come after all such."""
     (run.folder / ASKED_FOR).touch()
-
-
-def read_json(path: Path) -> dict[str, Any]:
-    """The object in a JSON file."""
-    values: dict[str, Any] = json.loads(path.read_text())
-    return values
 
 
 def predict(run: Run, pixels: np.ndarray, *, batch_size: int = 256) -> np.ndarray:

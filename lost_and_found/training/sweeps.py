@@ -8,7 +8,6 @@ stopped.
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import re
 import signal
@@ -25,6 +24,7 @@ from tqdm.auto import tqdm
 
 from lost_and_found.errors import InvalidConfig, LostAndFoundError
 from lost_and_found.locks import sole_writer
+from lost_and_found.samples import read_json
 from lost_and_found.signals import STOP_SIGNALS, STOPPED, caught_signals, exit_when_stopped
 from lost_and_found.training.search import Parameters, planned_trials, propose
 from lost_and_found.training.search_space import Value
@@ -203,7 +203,7 @@ def _read_result(own: Path, status: int, *, trial: str, varied: Sequence[str]) -
         if status >= 0:
             raise LostAndFoundError(f"{trial} ended without a result ({reason}); its full output is in {log}")
         return {"status": FAILED, "reason": reason, "run": ""}
-    result: dict[str, Any] = json.loads((own / "result.json").read_text())
+    result = read_json(own / "result.json")
     if (error := result.get("error")) and not _is_of_parameters(error, result["reason"], varied):
         raise LostAndFoundError(f"{trial}: {result['reason']}; its full output is in {log}")
     return result

@@ -22,7 +22,7 @@ from typing import Any, Protocol
 
 from lost_and_found.errors import InvalidConfig, StorageFull
 from lost_and_found.locks import sole_writer
-from lost_and_found.samples import write_json
+from lost_and_found.samples import read_json, write_json
 
 MODES = ("auto", "online", "offline", "off")
 PROJECT = "lost-and-found"
@@ -208,7 +208,7 @@ def tell_again(folder: Path, mode: str) -> None:
     """Send what is known of a complete run, for an agent of W&B that has just asked for this very run."""
     import pandas as pd
 
-    config, summary = (json.loads((folder / name).read_text()) for name in ("config.json", "summary.json"))
+    config, summary = (read_json(folder / name) for name in ("config.json", "summary.json"))
     with tracked(mode, run_id=folder.name, config=config, folder=folder) as tracker:
         for row in pd.read_csv(folder / "metrics.csv").to_dict("records"):
             tracker.log({str(name): value for name, value in row.items()})

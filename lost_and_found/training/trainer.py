@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from lost_and_found.errors import InvalidConfig
+from lost_and_found.samples import read_json
 from lost_and_found.training import runs
 from lost_and_found.training.backends import explained_memory, tuned_backends
 from lost_and_found.training.config import TrainingConfig
@@ -58,7 +59,7 @@ def train_run(
                 else:
                     training.fit(train, val, folder=None, tracker=Untracked())
         elif world.is_main:
-            begun = runs.read_json(place / "environment.json")
+            begun = read_json(place / "environment.json")
             runs.warn_of_other_code(begun, name=place.name, so="it is loaded, and not trained again")
             if agent_waits():
                 tell_again(place, tracking)

@@ -11,7 +11,7 @@ from typing import Any
 import pandas as pd
 
 from lost_and_found.errors import InvalidConfig
-from lost_and_found.samples import write_atomically
+from lost_and_found.samples import read_json, write_atomically, write_json
 from lost_and_found.training.search_space import Value
 from lost_and_found.training.sweep_files import Sweep
 
@@ -52,8 +52,8 @@ def begin(folder: Path, sweep: Sweep, *, seed: int) -> list[Trial]:
     path = folder / "sweep.json"
     trials = read_trials(folder)
     if not trials:
-        write_atomically(path, (json.dumps(wanted, indent=2) + "\n").encode())
-    if differing := _differing(json.loads(path.read_text()), wanted):
+        write_json(path, wanted)
+    if differing := _differing(read_json(path), wanted):
         raise InvalidConfig(
             f"{folder} holds trials of another sweep of this name, which differs in {', '.join(differing)}; "
             "give this one another name, or delete the folder"

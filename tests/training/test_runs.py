@@ -164,6 +164,16 @@ def test_an_interrupted_run_is_not_a_run_and_is_begun_anew(trained, eight_pictur
     assert not partial.exists()
 
 
+@pytest.mark.parametrize("name", ["config.json", "labels.json", "summary.json", "environment.json"])
+@pytest.mark.parametrize("content", ["", '{"target": "cou', "[1, 2]"])
+def test_a_run_with_a_damaged_file_is_an_error_that_names_it(trained, tmp_path, name, content):
+    folder = tmp_path / trained.id
+    shutil.copytree(trained.folder, folder)
+    (folder / name).write_text(content)
+    with pytest.raises(MissingInput, match=rf"{name} is damaged .*; copy .* anew or delete it"):
+        load_run(folder)
+
+
 def test_two_processes_never_write_one_run(trained, eight_pictures, tmp_path):
     with sole_writer(tmp_path / trained.id, wait=False), pytest.raises(FolderInUse, match="another process"):
         train(CONFIG, eight_pictures, tmp_path)
