@@ -16,6 +16,9 @@ WORLD_DEG = (378.0, 198.0)  # a little more, so that a mark at the edge is seen 
 SMALLEST_HEIGHT_DEG = 36.0
 MARGIN_DEG = 9.0
 FARTHEST_SOUTH = -60.0  # of what a country is shown for
+MAIN_PART = (
+    0.5  # of the largest part's area: New Zealand has two main islands, the United States one main part
+)
 
 
 @cache
@@ -84,27 +87,29 @@ def _marker(point: tuple[float, float], text: str, kind: str, unit: float) -> st
 
 
 @cache
-def _largest(code: str) -> shapely.Polygon | None:
+def _main_parts(code: str) -> list[shapely.Polygon]:
+    """The largest part of a country and those that are about as large; none of one that the map lacks."""
     outline = next((one for one in country_outlines() if one.code == code), None)
-    return shapely.Polygon(outline.polygons[0]) if outline else None
+    parts = [shapely.Polygon(ring) for ring in outline.polygons] if outline else []
+    return [part for part in parts if part.area >= MAIN_PART * parts[0].area]
 
 
 @cache
 def _centre(code: str) -> tuple[float, float] | None:
     """(lon, lat) well inside the largest part of a country; None for one that the map lacks."""
-    largest = _largest(code)
-    if largest is None:
+    parts = _main_parts(code)
+    if not parts:
         return None
-    middle = shapely.maximum_inscribed_circle(largest, tolerance=0.2)
+    middle = shapely.maximum_inscribed_circle(parts[0], tolerance=0.2)
     lon, lat = middle.coords[0]
     return float(lon), float(lat)
 
 
 def _corners(code: str) -> list[tuple[float, float]]:
-    largest = _largest(code)
-    if largest is None:
+    parts = _main_parts(code)
+    if not parts:
         return []
-    west, south, east, north = largest.bounds
+    west, south, east, north = shapely.MultiPolygon(parts).bounds
     return [(west, max(south, FARTHEST_SOUTH)), (east, north)]
 
 

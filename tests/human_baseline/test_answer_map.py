@@ -39,6 +39,20 @@ def test_truth_and_guesses_are_all_in_the_frame(truth, guesses, coordinates):
         assert top <= float(y) <= top + height
 
 
+@pytest.mark.parametrize(
+    ("country", "corners"),
+    [
+        ("ID", [(95.3, -5.9), (140.9, -9.1)]),  # Sumatra and New Guinea
+        ("NZ", [(166.5, -46.2), (178.5, -37.7)]),
+        ("US", [(-124.5, 48.0), (-67.0, 44.8)]),
+    ],
+)
+def test_all_main_parts_of_the_countries_are_in_the_frame(country, corners):
+    left, top, width, height = frame(answer_map(country, ["AR"], None))
+    assert all(left < lon < left + width and top < -lat < top + height for lon, lat in corners)
+    assert width < 300  # and not all that is far off, such as Hawaii
+
+
 def test_the_truth_is_marked_where_the_picture_was_taken():
     assert ("truth", "2.30", "-48.90") in marks(answer_map("FR", ["DE"], (48.9, 2.3)))
 
