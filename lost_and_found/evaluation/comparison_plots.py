@@ -20,6 +20,7 @@ COLOURS = (BLUE, ORANGE, "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#222222", 
 SETTINGS_IN_NAME = 3
 COUNTRIES_SHOWN = 24
 FAR_APART = 50  # times
+LETTERS_IN_HALF = 75  # of the smallest text, as many as fit beside a curve's colour in half of the figure
 LETTERS_IN_LINE = 95  # of the smallest text, as many as fit between the names of the countries and the edge
 
 
@@ -57,7 +58,8 @@ def _draw_curves(figure: SubFigure, runs: Sequence[ComparedRun], *, target: str,
         better = "lower" if column in LOWER_IS_BETTER else "higher"
         tidy(axes, f"{target}: {column.replace('_', ' ')} on the validation split ({better} is better)")
     handles, labels = panels[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside lower left", ncols=2, fontsize=8, frameon=False)
+    ncols = 2 if max(map(len, labels), default=0) <= LETTERS_IN_HALF else 1
+    figure.legend(handles, labels, loc="outside lower left", ncols=ncols, fontsize=8, frameon=False)
 
 
 def run_names(runs: Sequence[ComparedRun]) -> list[str]:
@@ -67,10 +69,14 @@ def run_names(runs: Sequence[ComparedRun]) -> list[str]:
         settings = differing_settings(runs)
     names = []
     for run in runs:
-        own = [f"{name} {short_name(str(run.config.get(name)))}" for name in settings]
+        own = [f"{name} {_short(run.config.get(name))}" for name in settings]
         size = f"{run.config.get('width')}x{run.config.get('height')}"
         names.append(", ".join([str(run.config.get("architecture")), size, *own]) + f" ({run.id[-8:]})")
     return names
+
+
+def _short(value: object) -> str:
+    return f"{value:.3g}" if isinstance(value, float) else short_name(str(value))
 
 
 def plot_differences(differences: pd.DataFrame, names: tuple[str, str], *, fewest: int) -> Figure:

@@ -1,10 +1,12 @@
 """Figures of a comparison can be read, whoever looks and however long the names are."""
 
 import numpy as np
+import pandas as pd
 import pytest
-from matplotlib import colors
+from matplotlib import colors, pyplot
 
-from lost_and_found.evaluation import comparison_plots, paired
+from lost_and_found.evaluation import comparison, comparison_plots, paired
+from lost_and_found.evaluation.comparison import ComparedRun
 
 # Machado, Oliveira and Fernandes (2009): of linear RGB, for people without red and without green cones.
 SIGHTS = {
@@ -37,3 +39,30 @@ def test_the_names_of_two_runs_stay_inside_the_figure_and_below_its_title():
     assert max(candidate.x1, reference.x1) <= figure.bbox.x1
     assert axes.bbox.y1 < candidate.y0 < candidate.y1 <= reference.y0
     assert axes.get_tightbbox().y1 > reference.y1
+
+
+def test_the_names_of_a_searchs_runs_stay_inside_the_figure():
+    rng = np.random.default_rng(0)
+    runs = [
+        ComparedRun(
+            id=f"made-country-mobilenet_v3_small-130x80-0000000{number}",
+            config={
+                "target": "country",
+                "architecture": "mobilenet_v3_small",
+                "width": 130,
+                "height": 80,
+                "augmentation": ("light", "strong")[number % 2],
+                "learning_rate": float(10 ** rng.uniform(-4, -1)),
+                "weight_decay": float(10 ** rng.uniform(-4, 0)),
+            },
+            summary={"best_metric": "val/top1", "val/top1": 0.1 * number, "best_epoch": 1},
+            metrics=pd.DataFrame({"epoch": [1, 2], "val/top1": [0.1, 0.2], "val/loss": [2.0, 1.0]}),
+        )
+        for number in range(5)
+    ]
+    figure = comparison_plots.plot_top_curves(comparison.runs_table(runs), runs, top=5)
+    figure.draw_without_rendering()
+    (legend,) = figure.subfigs[0].legends
+    assert len(legend.get_texts()) == 5
+    assert legend.get_window_extent().x1 <= figure.bbox.x1
+    pyplot.close(figure)
