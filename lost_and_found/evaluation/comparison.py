@@ -127,7 +127,8 @@ def _readable(value: object) -> str:
 def differing_settings(runs: Sequence[ComparedRun]) -> list[str]:
     """Names of the recipe's settings that aren't the same in all runs."""
     names = dict.fromkeys(name for run in runs for name in run.config if name not in NO_RECIPE)
-    return [name for name in names if len({str(run.config.get(name)) for run in runs}) > 1]
+    # Compared as values, because W&B gives 1.0 back as 1.
+    return [name for name in names if any(run.config.get(name) != runs[0].config.get(name) for run in runs)]
 
 
 def _row(run: ComparedRun, settings: Sequence[str]) -> dict[str, Any]:

@@ -55,6 +55,15 @@ def test_the_test_split_is_sent_with_the_first_online_run_and_used_by_the_second
     assert server.used == [("second", split.name)]
 
 
+def test_a_setting_is_the_same_whether_wandb_gives_it_back_with_a_point_or_without(tmp_path):
+    config = {"dataset": "made", "clip_norm": 1.0, "label_smoothing": 0.0}
+    with tracked("online", run_id="online", config=config, folder=tmp_path / "online") as tracker:
+        tracker.log({"epoch": 1})
+    here = comparison.ComparedRun(id="here", config=config, summary={}, metrics=None)
+    (there,), _ = comparison.runs_elsewhere(["made"], [here])
+    assert comparison.differing_settings([here, there]) == []
+
+
 def test_runs_that_only_wandb_has_are_compared_too(tmp_path):
     for name in ("first", "second"):
         finish_run(tmp_path / "runs", name, mode="online")
