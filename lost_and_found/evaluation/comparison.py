@@ -172,7 +172,7 @@ def select_rows(table: pd.DataFrame, where: str) -> pd.DataFrame:
 
 
 def sort_rows(table: pd.DataFrame, by: str) -> pd.DataFrame:
-    """The rows by a column, the best first; by an empty text: by target, then by the best metric of it.
+    """The rows by a column, the best first; by "best" or an empty text: by target, then by its best metric.
 
     Losses and distances are better low and everything else high. Empty cells come last.
 
@@ -181,7 +181,7 @@ def sort_rows(table: pd.DataFrame, by: str) -> pd.DataFrame:
     """
     if by and by not in table:
         raise InvalidConfig(f"sort_by is {by!r}; columns are {', '.join(map(str, table))}")
-    if by:
+    if by not in ("", "best"):
         rising = by in LOWER_IS_BETTER or not pd.api.types.is_numeric_dtype(table[by])
         return table.sort_values(by, ascending=rising, kind="stable", na_position="last")
     sign = table["best_metric"].isin(LOWER_IS_BETTER).map({True: 1.0, False: -1.0})

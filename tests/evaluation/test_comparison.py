@@ -102,7 +102,8 @@ def test_runs_are_sorted_by_target_and_each_target_by_its_own_metric():
         made_run("near", 700.0, metric="median_km", target="coordinates"),
     ]
     table = comparison.runs_table(runs)
-    assert comparison.sort_rows(table, "")["id"].tolist() == ["near", "far", "better", "worse"]
+    for by in ("", "best"):
+        assert comparison.sort_rows(table, by)["id"].tolist() == ["near", "far", "better", "worse"]
     assert comparison.sort_rows(table, "top1")["id"].tolist()[:2] == ["better", "worse"]
     assert comparison.sort_rows(table, "median_km")["id"].tolist()[:2] == ["near", "far"]
 
