@@ -23,8 +23,8 @@ KEYS: dict[str, tuple[frozenset[str], frozenset[str]]] = {
     "log_uniform_values": (frozenset({"min", "max"}), frozenset()),
     "normal": (frozenset(), frozenset({"mu", "sigma"})),
 }
-# What YAML 1.1 takes for text, though it was meant as a number.
-POINTLESS = re.compile(r"[-+]?\d+[eE][-+]?\d+")
+# Text that was meant as a number: in quotes, or without a point, as YAML 1.1 wants it before an exponent.
+NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?")
 # Of a place, from the ends of 0 to 1, where a normal distribution has no finite value.
 MARGIN = 1e-9
 
@@ -192,15 +192,21 @@ def _choices(name: str, content: Mapping[str, Any]) -> Parameter:
 def _check_value(name: str, value: object) -> None:
     if not isinstance(value, Value) or (isinstance(value, float) and not math.isfinite(value)):
         raise InvalidConfig(f"parameter {name} has the value {value!r}; it must be a text, number or boolean")
-    if isinstance(value, str) and POINTLESS.fullmatch(value):
+    _check_text(name, value)
+
+
+def _check_text(name: str, value: object) -> None:
+    if isinstance(value, str) and NUMBER.fullmatch(value):
         raise InvalidConfig(
-            f"parameter {name}: YAML reads {value} as text; write it with a point, as {float(value):.1e}"
+            f"parameter {name}: YAML reads {value} as text; write a number without quotes, and one with an "
+            "exponent with a point, such as 1.0e-3"
         )
 
 
 def _range(name: str, distribution: str, content: Mapping[str, Any]) -> Parameter:
     numbers = {key: value for key, value in content.items() if key != "distribution"}
     for key, value in numbers.items():
+        _check_text(name, value)
         if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
             raise InvalidConfig(f"parameter {name}: {key} is {value!r}; it must be a number")
     names = {"min": "low", "max": "high"}
