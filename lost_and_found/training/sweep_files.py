@@ -29,6 +29,8 @@ KEYS = (
     "command",
     "run_cap",
 )
+# The training notebook's name of a setting; under both names, one would undo the other unseen.
+ALIASES = {"predicts": "target"}
 # W&B's agent knows more; they stand for the same arguments in other forms.
 MACROS = ("${env}", "${interpreter}", "${program}", "${args}", "${args_no_hyphens}")
 DEFAULT_COMMAND = MACROS[:4]
@@ -150,7 +152,8 @@ def _metric(content: object) -> tuple[str, str]:
 def _parameters(content: object, fixed: Mapping[str, Value]) -> tuple[Parameter, ...]:
     if not isinstance(content, dict) or not content:
         raise InvalidConfig("parameters must be a mapping of names to what they may be")
-    read = {str(name): read_parameter(str(name), one) for name, one in content.items()}
+    named = {ALIASES.get(str(name), str(name)): one for name, one in content.items()}
+    read = {name: read_parameter(name, one) for name, one in named.items()}
     parameters = tuple(
         (read | {name: fixed_parameter(name, value) for name, value in fixed.items()}).values()
     )
