@@ -289,6 +289,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"error: {error}", file=sys.stderr)
         return 1
     table = ranking(trials, sweep.goal)[["rank", "trial", "metric", *sweep.varied, "status", "run"]]
+    table = table.astype({"rank": object}).fillna({"rank": ""})  # else "<NA>", for all that `na_rep` says
     print(f"{table.to_string(index=False, na_rep='')}\n{folder}")
     return 0
 

@@ -68,7 +68,8 @@ def read_trials(folder: Path) -> list[Trial]:
         InvalidConfig: the file was edited into something else.
     """
     path = folder / "trials.jsonl"
-    lines = path.read_text().splitlines() if path.exists() else []
+    text = path.read_text(encoding="utf-8") if path.exists() else ""
+    lines = filter(None, text.split("\n"))  # `splitlines` also splits at characters that a reason may hold
     try:
         trials = [Trial(**json.loads(line)) for line in lines]
     except (ValueError, TypeError) as error:

@@ -17,7 +17,7 @@ from lost_and_found.locks import sole_writer
 from lost_and_found.training.runs import load_run
 from lost_and_found.training.sweep_files import read_sweep
 from lost_and_found.training.sweeps import expand, main, run_sweep
-from lost_and_found.training.trial_log import Trial, ranking, read_trials
+from lost_and_found.training.trial_log import Trial, append_trial, ranking, read_trials
 from lost_and_found.workspace import REPOSITORY
 
 # A program that a sweep may call, much quicker than a training: it reports -(x - 3)² or does as `does` says.
@@ -191,6 +191,12 @@ def test_a_damaged_log_is_named(tmp_path, text):
         read_trials(tmp_path)
 
 
+def test_a_reason_may_hold_any_character(tmp_path):
+    trial = Trial(number=1, parameters={}, status="failed", reason="no file a\u2028b\x85c")
+    append_trial(tmp_path, trial)
+    assert read_trials(tmp_path) == [trial]
+
+
 def test_trials_are_grouped_in_wandb_and_belong_to_a_sweep_only_if_there_is_one(
     write_sweep, tmp_path, monkeypatch
 ):
@@ -322,6 +328,7 @@ def test_a_real_sweep_survives_a_kill_and_a_training_that_diverges(tmp_path):
     run = load_run(root / "3-training" / "01-train-model" / DATASET / "runs" / finished.run, device="cpu")
     assert (run.config.learning_rate, finished.metric) == (0.01, run.summary["val/top1"])
     assert finished.run in done.stdout
+    assert "NA" not in done.stdout
 
 
 def test_a_ranking_puts_the_lowest_first_where_the_goal_is_to_minimise():
