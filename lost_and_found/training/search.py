@@ -87,7 +87,7 @@ def _bayes(sweep: Sweep, trials: Sequence[Trial], rng: np.random.Generator) -> P
     """The most promising of random candidates that weren't tried yet.
 
     The promise is the expected improvement over the best trial, under a Gaussian process fitted to all of
-    them. A failed trial counts as the worst seen, so that the search turns away from where it was.
+    them. A failed trial counts as the worst, so that the search turns away from where it was.
 
     Source:
         Jones, Schonlau and Welch, Efficient Global Optimization of Expensive Black-Box Functions (1998).
@@ -106,11 +106,19 @@ def _bayes(sweep: Sweep, trials: Sequence[Trial], rng: np.random.Generator) -> P
 
 
 def _scores(sweep: Sweep, trials: Sequence[Trial]) -> np.ndarray:
-    """A number for each trial, higher for better."""
+    """A number for each trial, higher for better; none is far below the median.
+
+    Far is twice as far as the best is above it. Otherwise a single loss of a thousand, at a rate that almost
+    diverges, makes all others look alike to the Gaussian process.
+    """
     sign = 1.0 if sweep.goal == "maximize" else -1.0
-    known = [sign * trial.metric for trial in trials if trial.metric is not None]
-    worst = min(known, default=0.0)
-    return np.array([worst if trial.metric is None else sign * trial.metric for trial in trials])
+    known = np.array([sign * trial.metric for trial in trials if trial.metric is not None])
+    if not len(known):
+        return np.zeros(len(trials))
+    best, median, worst = known.max(), np.median(known), known.min()
+    floor = max(worst, median - 2 * (best - median)) if best > median else worst
+    failed = floor if best > worst else worst - 1  # or failures would look as good as trials that tie
+    return np.array([failed if trial.metric is None else max(sign * trial.metric, floor) for trial in trials])
 
 
 def _candidates(

@@ -163,6 +163,23 @@ def test_bayes_finds_a_better_optimum_than_random_draws_for_the_same_number_of_t
     assert best["bayes"] > -0.05
 
 
+def exploding(parameters):
+    """A loss, least at a rate of 10^-3 and a decay of 0.01, that is huge where the rate is too high."""
+    rate, decay = (math.log10(parameters[name]) for name in ("rate", "decay"))
+    return 2.5 + 0.3 * (rate + 3) ** 2 + 0.1 * (decay + 2) ** 2 + 10 ** (3 * (rate + 1))
+
+
+def test_bayes_isnt_misled_by_losses_that_are_a_hundred_times_the_others():
+    space = {"distribution": "log_uniform_values", "min": 1e-5, "max": 1.0}
+    best = {}
+    for method in ("bayes", "random"):
+        sweep = dataclasses.replace(sweep_of(method, {"rate": space, "decay": space}), goal="minimize")
+        searches = [searched(sweep, exploding, count=16, seed=seed) for seed in range(5)]
+        best[method] = [min(trial.metric for trial in trials) for trials in searches]
+    assert all(one < other for one, other in zip(best["bayes"], best["random"], strict=True))
+    assert max(best["bayes"]) < 2.55
+
+
 def test_bayes_can_minimise():
     sweep = dataclasses.replace(sweep_of("bayes", {"x": {"min": -3.0, "max": 5.0}}), goal="minimize")
     trials = searched(sweep, lambda parameters: (parameters["x"] - 1) ** 2, count=12)
@@ -174,6 +191,12 @@ def test_bayes_turns_away_from_what_fails():
     trials = searched(sweep, lambda parameters: parameters["x"] if parameters["x"] < 0.5 else None, count=20)
     assert sum(trial.status == FAILED for trial in trials[10:]) <= 5
     assert max(trial.metric or 0 for trial in trials) > 0.45
+
+
+def test_bayes_turns_away_from_what_fails_even_if_all_else_ties():
+    sweep = sweep_of("bayes", {"x": {"min": 0.0, "max": 1.0}, "y": {"min": 0.0, "max": 1.0}})
+    trials = searched(sweep, lambda parameters: 0.25 if parameters["x"] < 0.5 else None, count=20)
+    assert sum(trial.status == FAILED for trial in trials[6:]) <= 2
 
 
 def test_bayes_tries_nothing_twice_and_ends_when_all_was_tried():
