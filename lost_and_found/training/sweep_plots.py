@@ -22,6 +22,7 @@ LABEL_HEIGHT = 0.06  # of an axis
 # part of the greatest: of evenly spread values it is half.
 LOG_FROM, LOG_MEDIAN = 30, 0.3
 MARGIN = 0.03
+LEAST_WIDTH = 6  # inches, which the title needs
 
 
 @dataclass(frozen=True)
@@ -69,7 +70,8 @@ def plot_parallel(table: pd.DataFrame, names: Sequence[str], *, metric: str) -> 
     if table["metric"].notna().any():
         metrics = table["metric"].to_numpy(dtype=float)
         scales.append(_linear(metrics, np.unique(metrics[np.isfinite(metrics)]), few=0))
-    figure, axes = pyplot.subplots(figsize=(1.5 + 1.9 * len(scales), 4.4), layout="constrained")
+    width = max(1.5 + 1.9 * len(scales), LEAST_WIDTH)
+    figure, axes = pyplot.subplots(figsize=(width, 4.4), layout="constrained")
     for place, (scale, title) in enumerate(zip(scales, [*names, metric], strict=False)):
         _draw_axis(axes, place, scale, title)
     _draw_lines(axes, np.stack([scale.places for scale in scales], axis=1), table["metric"])

@@ -3,6 +3,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from matplotlib import pyplot
+from matplotlib.text import Text
 
 from lost_and_found.training.sweep_files import read_sweep
 from lost_and_found.training.sweep_plots import plot_parallel, scale_of, space_table
@@ -58,10 +59,13 @@ def test_the_best_trial_is_thickest_and_on_top_and_failed_ones_are_dashed(goal, 
     pyplot.close(figure)
 
 
-def test_a_sweep_in_which_all_failed_is_drawn_too():
-    trials = [Trial(number=n, parameters={"x": n, "y": 0.5}, status=FAILED) for n in (1, 2)]
-    figure = plot_parallel(ranking(trials, "maximize"), ["x", "y"], metric="score")
-    assert "2 failed, dashed" in figure.axes[0].get_title(loc="left")
+@pytest.mark.parametrize("names", [["x"], ["x", "y"]])
+def test_a_sweep_in_which_all_failed_is_drawn_too_below_a_whole_title(names):
+    trials = [Trial(number=n, parameters={"x": n, "y": 0.5}, status=FAILED) for n in range(1, 31)]
+    figure = plot_parallel(ranking(trials, "maximize"), names, metric="val/balanced_accuracy")
+    figure.draw_without_rendering()
+    title = next(text for text in figure.axes[0].findobj(Text) if "30 failed, dashed" in text.get_text())
+    assert title.get_window_extent().x1 <= figure.bbox.x1
     pyplot.close(figure)
 
 
