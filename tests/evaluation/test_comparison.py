@@ -296,6 +296,7 @@ def test_the_notebook_compares_what_there_is(trained, tmp_path, monkeypatch, sin
     if single:
         shutil.rmtree(comparison.runs_on_disk(tmp_path / "root", ["made"])[0].folder)
     parameters = {"root": str(tmp_path / "root"), "dataset": "made", "fewest": 1, "resamples": 100}
+    parameters["further_datasets"] = "made"  # is there already, and counts once
     executed = tmp_path / "executed.ipynb"
     papermill.execute_notebook(
         NOTEBOOK, executed, parameters, cwd=NOTEBOOK.parent, kernel_name="python3", progress_bar=False
