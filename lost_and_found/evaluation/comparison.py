@@ -202,11 +202,15 @@ def choose_pair(
         candidate: id of the other; by default the best that has a reference.
 
     Raises:
-        InvalidConfig: no such run, one of W&B alone, or one that says nothing of countries.
+        InvalidConfig: no such run, one of W&B alone, one that says nothing of countries, or twice the same.
     """
     by_id = {run.id: run for run in runs}
     for name in filter(None, (reference, candidate)):
         _check_comparable(name, by_id)
+    if reference and reference == candidate:
+        raise InvalidConfig(
+            f"reference and candidate are both {reference}; there is nothing between a run and itself"
+        )
     named = {reference, candidate}
     ranked = [by_id[one] for one in table["id"] if one not in named and not _why_not(by_id[one])]
     both_named = bool(reference and candidate)

@@ -141,6 +141,8 @@ def test_a_pair_is_the_two_best_unless_it_is_named(trained):
     chosen = comparison.choose_pair(table, runs, reference=best)
     assert [run.id for run in chosen] == [best, second]
     assert comparison.choose_pair(table[:1], runs[:1] if runs[0].id == best else runs[1:]) is None
+    with pytest.raises(InvalidConfig, match="a run and itself"):
+        comparison.choose_pair(table, runs, reference=best, candidate=best)
 
 
 @pytest.mark.parametrize(
