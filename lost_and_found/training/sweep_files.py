@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -154,6 +155,11 @@ def _parameters(content: object, fixed: Mapping[str, Value]) -> tuple[Parameter,
         raise InvalidConfig("parameters must be a mapping of names to what they may be")
     named = {ALIASES.get(str(name), str(name)): one for name, one in content.items()}
     read = {name: read_parameter(name, one) for name, one in named.items()}
+    for name, value in fixed.items():
+        if name in read and read[name].varies:
+            warnings.warn(
+                f"{name} is not searched, though the sweep varies it: it is set to {value!r}", stacklevel=5
+            )
     parameters = tuple(
         (read | {name: fixed_parameter(name, value) for name, value in fixed.items()}).values()
     )

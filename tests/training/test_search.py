@@ -312,12 +312,20 @@ def test_a_fixed_target_takes_the_place_of_the_one_under_the_notebooks_name(tmp_
     space = {"predicts": {"values": ["country", "region"]}, "x": {"values": [1, 2]}}
     path = written(tmp_path, parameters=space)
     assert read_sweep(path).varied == ["target", "x"]
-    assert all_of(read_sweep(path, fixed={"target": "country"}))[0] == {"target": "country", "x": 1}
+    with pytest.warns(UserWarning, match="target is not searched"):
+        sweep = read_sweep(path, fixed={"target": "country"})
+    assert all_of(sweep)[0] == {"target": "country", "x": 1}
 
 
-def test_a_fixed_parameter_takes_the_place_of_what_the_file_says(tmp_path):
-    path = written(tmp_path, parameters={"x": {"values": [1, 2]}, "y": {"values": [3, 4]}})
-    sweep = read_sweep(path, fixed={"y": 5, "z": "new"}, name="other")
+def test_a_fixed_parameter_takes_the_place_of_what_the_file_says_with_a_warning_where_that_varies(tmp_path):
+    path = written(
+        tmp_path, parameters={"x": {"values": [1, 2]}, "y": {"values": [3, 4]}, "z": {"value": "old"}}
+    )
+    with pytest.warns(UserWarning) as told:
+        sweep = read_sweep(path, fixed={"y": 5, "z": "new"}, name="other")
+    assert [str(one.message) for one in told] == [
+        "y is not searched, though the sweep varies it: it is set to 5"
+    ]
     assert (sweep.name, sweep.varied) == ("other", ["x"])
     assert all_of(sweep) == [{"x": 1, "y": 5, "z": "new"}, {"x": 2, "y": 5, "z": "new"}]
     assert sweep.digest != read_sweep(path).digest
