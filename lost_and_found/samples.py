@@ -306,7 +306,7 @@ def read_json(path: Path) -> dict[str, Any]:
 def table_bytes(table: pd.DataFrame) -> bytes:
     """The table as CSV in UTF-8 with LF, without its index; the same on every system."""
     # Readers take a bare "\r" in a text (macOS has files named "Icon\r") for the end of the line, and Python
-    # only quotes such texts where lines end in "\r\n".
+    # only quotes such texts where lines end in "\r\n". A "\r\n" within a text becomes "\n" by this.
     return table.to_csv(index=False, lineterminator="\r\n").replace("\r\n", "\n").encode()
 
 

@@ -56,9 +56,8 @@ def link_or_copy(original: Path, made: Path) -> None:
         return
     try:
         with replacing(made) as temporary:
-            os.link(
-                original.resolve(), temporary
-            )  # of a link's file; Path.hardlink_to is the other way round
+            # Of a link's file; Path.hardlink_to is the other way round.
+            os.link(original.resolve(), temporary)
     except OSError:
         write_atomically(made, original.read_bytes())
         mark_finished(original, made)

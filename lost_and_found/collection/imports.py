@@ -343,7 +343,7 @@ def _refuse_others(destination: Path, claim: dict[str, str]) -> None:
                 "choose another `dataset`, or move them elsewhere"
             )
         return
-    before = json.loads(report.read_bytes())
+    before = samples.read_json(report)
     if any(before.get(key) != value for key, value in claim.items()):
         raise InvalidConfig(
             f"{destination} holds the {before.get('kind')} import of another folder, "

@@ -16,9 +16,7 @@ WORLD_DEG = (378.0, 198.0)  # a little more, so that a mark at the edge is seen 
 SMALLEST_HEIGHT_DEG = 36.0
 MARGIN_DEG = 9.0
 FARTHEST_SOUTH = -60.0  # of what a country is shown for
-MAIN_PART = (
-    0.5  # of the largest part's area: New Zealand has two main islands, the United States one main part
-)
+MAIN_PART = 0.5  # of the largest part's area; New Zealand has two such islands, the United States one part
 
 
 @cache

@@ -119,13 +119,11 @@ def plan(
 
 
 def left_out_text(planned: pd.DataFrame) -> str:
-    """For each reason how many countries of a `plan` give nothing, and which, each with what it has."""
+    """The countries of a `plan` that give nothing, by reason, with how many they are and what each has."""
     left_out = planned[planned["quota"] == 0]
     countries = left_out["country_code"] + " " + left_out["available"].map("{:,}".format)
     reasons = left_out["reason"].str.replace(r"^only \d+, ", "", regex=True)
-    lines = [
-        f"{reason}: {len(some)} countries\n{in_lines(some)}" for reason, some in countries.groupby(reasons)
-    ]
+    lines = [f"{reason} ({len(some)}):\n{in_lines(some)}" for reason, some in countries.groupby(reasons)]
     return "\n".join(lines) or "none"
 
 

@@ -24,6 +24,7 @@ from lost_and_found.samples import (
     ID_PATTERN,
     IMAGE_SUFFIXES,
     Sample,
+    read_json,
     rejected_by_reason,
     remove_leftovers,
     write_atomically,
@@ -152,7 +153,7 @@ def _refuse_others(destination: Path, step: str) -> None:
                 f"{destination} holds {len(pairs) + len(halves)} samples that this step didn't make; "
                 "it replaces what it finds, so give it an empty folder"
             )
-    elif json.loads(marker.read_text())["step"] != step:
+    elif read_json(marker)["step"] != step:
         raise InvalidConfig(f"{destination} was filled by another step; give another folder")
 
 

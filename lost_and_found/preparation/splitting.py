@@ -362,9 +362,8 @@ def _shared_places(rows: pd.DataFrame, place_km: float) -> list[str]:
     names = list(parts)
     for position, name in enumerate(names):
         for other in names[position + 1 :]:
-            reach = (
-                km_to_chord(place_km) + 1e-15
-            )  # the bound itself is excluded, and 0 km must find the same place
+            # The bound itself is excluded, and 0 km must find the same place.
+            reach = km_to_chord(place_km) + 1e-15
             nearest, where = trees[other].query(trees[name].data, distance_upper_bound=reach)
             close = np.flatnonzero(np.isfinite(nearest))
             if len(close):

@@ -101,8 +101,7 @@ def test_countries_that_are_left_out_are_listed_by_reason_with_what_they_have():
         available, {"DE": 50, "US": 5, "JP": 7}, target=dict.fromkeys(available, 1), minimum_count=10
     )
     assert left_out_text(planned) == (
-        "fewer than minimum_count 10: 2 countries\nJP 7, US 5\n"
-        "too few for its share: 2 countries\nFR 1,100, BR 9"
+        "fewer than minimum_count 10 (2):\nJP 7, US 5\ntoo few for its share (2):\nFR 1,100, BR 9"
     )
     assert left_out_text(planned[planned["quota"] > 0]) == "none"
 
