@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import matplotlib as mpl
@@ -21,6 +21,7 @@ LABEL_HEIGHT = 0.06  # of an axis
 # An axis is logarithmic if the greatest value is so many times the least, and the middle one less than this
 # part of the greatest: of evenly spread values it is half.
 LOG_FROM, LOG_MEDIAN = 30, 0.3
+FAR = 5  # times as far on the other side of the median metric as the best
 MARGIN = 0.03
 LEAST_WIDTH = 6  # inches, which the title needs
 
@@ -59,7 +60,8 @@ def plot_parallel(table: pd.DataFrame, names: Sequence[str], *, metric: str) -> 
     """Parallel coordinates: a line for each trial across the parameters to the metric.
 
     Lines are coloured by the metric, the best are drawn last and the very best one thick. Failed trials are
-    dashed and grey, and end before the metric.
+    dashed and grey, and end before the metric. Trials that are far worse than the median one end together at
+    the worse end of the metric's axis, or all others would look alike.
 
     Args:
         table: from `trial_log.ranking`, the best first.
@@ -68,8 +70,7 @@ def plot_parallel(table: pd.DataFrame, names: Sequence[str], *, metric: str) -> 
     """
     scales = [scale_of(table[name]) for name in names]
     if table["metric"].notna().any():
-        metrics = table["metric"].to_numpy(dtype=float)
-        scales.append(_linear(metrics, np.unique(metrics[np.isfinite(metrics)]), few=0))
+        scales.append(_metric_scale(table["metric"].to_numpy(dtype=float)))
     width = max(1.5 + 1.9 * len(scales), LEAST_WIDTH)
     figure, axes = pyplot.subplots(figsize=(width, 4.4), layout="constrained")
     for place, (scale, title) in enumerate(zip(scales, [*names, metric], strict=False)):
@@ -105,6 +106,25 @@ def scale_of(column: pd.Series) -> Scale:
         and positive[(len(positive) - 1) // 2] < LOG_MEDIAN * positive[-1]
     )
     return _logarithmic(numbers, known, positive) if is_log else _linear(numbers, known)
+
+
+def _metric_scale(metrics: np.ndarray) -> Scale:
+    """A scale for metrics, of which the first is the best."""
+    known = metrics[np.isfinite(metrics)]
+    best, median = known[0], np.median(known)
+    bound = median + FAR * (median - best)
+    if best == median or abs(known[-1] - best) <= abs(bound - best):
+        return _linear(metrics, np.unique(known), few=0)
+    low, high = sorted([best, bound])
+    shown = np.clip(metrics, low, high)
+    scale = _linear(shown, np.unique(shown[np.isfinite(shown)]), few=0)
+    end, sign = (1, "≥") if best < bound else (0, "≤")
+    marks = {
+        tick: label
+        for tick, label in zip(scale.ticks, scale.labels, strict=True)
+        if abs(tick - end) > LABEL_HEIGHT
+    } | {end: f"{sign} {_texts([bound])[0]}"}
+    return Scale(scale.places, [*marks], [*marks.values()])
 
 
 def _categories(column: pd.Series, choices: Sequence[object]) -> Scale:
@@ -145,8 +165,8 @@ def _are_apart(places: np.ndarray, few: int) -> bool:
     return 0 < len(places) <= few and bool((np.diff(places) >= LABEL_HEIGHT).all())
 
 
-def _texts(marks: np.ndarray) -> list[str]:
-    return [f"{mark:.3g}" for mark in marks]
+def _texts(marks: Iterable[float]) -> list[str]:
+    return [f"{mark:,.0f}" if 1_000 <= abs(mark) < 1e7 else f"{mark:.3g}" for mark in marks]
 
 
 def _draw_axis(axes: Axes, place: int, scale: Scale, title: str) -> None:
@@ -165,9 +185,10 @@ def _draw_lines(axes: Axes, places: np.ndarray, metric: pd.Series) -> None:
     for row in places[np.isnan(values)]:
         axes.plot(x, row, color=GREY, linewidth=1, linestyle=(0, (4, 3)), zorder=1)
     known = np.flatnonzero(~np.isnan(values))
-    spread = np.ptp(values[known]) if len(known) else 0.0
-    for height, row in enumerate(known[::-1]):
-        quality = abs(values[row] - values[known[-1]]) / spread if spread else 1.0
+    qualities = np.abs(places[known, -1] - places[known[-1:], -1])
+    if not qualities.any():  # all are alike, so all are the best
+        qualities += 1
+    for height, (row, quality) in enumerate(zip(known[::-1], qualities[::-1], strict=True)):
         is_best = row == known[0]
         axes.plot(
             x,

@@ -32,6 +32,13 @@ def test_an_axis_fits_its_values(values, places, labels):
 def test_many_numbers_are_read_off_round_ones():
     assert scale_of(pd.Series(np.geomspace(2e-5, 0.5, 40))).labels == ["0.0001", "0.001", "0.01", "0.1"]
     assert scale_of(pd.Series(np.linspace(0.01, 0.99, 40))).labels == ["0.2", "0.4", "0.6", "0.8"]
+    assert scale_of(pd.Series(np.linspace(900, 2100, 40))).labels == [
+        "1,000",
+        "1,250",
+        "1,500",
+        "1,750",
+        "2,000",
+    ]
 
 
 @pytest.mark.parametrize(("goal", "best"), [("maximize", 0.9), ("minimize", 0.1)])
@@ -56,6 +63,27 @@ def test_the_best_trial_is_thickest_and_on_top_and_failed_ones_are_dashed(goal, 
     dashed = [line for line in lines if line.get_linestyle() == "--"]
     assert [np.isnan(line.get_ydata()[-1]) for line in dashed] == [True]
     assert len(lines) == len(trials)
+    pyplot.close(figure)
+
+
+@pytest.mark.parametrize(
+    ("goal", "metrics", "end", "label"),
+    [
+        ("minimize", [900, 1000, 1000, 1250, 150_000], 1, "≥ 1,500"),
+        ("maximize", [0.75, 0.5, 0.5, -0.125, -9], 0, "≤ -0.75"),
+    ],
+)
+def test_one_hopeless_trial_does_not_make_all_others_look_alike(goal, metrics, end, label):
+    trials = [
+        Trial(number=n, parameters={"x": n}, metric=one, status="finished")
+        for n, one in enumerate(metrics, start=1)
+    ]
+    figure = plot_parallel(ranking(trials, goal), ["x"], metric="score")
+    lines = [line for line in figure.axes[0].get_lines() if list(line.get_xdata()) == [0, 1]]
+    places = sorted((abs(line.get_ydata()[-1] - end), line.get_color()) for line in lines)
+    np.testing.assert_allclose([place for place, _ in places], [0, 5 / 12, 5 / 6, 5 / 6, 1])
+    assert len({colour for _, colour in places}) == 4
+    assert label in [text.get_text() for text in figure.axes[0].texts]
     pyplot.close(figure)
 
 
