@@ -263,6 +263,22 @@ def test_a_battle_royale_goes_on_until_somebody_has_won(in_browser):
     in_browser(play)
 
 
+def test_a_click_that_ends_in_the_next_phase_of_a_battle_is_not_lost(in_browser):
+    async def play(browser):
+        with serving(GameConfig(pace=PACE)) as game:
+            game.state.pace = Pace(0.1, lobby=25, countdown=15, answer=300, battle_round=(40, 50))
+            async with player(browser, game) as page:
+                await join_battle(page)
+                game.state.battles.get(page.url[-16:]).player_of("ann@example.org").hearts = 0
+                await page.get_by_role("button", name="Spectate").hover()
+                await page.mouse.down()
+                await page.get_by_text("The right answer was").wait_for()
+                await page.mouse.up()
+                await page.get_by_text("Spectating").wait_for()
+
+    in_browser(play)
+
+
 @pytest.mark.parametrize("options", [{}, PHONE | {"viewport": {"width": 390, "height": 664}}])
 def test_in_a_battle_nothing_lies_over_the_players_and_their_hearts(in_browser, options):
     async def play(browser):

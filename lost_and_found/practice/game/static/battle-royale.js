@@ -171,14 +171,14 @@ class Battle {
     const { you, phase } = this.state;
     toggle(this.panel.element, "watching", !this.canGuess);
     if (!this.canGuess) this.panel.lock(true);
-    const key = JSON.stringify([you, phase]);
+    const found = you.right && phase === "playing";
+    const key = JSON.stringify([you.hearts, you.out, you.spectating, found]);
     if (key === this.ownShown) return; // a button that is replaced under the mouse can't be clicked
     this.ownShown = key;
     const watching = make("span", { class: "spectating" }, icon("eye"), say("spectating"));
     const spectate = button(say("spectate"), () => this.spectate(), { class: "button primary small" });
-    const found = make("b", { class: "good" }, say("you_found_it"));
     this.own.replaceChildren(hearts(you.hearts),
-      ...(you.right && phase === "playing" ? [found] : []),
+      ...(found ? [make("b", { class: "good" }, say("you_found_it"))] : []),
       ...(you.out ? (you.spectating ? [watching] : [make("b", {}, say("you_are_out")), spectate]) : []));
   }
 
