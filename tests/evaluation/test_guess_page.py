@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 from contextlib import contextmanager
 
 import httpx
@@ -28,11 +29,13 @@ def served(run, **options):
         page = build_page(run)
         return page, launch(page, **options)
 
-    page, address = asyncio.run(start())
-    try:
-        yield address
-    finally:
-        page.close(verbose=False)
+    with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
+        patch.setenv("GRADIO_TEMP_DIR", folder)  # a page that ends deletes its photos, which others have too
+        page, address = asyncio.run(start())
+        try:
+            yield address
+        finally:
+            page.close(verbose=False)
 
 
 @pytest.fixture

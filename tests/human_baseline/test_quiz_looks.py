@@ -13,10 +13,6 @@ from quiz_page import FIELD, PHONE, answer, join, press, served, visitor
 from lost_and_found.human_baseline import app
 from lost_and_found.human_baseline.answer_map import answer_map, land_symbols
 
-# Gradio lags behind its own libraries.
-pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
-
-
 PROPOSALS = {
     "turk": "Türkiye",
     "cote": "Ivory Coast",

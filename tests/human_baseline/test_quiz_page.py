@@ -12,9 +12,6 @@ from lost_and_found.geo.countries import find_country
 from lost_and_found.human_baseline.opening import open_quiz
 from lost_and_found.workspace import Workspace
 
-# Gradio lags behind its own libraries.
-pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
-
 
 def first_items(quiz, player_id, count):
     return [quiz.deck.items[one] for one in list(quiz.deck.order(player_id))[:count]]

@@ -11,9 +11,6 @@ from quiz_page import served, start
 
 from lost_and_found.errors import InvalidConfig
 
-# Gradio lags behind its own libraries.
-pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
-
 
 def call(address, event, *data):
     """What the server answers to an event, as the page gets it."""

@@ -15,6 +15,8 @@ from lost_and_found.practice.game.pace import Pace
 from lost_and_found.practice.game.server import GameConfig, serving
 from lost_and_found.practice.game.shell import VIEWER_CLASS
 
+expect.set_options(timeout=30_000)  # as Playwright waits for elsewhere; a busy machine may need it
+
 PACE = 0.02
 LONG_NAME = "maria.schmidt-mueller-lindenbaum"
 VIEWPORT = {"width": 1280, "height": 720}
