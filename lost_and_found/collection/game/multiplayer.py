@@ -78,9 +78,11 @@ async def _play(visit: Visit, camera: Camera, round_id: str, number: int) -> Col
 
 async def _first(visit: Visit, *signs: Sign, unless: tuple[Sign, ...] = ()) -> Shown:
     """As `visit.first`, with the patience that others need; whoever is out goes on as a spectator."""
-    spectate = visit.site.texts.spectate
-    shown = await visit.first(spectate, *signs, unless=unless, within_s=PATIENCE_S)
-    if shown.sign == spectate:
-        await visit.press(shown)
-        shown = await visit.first(*signs, unless=(*unless, spectate), within_s=PATIENCE_S)
-    return shown
+    spectate, deadline = visit.site.texts.spectate, time.monotonic() + PATIENCE_S
+    while time.monotonic() < deadline:
+        shown = await visit.first(spectate, *signs, unless=unless, within_s=PATIENCE_S)
+        if shown.sign != spectate:
+            return shown
+        if await visit.press(shown):
+            return await visit.first(*signs, unless=(*unless, spectate), within_s=PATIENCE_S)
+    raise await visit.changed(spectate, *signs)

@@ -5,6 +5,8 @@ from email.utils import format_datetime
 
 import pytest
 
+from lost_and_found.collection.game import multiplayer
+from lost_and_found.collection.game.capture import Camera
 from lost_and_found.collection.game.screens import retry_after_s
 from lost_and_found.collection.game.sites import Label, Phrase
 from lost_and_found.errors import LoggedOut, SiteChanged, SiteError
@@ -121,6 +123,26 @@ def test_a_button_that_stays_covered_is_a_changed_site(on_page):
     html = "<button>Next</button><div style='position: fixed; inset: 0; background: white'></div>"
     with pytest.raises(SiteChanged, match="'Next'"):
         on_page(html, lambda visit: visit.click(NEXT), 0.3)
+
+
+@pytest.mark.parametrize(
+    "hindrance",
+    ["position: fixed; inset: 0; background: white", "height: 0; animation: grow 400ms"],
+    ids=["covered", "moving"],
+)
+def test_a_button_to_spectate_that_is_covered_or_moves_is_pressed_once_it_can_be(
+    on_page, monkeypatch, hindrance
+):
+    monkeypatch.setattr(multiplayer, "PATIENCE_S", 5)
+    html = f"""<style>@keyframes grow {{ from {{ height: 400px }} }}</style><div style="{hindrance}"></div>
+      <button onclick="this.textContent = 'Play again'">Spectate</button>
+      <script>setTimeout(() => document.querySelector("div").remove(), 500)</script>"""
+
+    async def act(visit):
+        camera = Camera(visit)
+        return [one async for one in multiplayer.rounds(visit, camera, "game")]
+
+    assert on_page(html, act) == []
 
 
 def test_a_window_that_the_page_opens_is_closed_again(on_page):
