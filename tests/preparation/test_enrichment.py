@@ -3,7 +3,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 
 import pandas as pd
 import pytest
@@ -214,18 +213,26 @@ from pathlib import Path
 from lost_and_found.preparation.enrichment import enrich_collection
 """
 CALL = "enrich_collection(Path(sys.argv[1]), Path(sys.argv[2]), workers=1)"
+# Kills the process within its twentieth JSON file.
+KILLED = """
+import os
+renamed = []
+def kill(event, arguments):
+    if event == "os.rename" and str(arguments[1]).endswith(".json"):
+        renamed.append(arguments)
+        if len(renamed) == 20:
+            os.kill(os.getpid(), signal.SIGKILL)
+sys.addaudithook(kill)
+"""
 
 
 def test_a_killed_run_is_taken_up_again(folders):
     small, rich = folders
     for number in range(1500):
         add_pair(small, sample_id(number), IMAGE, {"coordinates": LJUBLJANA, "country": "Austria"})
-    run = subprocess.Popen([sys.executable, "-c", RUN + CALL, small, rich], stderr=subprocess.DEVNULL)
-    while len(list(rich.glob("test_*.json"))) < 20:
-        assert run.poll() is None
-        time.sleep(0.005)
-    os.kill(run.pid, signal.SIGKILL)
-    run.wait()
+    command = [sys.executable, "-c", RUN + KILLED + CALL, small, rich]
+    run = subprocess.run(command, capture_output=True, text=True)
+    assert run.returncode == -signal.SIGKILL, run.stderr
     pairs, _ = find_pairs(rich)
     assert all(read_record(pair.record)["country_code"] == "SI" for pair in pairs.values())
     outcome = enrich_collection(small, rich, workers=1)

@@ -1,11 +1,9 @@
 import io
 import json
-import os
 import signal
 import struct
 import subprocess
 import sys
-import time
 import zlib
 
 import numpy as np
@@ -274,6 +272,17 @@ from pathlib import Path
 from lost_and_found.preparation.resizing import resize_collection
 """
 CALL = "resize_collection(Path(sys.argv[1]), Path(sys.argv[2]), workers=1)"
+# Kills the process within its tenth JSON file.
+KILLED = """
+import os
+renamed = []
+def kill(event, arguments):
+    if event == "os.rename" and str(arguments[1]).endswith(".json"):
+        renamed.append(arguments)
+        if len(renamed) == 10:
+            os.kill(os.getpid(), signal.SIGKILL)
+sys.addaudithook(kill)
+"""
 
 
 def test_a_full_disk_is_an_error_that_leaves_no_half_written_file(folders):
@@ -299,12 +308,9 @@ def test_a_killed_run_is_taken_up_again(folders):
     data = encoded(photo(0))
     for number in range(300):
         add_pair(raw, sample_id(number), data)
-    run = subprocess.Popen([sys.executable, "-c", RUN + CALL, raw, small], stderr=subprocess.DEVNULL)
-    while len(list(small.glob("*.json"))) < 10:
-        assert run.poll() is None
-        time.sleep(0.005)
-    os.kill(run.pid, signal.SIGKILL)
-    run.wait()
+    command = [sys.executable, "-c", RUN + KILLED + CALL, raw, small]
+    run = subprocess.run(command, capture_output=True, text=True)
+    assert run.returncode == -signal.SIGKILL, run.stderr
     (small / ".leftover.jpg.1.tmp").write_bytes(b"cut o")
     for path in small.glob("*.jpg"):
         with Image.open(path) as image:
