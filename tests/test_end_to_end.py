@@ -1,5 +1,6 @@
 """Whole stages over tiny data, as a user runs them."""
 
+import contextlib
 import shutil
 import subprocess
 import time
@@ -119,7 +120,8 @@ def test_a_stopped_run_is_taken_up_again(tmp_path):
         time.sleep(0.05)
     killed = [*running.children(recursive=True), running]
     for process in killed:
-        process.kill()
+        with contextlib.suppress(psutil.NoSuchProcess):  # some end by themselves when others are gone
+            process.kill()
     psutil.wait_procs(killed)
     finished = {path: path.stat().st_mtime_ns for path in collected.glob("*.json")}
     notebook = notebooks.REPOSITORY / "1-data-collection" / "02-render-practice-world.ipynb"

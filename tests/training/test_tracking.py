@@ -174,7 +174,7 @@ def test_only_tracking_imports_wandb_and_only_when_a_run_starts():
 
 def test_a_training_goes_on_when_the_helper_of_wandb_dies(tmp_path):
     code = """
-import os, signal, sys, time, warnings
+import contextlib, os, signal, sys, time, warnings
 from pathlib import Path
 import psutil
 from lost_and_found.training.tracking import tracked
@@ -185,7 +185,8 @@ with warnings.catch_warnings(record=True) as said:
         tracker.log({"epoch": 1})
         helpers = psutil.Process().children(recursive=True)
         for helper in helpers:
-            helper.kill()
+            with contextlib.suppress(psutil.NoSuchProcess):  # one ends by itself when the other is gone
+                helper.kill()
         psutil.wait_procs(helpers)
         for epoch in range(2, 6):
             tracker.log({"epoch": epoch})
