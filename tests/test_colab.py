@@ -1,5 +1,6 @@
 """Training on a rented machine: a dataset goes there as one archive, what comes out returns to the drive."""
 
+import contextlib
 import json
 import os
 import shutil
@@ -368,15 +369,23 @@ def test_a_run_that_another_machine_goes_on_with_is_not_replaced_by_what_this_on
     assert kept.read_text() == "of epoch 3"
 
 
+def children_of(pid):
+    """Their command lines, without those that have just ended."""
+    found = []
+    for child in psutil.Process(pid).children():
+        with contextlib.suppress(psutil.NoSuchProcess):
+            found.append(child.cmdline())
+    return found
+
+
 def test_a_connection_that_is_lost_stops_the_training_and_lets_it_be_copied(tmp_path):
     script = functions("say", "stop", "run_training", "attempt_copy")
     script += "stopped= copy_every=10 train=(sleep 60); run_training . || echo $? $stopped"
     running = subprocess.Popen(
         ["bash", "-c", script], cwd=tmp_path, stdout=subprocess.PIPE, text=True, start_new_session=True
     )
-    while "sleep" not in [child.name() for child in psutil.Process(running.pid).children()]:
+    while ["sleep", "1"] not in children_of(running.pid):  # until it waits, and so heeds signals
         time.sleep(0.05)
-    time.sleep(1)
     os.killpg(running.pid, signal.SIGHUP)
     assert running.communicate(timeout=60)[0] == "129 129\n"
 
