@@ -33,6 +33,7 @@ Scalar = str | int | float | bool
 STAGES = "[1-9]-*"
 MAXIMUM_CELL_LINES = 15
 PATH_PARAMETERS = {"root", "source", "weights"}
+OUTPUT_PATIENCE_S = 24 * 60 * 60
 
 
 @dataclass(frozen=True)
@@ -223,6 +224,9 @@ def execute(path: Path, output: Path, parameters: Mapping[str, Scalar]) -> None:
                 progress_bar=False,
                 stdout_file=sys.stdout,
                 stderr_file=sys.stderr,
+                # By default a notebook is given up where the output of a cell comes four seconds after its
+                # end, as if a pager or a stopped terminal holds it up. A kernel that died is noticed anyway.
+                iopub_timeout=OUTPUT_PATIENCE_S,
                 # Sockets in a private folder instead of open TCP ports, of which each kernel would warn.
                 config=Config(KernelManager={"transport": "ipc", "ip": f"{sockets}/socket"}),
             )

@@ -1,5 +1,9 @@
 """The runner of notebooks, and how every stored notebook must look."""
 
+import io
+import sys
+import time
+
 import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
@@ -68,6 +72,19 @@ def test_a_notebook_that_stops_names_itself_and_keeps_its_copy(repository):
         notebooks.run(notebooks.read_profile("small", repository=repository), {}, repository=repository)
     assert (repository / "executed" / "y" / "1-one" / "01-write.ipynb").exists()
     assert not (repository / "executed" / "y" / "2-two").exists()
+
+
+def test_output_may_be_taken_slowly(repository, monkeypatch):
+    class Pager(io.StringIO):
+        def write(self, text):
+            time.sleep(4.5 if text.strip() in ("first", "second") else 0)  # Jupyter's own patience is 4 s
+            return super().write(text)
+
+    cell = "print('first', flush=True)\nprint('second', flush=True)"
+    write_notebook(repository / "1-one" / "01-write.ipynb", cell)
+    monkeypatch.setattr(sys, "stdout", Pager())
+    notebooks.execute(repository / "1-one" / "01-write.ipynb", repository / "executed.ipynb", {})
+    assert "second" in sys.stdout.getvalue()
 
 
 KNOWN = {
