@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import sqlite3
 import threading
+import time
 import weakref
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -39,9 +40,21 @@ class Database:
                 path, timeout=BUSY_S, isolation_level=None, check_same_thread=False
             )
             self._close = weakref.finalize(self, self._connection.close)
-            self._connection.execute("PRAGMA journal_mode=WAL")
+            self._share()
             self._connection.execute("PRAGMA synchronous=NORMAL")
             self._connection.executescript(tables)
+
+    def _share(self) -> None:
+        """Turn on the shared journal; SQLite itself doesn't wait for others that do so at the same moment."""
+        until = time.monotonic() + BUSY_S
+        while True:
+            try:
+                self._connection.execute("PRAGMA journal_mode=WAL")
+                return
+            except sqlite3.OperationalError as error:
+                if error.sqlite_errorname != "SQLITE_BUSY" or time.monotonic() >= until:
+                    raise
+            time.sleep(0.01)
 
     def close(self) -> None:
         """Close the file."""
