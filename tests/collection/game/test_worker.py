@@ -152,22 +152,17 @@ def test_after_a_hold_the_workers_of_an_account_go_on_one_by_one(tmp_path):
     async def begin(worker):
         await worker._turn()
         begun.append(time.monotonic())
+        if len(begun) == 1:  # the others have their turns
+            worker._turns.hold_back(worker._key, for_s=1.0)
 
     async def all_at_once():
-        workers = [idle_worker(tmp_path, name=f"w{number}") for number in range(4)]
-        turns = [asyncio.ensure_future(begin(worker)) for worker in workers]
-        await turns[0]  # the others have their turns
-        workers[0]._turns.hold_back(workers[0]._key, for_s=1.0)
-        held_until = time.monotonic() + 1.0
-        before = len(begun)
-        await asyncio.gather(*turns)
-        return before, held_until
+        await asyncio.gather(*(begin(idle_worker(tmp_path, name=f"w{number}")) for number in range(4)))
 
-    before, held_until = asyncio.run(all_at_once())
-    late = begun[before:]
-    assert late
+    asyncio.run(all_at_once())
+    first, *late = begun
+    assert len(late) == 3
     # The account's turns lie a fifth of a second apart, and nobody begins before its own.
-    assert all(at >= held_until + 0.2 * place - 0.02 for place, at in enumerate(late))
+    assert all(at >= first + 1.0 + 0.2 * place - 0.02 for place, at in enumerate(late))
 
 
 def test_battle_royales_are_collected_with_countries(tmp_path, capsys):
