@@ -102,7 +102,7 @@ def test_the_page_says_which_part_of_a_photo_the_model_sees(run_of):
     run = run_of("country")
     (width, height), size = run.copy_size, f"{run.config.width}x{run.config.height}"
     with served(run) as address:
-        page = httpx.get(f"{address}config").text
+        page = httpx.get(f"{address}config", timeout=60).text
     assert f"the photo's middle, cut to the shape of {width}x{height} and shrunk to {size} pixels" in page
 
 

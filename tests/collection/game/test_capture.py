@@ -44,13 +44,13 @@ WEBGL = """<script>
 def on_page(player, tmp_path):
     """Runs something with a camera on a page of that HTML."""
 
-    def run(html, act):
+    def run(html, act, blank_s=20):
         async def with_camera(visit):
             camera = Camera(visit)
             await visit.goto(visit.site.url)
             return await act(visit, camera)
 
-        return player.on_page(html, with_camera, tmp_path, patience_s=20, blank_s=2)
+        return player.on_page(html, with_camera, tmp_path, patience_s=60, blank_s=blank_s)
 
     return run
 
@@ -95,7 +95,7 @@ def test_only_the_canvas_is_taken_of_a_larger_page(on_page):
 
 def test_a_canvas_of_one_colour_is_blank(on_page):
     with pytest.raises(BlankPicture, match="stayed blank"):
-        on_page(OVER_IT + CANVAS + PAINT.replace("250, 240, 30", "12, 118, 204"), shoot)
+        on_page(OVER_IT + CANVAS + PAINT.replace("250, 240, 30", "12, 118, 204"), shoot, blank_s=2)
 
 
 def test_a_canvas_that_never_rests_is_given_up(on_page):
@@ -108,7 +108,7 @@ def test_a_canvas_that_never_rests_is_given_up(on_page):
       requestAnimationFrame(move);
     </script>"""
     with pytest.raises(BlankPicture, match="kept moving"):
-        on_page(OVER_IT + CANVAS + PAINT + restless, shoot)
+        on_page(OVER_IT + CANVAS + PAINT + restless, shoot, blank_s=2)
 
 
 def test_a_page_without_viewer_is_a_changed_site(on_page):

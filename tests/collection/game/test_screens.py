@@ -133,7 +133,7 @@ def test_a_button_that_stays_covered_is_a_changed_site(on_page):
 def test_a_button_to_spectate_that_is_covered_or_moves_is_pressed_once_it_can_be(
     on_page, monkeypatch, hindrance
 ):
-    monkeypatch.setattr(multiplayer, "PATIENCE_S", 5)
+    monkeypatch.setattr(multiplayer, "PATIENCE_S", 60)
     html = f"""<style>@keyframes grow {{ from {{ height: 400px }} }}</style><div style="{hindrance}"></div>
       <button onclick="this.textContent = 'Play again'">Spectate</button>
       <script>setTimeout(() => document.querySelector("div").remove(), 500)</script>"""

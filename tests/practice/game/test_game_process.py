@@ -22,7 +22,7 @@ def test_it_says_where_it_is_and_ends_when_told_to():
         try:
             first = process.stdout.readline()
             assert first.startswith("Practice game: http://127.0.0.1:")
-            assert httpx.get(first.split()[-1]).status_code == 200
+            assert httpx.get(first.split()[-1], timeout=60).status_code == 200
             process.terminate()
             _, errors = process.communicate(timeout=60)
         finally:

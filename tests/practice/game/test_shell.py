@@ -20,7 +20,7 @@ def config_of(page):
 
 
 def test_every_page_is_the_same_shell(game):
-    with httpx.Client(base_url=game.url) as client:
+    with httpx.Client(base_url=game.url, timeout=60) as client:
         pages = {client.get(path.replace("{id}", "0AbC")).raise_for_status().text for path in PAGES}
         assert len(pages) == 1
         assert client.get("/other").status_code == 404

@@ -139,7 +139,7 @@ def test_logging_out_in_the_middle_leaves_the_game_where_it_was(game, log_in):
 
 
 def test_a_wrong_password_is_refused_and_counted(game, log_in):
-    with httpx.Client(base_url=game.url) as client:
+    with httpx.Client(base_url=game.url, timeout=60) as client:
         answer = client.post("/api/login", json={"email": "ann@example.org", "password": "guess"})
         assert (answer.status_code, answer.json()) == (401, {"message": "Wrong email or password"})
         assert client.get("/api/me").status_code == 401
@@ -153,12 +153,12 @@ def test_the_session_is_out_of_reach_of_scripts(game, log_in):
 
 
 def test_the_maps_page_shows_what_its_link_says(game):
-    with httpx.Client(base_url=game.url) as client:
+    with httpx.Client(base_url=game.url, timeout=60) as client:
         page = client.get("/maps?q&layer=c&cbll=-12.5,130.25&cbp=11,77,0,0,0")
         assert "-12.5, 130.25" in page.text
         assert client.get("/maps?q&layer=c&cbll=<b>,1").status_code == 400
 
 
 def test_robots_may_see_all_but_the_administration(game):
-    with httpx.Client(base_url=game.url) as client:
+    with httpx.Client(base_url=game.url, timeout=60) as client:
         assert client.get("/robots.txt").text == "User-agent: *\nDisallow: /api/admin\n"
