@@ -203,7 +203,7 @@ def test_a_duplicate_has_the_same_bytes_as_its_twin():
 def test_a_killed_process_leaves_no_half_written_file(tmp_path):
     code = (
         "from pathlib import Path; from lost_and_found.practice.collection import render_collection as r; "
-        f"r(Path({str(tmp_path)!r}), count=40, seed=1, workers=1)"
+        f"r(Path({str(tmp_path)!r}), count=400, seed=1, workers=1)"
     )
     process = subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.DEVNULL)
     until = time.monotonic() + 60
@@ -212,7 +212,7 @@ def test_a_killed_process_leaves_no_half_written_file(tmp_path):
     process.send_signal(signal.SIGKILL)
     process.wait()
     assert (tmp_path / UNFINISHED).exists()
-    defects = {round_.id: round_.defect for round_ in draw_places(40, seed=1)}
+    defects = {round_.id: round_.defect for round_ in draw_places(400, seed=1)}
     whole = [path for path in tmp_path.glob("*.jpg") if defects[path.stem] != "truncated"]
     assert whole
     for path in whole:
