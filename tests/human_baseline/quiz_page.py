@@ -1,6 +1,7 @@
 """A quiz that runs, and what a player does at its page."""
 
 import asyncio
+import random
 import socket
 from contextlib import asynccontextmanager, contextmanager
 
@@ -29,9 +30,12 @@ def start(quiz, **options):
 
 
 def free_port():
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]
+    """A port that stays free between two servers: none of those that the system gives to connections."""
+    while True:
+        port = random.randrange(20_000, 32_000)
+        with socket.socket() as listener:
+            if listener.connect_ex(("127.0.0.1", port)):
+                return port
 
 
 @contextmanager
