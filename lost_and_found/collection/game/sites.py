@@ -139,6 +139,5 @@ def practice_site(url: str) -> Site:
         maps_link=re.compile(re.escape(url) + r"/maps\?" + PLACE),
         pictures=re.compile(re.escape(url) + "/scenes/"),
         patience_s=30.0,
-        blank_s=2.0,
         popup_s=1.5,
     )
