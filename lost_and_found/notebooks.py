@@ -33,7 +33,7 @@ Scalar = str | int | float | bool
 STAGES = "[1-9]-*"
 MAXIMUM_CELL_LINES = 15
 PATH_PARAMETERS = {"root", "source", "weights"}
-OUTPUT_PATIENCE_S = 24 * 60 * 60
+OUTPUT_PATIENCE_S = 60
 
 
 @dataclass(frozen=True)
@@ -224,8 +224,8 @@ def execute(path: Path, output: Path, parameters: Mapping[str, Scalar]) -> None:
                 progress_bar=False,
                 stdout_file=sys.stdout,
                 stderr_file=sys.stderr,
-                # By default a notebook is given up where the output of a cell comes four seconds after its
-                # end, as if a pager or a stopped terminal holds it up. A kernel that died is noticed anyway.
+                # By default a notebook is given up where the output of a cell is read four seconds after its
+                # end, as where a terminal is stopped. For ever is too long: what comes too fast may be lost.
                 iopub_timeout=OUTPUT_PATIENCE_S,
                 # Sockets in a private folder instead of open TCP ports, of which each kernel would warn.
                 config=Config(KernelManager={"transport": "ipc", "ip": f"{sockets}/socket"}),
