@@ -6,7 +6,7 @@ import sys
 
 import pandas as pd
 import pytest
-from sample_photos import add_pair, sample_id
+from sample_photos import add_pair, killed_in_record, sample_id
 
 from lost_and_found.data_loader import find_pairs, records_table
 from lost_and_found.errors import BrokenSample, InvalidConfig
@@ -213,24 +213,13 @@ from pathlib import Path
 from lost_and_found.preparation.enrichment import enrich_collection
 """
 CALL = "enrich_collection(Path(sys.argv[1]), Path(sys.argv[2]), workers=1)"
-# Kills the process within its twentieth JSON file.
-KILLED = """
-import os
-renamed = []
-def kill(event, arguments):
-    if event == "os.rename" and str(arguments[1]).endswith(".json"):
-        renamed.append(arguments)
-        if len(renamed) == 20:
-            os.kill(os.getpid(), signal.SIGKILL)
-sys.addaudithook(kill)
-"""
 
 
 def test_a_killed_run_is_taken_up_again(folders):
     small, rich = folders
     for number in range(1500):
         add_pair(small, sample_id(number), IMAGE, {"coordinates": LJUBLJANA, "country": "Austria"})
-    command = [sys.executable, "-c", RUN + KILLED + CALL, small, rich]
+    command = [sys.executable, "-c", RUN + killed_in_record(20) + CALL, small, rich]
     run = subprocess.run(command, capture_output=True, text=True)
     assert run.returncode == -signal.SIGKILL, run.stderr
     pairs, _ = find_pairs(rich)

@@ -9,7 +9,7 @@ import zlib
 import numpy as np
 import pytest
 from PIL import Image
-from sample_photos import add_pair, encoded, photo, sample_id
+from sample_photos import add_pair, encoded, killed_in_record, photo, sample_id
 
 from lost_and_found.data_loader import find_pairs
 from lost_and_found.errors import InvalidConfig, MissingInput
@@ -272,17 +272,6 @@ from pathlib import Path
 from lost_and_found.preparation.resizing import resize_collection
 """
 CALL = "resize_collection(Path(sys.argv[1]), Path(sys.argv[2]), workers=1)"
-# Kills the process within its tenth JSON file.
-KILLED = """
-import os
-renamed = []
-def kill(event, arguments):
-    if event == "os.rename" and str(arguments[1]).endswith(".json"):
-        renamed.append(arguments)
-        if len(renamed) == 10:
-            os.kill(os.getpid(), signal.SIGKILL)
-sys.addaudithook(kill)
-"""
 
 
 def test_a_full_disk_is_an_error_that_leaves_no_half_written_file(folders):
@@ -308,7 +297,7 @@ def test_a_killed_run_is_taken_up_again(folders):
     data = encoded(photo(0))
     for number in range(300):
         add_pair(raw, sample_id(number), data)
-    command = [sys.executable, "-c", RUN + KILLED + CALL, raw, small]
+    command = [sys.executable, "-c", RUN + killed_in_record(10) + CALL, raw, small]
     run = subprocess.run(command, capture_output=True, text=True)
     assert run.returncode == -signal.SIGKILL, run.stderr
     (small / ".leftover.jpg.1.tmp").write_bytes(b"cut o")
