@@ -52,9 +52,10 @@ class Camera:
     async def street_view(self) -> bytes:
         """The viewer's picture as PNG, with the browser's own pixels.
 
-        It counts as drawn when all parts that the page has asked for have come, and the frames before and
-        after it are equal. A WebGL viewer's pixels can't be read from within the page, so frames are
-        screenshots; as a PNG takes long to encode, the frames around it are JPEGs.
+        It counts as drawn when all parts that the page has asked for have come, the page has had the site's
+        time to decode them, and the frames before and after it are equal. A WebGL viewer's pixels can't be
+        read from within the page, so frames are screenshots; as a PNG takes long to encode, the frames around
+        it are JPEGs.
 
         Raises:
             BlankPicture: parts of it never came, or the viewer stayed blank, or at the last round's picture,
@@ -63,7 +64,7 @@ class Camera:
         visit, patience_s = self._visit, self._visit.site.patience_s
         try:
             async with asyncio.timeout(patience_s):
-                await visit.pictures.complete()
+                await visit.pictures.complete(rest_s=visit.site.rest_s)
                 async with _alone(visit) as box:
                     return await self._at_rest(box)
         except TimeoutError:
@@ -91,7 +92,7 @@ class Camera:
                     return image
                 if time.monotonic() > since + visit.site.blank_s:
                     raise BlankPicture(trouble)
-            await pictures.complete()
+            await pictures.complete(rest_s=visit.site.rest_s)
             await visit.page.evaluate(NEXT_FRAME)
 
     def _trouble_with(self, sketch: bytes) -> str:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import re
+import time
 
 from playwright.async_api import Page, Request, Response
 
@@ -20,6 +22,7 @@ class PictureRequests:
 
     def __init__(self, page: Page, addresses: re.Pattern[str]) -> None:
         self.activity = 0
+        self._active_at = -math.inf
         self._addresses = addresses
         self._missing: set[str] = set()
         self._refused: set[str] = set()
@@ -30,9 +33,12 @@ class PictureRequests:
         page.on("requestfinished", self._finish)
         page.on("requestfailed", self._fail)
 
-    async def complete(self) -> None:
-        """Wait until all that was asked for has come."""
+    async def complete(self, *, rest_s: float = 0.0) -> None:
+        """Wait until all that was asked for has come, so many seconds ago."""
         await self._complete.wait()
+        while (left_s := self._active_at + rest_s - time.monotonic()) > 0:
+            await asyncio.sleep(left_s)
+            await self._complete.wait()
 
     def forget(self) -> None:
         """Wait no longer for what was asked for so far."""
@@ -42,7 +48,7 @@ class PictureRequests:
 
     def _begin(self, request: Request) -> None:
         if self._addresses.match(request.url):
-            self.activity += 1
+            self._note_activity()
             self._missing.add(request.url)
             self._complete.clear()
 
@@ -62,7 +68,11 @@ class PictureRequests:
 
     def _end(self, request: Request) -> None:
         if request.url in self._missing:
-            self.activity += 1
+            self._note_activity()
             self._missing.remove(request.url)
             if not self._missing:
                 self._complete.set()
+
+    def _note_activity(self) -> None:
+        self.activity += 1
+        self._active_at = time.monotonic()

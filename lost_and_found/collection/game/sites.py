@@ -87,6 +87,8 @@ class Site:
         maps_link: matches the link to a place on a maps service, with groups "lat" and "lon" in degrees.
         pictures: matches the addresses of the street views' parts, whose loading is waited for.
         patience_s: how long to wait for what a page should show before the site counts as changed.
+        rest_s: how long parts of the street view may be decoded after the last one has come; a blurred
+            preview is shown meanwhile.
         blank_s: how long the viewer may stay blank after all parts of the street view have come.
         popup_s: how long the answer's pin may take to open its link.
     """
@@ -102,6 +104,7 @@ class Site:
         r"https?://[^/]+/(?:[a-z]{2}/)?(?:game|results|battle-royale)/(?P<game>[0-9A-Za-z-]+)/?(?:[?#].*)?"
     )
     patience_s: float = 60.0
+    rest_s: float = 1.0
     blank_s: float = 10.0
     popup_s: float = 5.0
 
@@ -139,5 +142,6 @@ def practice_site(url: str) -> Site:
         maps_link=re.compile(re.escape(url) + r"/maps\?" + PLACE),
         pictures=re.compile(re.escape(url) + "/scenes/"),
         patience_s=30.0,
+        rest_s=0.0,  # its page draws at once what has come
         popup_s=1.5,
     )

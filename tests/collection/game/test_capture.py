@@ -44,13 +44,13 @@ WEBGL = """<script>
 def on_page(player, tmp_path):
     """Runs something with a camera on a page of that HTML."""
 
-    def run(html, act, blank_s=20):
+    def run(html, act, **changes):
         async def with_camera(visit):
             camera = Camera(visit)
             await visit.goto(visit.site.url)
             return await act(visit, camera)
 
-        return player.on_page(html, with_camera, tmp_path, patience_s=60, blank_s=blank_s)
+        return player.on_page(html, with_camera, tmp_path, **{"patience_s": 60, "blank_s": 20} | changes)
 
     return run
 
@@ -96,6 +96,20 @@ def test_only_the_canvas_is_taken_of_a_larger_page(on_page):
 def test_a_canvas_of_one_colour_is_blank(on_page):
     with pytest.raises(BlankPicture, match="stayed blank"):
         on_page(OVER_IT + CANVAS + PAINT.replace("250, 240, 30", "12, 118, 204"), shoot, blank_s=2)
+
+
+def test_a_blurred_preview_is_not_taken_while_the_parts_that_came_are_decoded(on_page):
+    sharpen = """() => fetch("/scenes/2").then(() => setTimeout(() => {
+      context.fillStyle = "black";
+      context.fillRect(300, 300, 100, 100);
+    }, 600))"""
+
+    async def act(visit, camera):
+        async with visit.page.expect_event("requestfinished"):
+            await visit.page.evaluate(sharpen)
+        return (await shoot(visit, camera)).getpixel((350, 350))
+
+    assert on_page(OVER_IT + CANVAS + PAINT, act, rest_s=5) == (0, 0, 0)
 
 
 def test_a_canvas_that_never_rests_is_given_up(on_page):
