@@ -64,7 +64,7 @@ class Camera:
         visit, patience_s = self._visit, self._visit.site.patience_s
         try:
             async with asyncio.timeout(patience_s):
-                await visit.pictures.complete(rest_s=visit.site.rest_s)
+                await visit.pictures.complete()
                 async with _alone(visit) as box:
                     return await self._at_rest(box)
         except TimeoutError:
@@ -92,7 +92,7 @@ class Camera:
                     return image
                 if time.monotonic() > since + visit.site.blank_s:
                     raise BlankPicture(trouble)
-            await pictures.complete(rest_s=visit.site.rest_s)
+            await pictures.complete()
             await visit.page.evaluate(NEXT_FRAME)
 
     def _trouble_with(self, sketch: bytes) -> str:

@@ -20,10 +20,10 @@ class PictureRequests:
         activity: grows whenever such a request begins or ends.
     """
 
-    def __init__(self, page: Page, addresses: re.Pattern[str]) -> None:
+    def __init__(self, page: Page, addresses: re.Pattern[str], *, rest_s: float) -> None:
         self.activity = 0
         self._active_at = -math.inf
-        self._addresses = addresses
+        self._addresses, self._rest_s = addresses, rest_s
         self._missing: set[str] = set()
         self._refused: set[str] = set()
         self._complete = asyncio.Event()
@@ -33,10 +33,10 @@ class PictureRequests:
         page.on("requestfinished", self._finish)
         page.on("requestfailed", self._fail)
 
-    async def complete(self, *, rest_s: float = 0.0) -> None:
-        """Wait until all that was asked for has come, so many seconds ago."""
+    async def complete(self) -> None:
+        """Wait until all that was asked for has come, and the page has had its time to decode it."""
         await self._complete.wait()
-        while (left_s := self._active_at + rest_s - time.monotonic()) > 0:
+        while (left_s := self._active_at + self._rest_s - time.monotonic()) > 0:
             await asyncio.sleep(left_s)
             await self._complete.wait()
 

@@ -105,7 +105,7 @@ class Visit:
         self.devtools = devtools
         self.site = site
         self.screenshots = screenshots
-        self.pictures = PictureRequests(page, site.pictures)
+        self.pictures = PictureRequests(page, site.pictures, rest_s=site.rest_s)
         self.entered = False
         self._crashed = False
         self._rate_limit: RateLimited | None = None
