@@ -2,34 +2,19 @@
 
 import asyncio
 import io
-import itertools
 import re
-from contextlib import asynccontextmanager
+from dataclasses import replace
 
 import pytest
 from PIL import Image, ImageChops
 from playwright.async_api import expect
+from visitors import LONG_NAME, PACE, PHONE, follow, player, press, set_pin, start_game, visitor
 
 from lost_and_found.practice.game.accounts import PASSWORD
-from lost_and_found.practice.game.pace import Pace
 from lost_and_found.practice.game.server import GameConfig, serving
 from lost_and_found.practice.game.shell import VIEWER_CLASS
 
-expect.set_options(timeout=30_000)  # as Playwright waits for elsewhere; a busy machine may need it
-
-PACE = 0.02
-LONG_NAME = "maria.schmidt-mueller-lindenbaum"
-VIEWPORT = {"width": 1280, "height": 720}
-PHONE = {"viewport": {"width": 390, "height": 844}, "has_touch": True, "is_mobile": True}
-MARKS = "Array.from(document.querySelectorAll('*'), one => [...one.classList, one.id])"
-
-# Remembers all texts that came and went.
-WATCH = """
-  window.seen = [];
-  new MutationObserver(changes => changes.forEach(({addedNodes}) => {
-    for (const node of addedNodes) seen.push(node.textContent ?? "");
-  })).observe(document, {subtree: true, childList: true});
-"""
+SIDEWAYS = PHONE | {"viewport": {"width": 844, "height": 390}}
 ONLY_VIEWER = f"* {{visibility: hidden}} .{VIEWER_CLASS} {{visibility: visible}}"
 
 
@@ -37,61 +22,6 @@ ONLY_VIEWER = f"* {{visibility: hidden}} .{VIEWER_CLASS} {{visibility: visible}}
 def game():
     with serving(GameConfig(pace=PACE)) as running:
         yield running
-
-
-@asynccontextmanager
-async def visitor(browser, game, **options):
-    """A page of somebody new; nothing may go wrong in it, and nothing be found by class or id."""
-    context = await browser.new_context(base_url=game.url, **{"viewport": VIEWPORT} | options)
-    page = await context.new_page()
-    troubles = []
-    page.on("pageerror", lambda error: troubles.append(error.stack))
-    page.on("console", lambda message: troubles.append(message.text) if message.type == "error" else None)
-    yield page
-    # Chromium itself remarks upon every answer that is no success, and some here are none on purpose.
-    assert [text for text in troubles if not text.startswith("Failed to load resource")] == []
-    marks = {mark for marks in await page.evaluate(MARKS) for mark in marks if mark}
-    assert {mark for mark in marks if not re.fullmatch("c[0-9a-f]{10}", mark)} <= {VIEWER_CLASS}
-    await context.close()
-
-
-@asynccontextmanager
-async def player(browser, game, email="ann@example.org", **options):
-    """A page of somebody who is logged in and has answered about cookies."""
-    async with visitor(browser, game, **options) as page:
-        await page.context.add_cookies([{"name": "consent", "value": "all", "url": game.url}])
-        await page.request.post("/api/login", data={"email": email, "password": PASSWORD})
-        yield page
-
-
-async def press(page, text):
-    await page.get_by_role("button", name=text, exact=True).click()
-
-
-async def follow(page, text):
-    await page.get_by_role("link", name=re.compile(text)).click()
-
-
-async def set_pin(page, *, x, y=0.4):
-    """Click on the guess map, at these parts of its width and height."""
-    world = page.get_by_role("img", name="Map of the world")
-    await world.hover()
-    box = await world.bounding_box()
-    await world.click(position={"x": box["width"] * x, "y": box["height"] * y})
-
-
-async def join_battle(page):
-    await page.goto("/multiplayer")
-    await press(page, "Got it")
-    await page.get_by_text("Unranked").click()
-    await page.get_by_text("Countries", exact=True).click()
-    await page.wait_for_url("**/battle-royale/*")
-
-
-async def start_game(page):
-    await page.goto("/maps/world")
-    await press(page, "Play")
-    await page.wait_for_url("**/game/*")
 
 
 def test_a_newcomer_is_asked_about_cookies_and_logs_in(in_browser, game):
@@ -163,9 +93,47 @@ def test_a_person_plays_five_rounds_by_what_can_be_read(in_browser, game):
     in_browser(play)
 
 
-def test_a_game_can_be_played_from_the_keyboard_alone(in_browser, game):
+# Answers and guesses: from south to north, over the pole, over the date line.
+FAR_APART = [((-52, -70), (64, -20)), ((55, 80), (50, -75)), ((-17, 178), (60, -150))]
+# Whether what lies on top in the middle of each pin of the result map is the map or the pin.
+FREE = """map => [...map.parentElement.querySelectorAll("svg")].map((pin) => {
+  const {x, y, width, height} = pin.getBoundingClientRect();
+  const top = document.elementFromPoint(x + width / 2, y + height / 2);
+  return top === map || pin.contains(top);
+}).join()"""
+
+
+@pytest.mark.parametrize("options", [{}, PHONE, SIDEWAYS], ids=["window", "phone", "sideways"])
+def test_after_a_guess_nothing_lies_over_the_pins_however_far_apart_they_are(in_browser, game, options):
+    async def play(browser):
+        async with player(browser, game, **options) as page:
+            for answer, guess in FAR_APART:
+                await start_game(page)
+                rounds = game.state.singleplayer.get(page.url[-16:]).rounds
+                place = replace(rounds[0].place, lat=answer[0], lon=answer[1])
+                rounds[0] = replace(rounds[0], place=place)
+                guessed = {"lat": guess[0], "lon": guess[1]}
+                await page.request.post(f"/api/games/{page.url[-16:]}/guess", data=guessed)
+                await page.reload()
+                result = page.get_by_role("img", name="Map with your guess")
+                await page.wait_for_function(f"{FREE} === 'true,true'", arg=await result.element_handle())
+
+    in_browser(play)
+
+
+# Tells of sizes a third of a second later than a browser that has time.
+LATE = """{
+  const Prompt = ResizeObserver;
+  window.ResizeObserver = class extends Prompt {
+    constructor(tell) { super((...sizes) => setTimeout(() => tell(...sizes), 300)); }
+  };
+}"""
+
+
+def test_a_game_can_be_played_from_the_keyboard_alone_by_somebody_quicker_than_the_browser(in_browser, game):
     async def play(browser):
         async with player(browser, game) as page:
+            await page.add_init_script(LATE)
             await start_game(page)
             for turn in range(5):
                 await expect(page.get_by_text(f"Round {turn + 1} / 5")).to_be_visible()
@@ -221,90 +189,6 @@ def test_a_reload_continues_the_game(in_browser, game):
             await expect(page.get_by_role("button", name="Play", exact=True)).to_be_visible()
             await page.go_forward()
             await expect(page.get_by_text("Round 2 / 5")).to_be_visible()
-
-    in_browser(play)
-
-
-def test_a_battle_royale_goes_on_until_somebody_has_won(in_browser):
-    async def name_countries_then_watch(page):
-        won, guess = page.get_by_text("won the game"), page.get_by_role("button", name="Guess", exact=True)
-        spectate = page.get_by_role("button", name="Spectate")
-        while not await won.is_visible():
-            if await spectate.is_visible():
-                await spectate.click()
-                await expect(page.get_by_text("Spectating").or_(won)).to_be_visible()
-            elif await guess.is_visible():
-                await page.keyboard.press("Enter")
-            elif await page.get_by_text("Place your pin on the map").is_visible():
-                await page.keyboard.press("ArrowLeft")
-
-    async def play(browser):
-        with serving(GameConfig(pace=PACE)) as game:
-            # Long enough for a slow browser to come in time, and to be out of the game before it is over.
-            game.state.pace = Pace(0.1, lobby=25, countdown=15, answer=10, battle_round=(20, 30))
-            async with player(browser, game) as page:
-                await page.add_init_script(WATCH)
-                await join_battle(page)
-                await asyncio.wait_for(name_countries_then_watch(page), 120)
-                battle = game.state.battles.get(page.url[-16:])
-                await expect(page.get_by_text(f"{battle.winner.name} won the game")).to_be_visible()
-                seen = "\n".join(await page.evaluate("seen"))
-                for text in (
-                    "Waiting for players",
-                    "Game starting in 1",
-                    "Already made guesses",
-                    "The right answer was ",
-                    "Next round starts in 1",
-                    "You are out",
-                    "Spectating",
-                ):
-                    assert text in seen
-                await press(page, "Play again")
-                await expect(page.get_by_text("Waiting for players")).to_be_visible()
-
-    in_browser(play)
-
-
-def test_a_click_that_ends_in_the_next_phase_of_a_battle_is_not_lost(in_browser):
-    async def play(browser):
-        with serving(GameConfig(pace=PACE)) as game:
-            game.state.pace = Pace(0.1, lobby=25, countdown=15, answer=300, battle_round=(40, 50))
-            async with player(browser, game) as page:
-                await join_battle(page)
-                game.state.battles.get(page.url[-16:]).player_of("ann@example.org").hearts = 0
-                await page.get_by_role("button", name="Spectate").hover()
-                await page.mouse.down()
-                await page.get_by_text("The right answer was").wait_for()
-                await page.mouse.up()
-                await page.get_by_text("Spectating").wait_for()
-
-    in_browser(play)
-
-
-@pytest.mark.parametrize("options", [{}, PHONE | {"viewport": {"width": 390, "height": 664}}])
-def test_in_a_battle_nothing_lies_over_the_players_and_their_hearts(in_browser, options):
-    async def play(browser):
-        with serving(GameConfig(pace=PACE)) as game:
-            game.state.pace = Pace(0.1, lobby=25, countdown=15, answer=300, battle_round=(40, 50))
-            async with player(browser, game, f"{LONG_NAME}@example.org", **options) as page:
-                await join_battle(page)
-                await page.get_by_role("img", name="Map of the world").click()
-                answer = page.get_by_role("status").filter(has_text="The right answer was")
-                await answer.wait_for()
-                panel = page.get_by_role("list", name="Players")
-                await panel.get_by_text("(you)", exact=True).wait_for()
-                right = await panel.evaluate("panel => panel.getBoundingClientRect().right")
-                for hearts in await panel.get_by_role("img", name="hearts left").all():
-                    box = await hearts.bounding_box()
-                    assert box["x"] + box["width"] <= right
-                guesses = page.get_by_text("Already made guesses")
-                own = page.get_by_role("img", name="hearts left").last
-                boxes = [await part.bounding_box() for part in (answer, panel, guesses, own)]
-                for one, other in itertools.combinations(boxes, 2):
-                    assert any(
-                        one[side] + one[size] <= other[side] or other[side] + other[size] <= one[side]
-                        for side, size in (("x", "width"), ("y", "height"))
-                    )
 
     in_browser(play)
 
@@ -382,7 +266,7 @@ def test_on_a_narrow_screen_a_drag_shows_the_rest_of_the_picture(in_browser, gam
 
 def test_on_a_phone_held_sideways_the_open_map_leaves_the_report_flag_free(in_browser, game):
     async def play(browser):
-        async with player(browser, game, **PHONE | {"viewport": {"width": 844, "height": 390}}) as page:
+        async with player(browser, game, **SIDEWAYS) as page:
             await start_game(page)
             await page.get_by_role("img", name="Map of the world").tap()
             await expect(page.get_by_role("button", name="Guess", exact=True)).to_be_enabled()

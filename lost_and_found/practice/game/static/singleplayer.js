@@ -76,15 +76,16 @@ function showResult(page, { state, world, advance }) {
   page.show("result", map.element,
     make("div", { class: "corner top-left" }, logo(page)),
     make("section", { class: "result-card", "aria-label": say("result") },
-      make("div", { class: "result-points" }, points, outOf(MOST_POINTS)),
-      make("div", { class: "bar" }, bar),
-      make("p", { class: "result-distance" },
-        say("from_right_spot"), " ", make("b", {}, say("distance", { km: kilometres(result.km) })),
-        where && make("small", { class: "result-country" }, say("right_country", { country: where.name }))),
-      next,
-      make("small", { class: "hint" },
-        `${say("round")} ${roundOf(state)} · ${say("score")} ${state.score.toLocaleString("en")}`)));
-  map.showPoints([[result.lat, result.lon], result.guess], 260);
+      make("div", { class: "result-part" },
+        make("div", { class: "result-points" }, points, outOf(MOST_POINTS)),
+        make("div", { class: "bar" }, bar)),
+      make("p", { class: "result-part" },
+        make("span", {}, say("from_right_spot"), " ", make("b", {}, say("distance", { km: kilometres(result.km) }))),
+        where && make("small", { class: "hint" }, say("right_country", { country: where.name }))),
+      make("div", { class: "result-part" }, next,
+        make("small", { class: "hint" },
+          `${say("round")} ${roundOf(state)} · ${say("score")} ${state.score.toLocaleString("en")}`))));
+  map.showArcs();
   countUp(points, result.points, page.signal);
   requestAnimationFrame(() => (bar.style.width = `${result.points / MOST_POINTS * 100}%`));
   next.focus();
@@ -132,7 +133,7 @@ export async function showResults(page, id) {
         make("div", { class: "row buttons" },
           button(say("play_again"), () => page.attempt(() => startGame(page)), { class: "button primary" }),
           make("a", { class: "button", href: "/", onclick: page.link("/") }, say("home"))))));
-  map.showPoints(state.results.flatMap(({ lat, lon, guess }) => [[lat, lon], guess]));
+  map.showArcs();
   countUp(total, state.score, page.signal);
 }
 

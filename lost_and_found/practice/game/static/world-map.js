@@ -9,6 +9,7 @@ const OCEAN = "#17385a";
 const CLOSEST = 1 << 16; // pixels around the globe
 const STILL_A_CLICK = 6; // pixels
 const REACH = 16; // pixels
+const TALL = 0.8; // of the map's height: small enough to see the world from north to south
 
 export class WorldMap {
   /** `onpick({lat, lon, country})` is called for clicks and arrow keys; without it the map is only looked at. */
@@ -20,7 +21,7 @@ export class WorldMap {
     this.hovered = null;
     this.pin = null;
     this.cursor = false; // whether the pin was moved by keys, so that one has to see where it is
-    this.size = { width: 0, height: 0 };
+    this.measured = { width: 0, height: 0 };
     this.camera = { x: 0.5, y: 0.4, scale: 1 };
     this.goal = world;
     this.canvas = make("canvas", { class: "map-canvas", role: "img", "aria-label": label });
@@ -74,16 +75,17 @@ export class WorldMap {
   show(goal) {
     this.goal = goal;
     if (!this.size.width) return;
-    const [from, to, began] = [this.camera, goal(this.size), performance.now()];
+    const [from, began] = [this.camera, performance.now()];
     const step = (now) => {
       if (this.goal !== goal || this.signal.aborted) return;
+      const to = goal(this.size);
       const done = motion ? Math.min(1, (now - began) / (800 * motion)) : 1;
       const eased = done < 0.5 ? 2 * done ** 2 : 1 - 2 * (1 - done) ** 2;
-      this.camera = this.within({
+      this.camera = {
         x: from.x + (to.x - from.x) * eased,
         y: from.y + (to.y - from.y) * eased,
         scale: from.scale * (to.scale / from.scale) ** eased,
-      });
+      };
       this.redraw();
       if (done < 1) requestAnimationFrame(step);
     };
@@ -94,43 +96,46 @@ export class WorldMap {
     this.show(world);
   }
 
-  /** Move so that these points ([lat, lon]) and all lines are seen, with room for `below` pixels of other things. */
-  showPoints(points, below = 0) {
-    const projected = points.map(([lat, lon]) => project(lat, lon));
-    // The other ends of lines may lie beyond the map's edge; then that is where the view goes.
-    this.show(around(box(this.arcs.length ? this.arcs.flat() : projected), below));
+  /** Move so that all lines are seen, and what stands at their ends. */
+  showArcs() {
+    // The whole world from north to south, if need be, with as much of it twice as there is room for.
+    this.show(around(box(this.arcs.flat()), 1.5, ({ height }) => TALL * height));
   }
 
   showCountry(code) {
     const country = this.countries.find((other) => other.code === code);
-    if (country) this.show(around(country.mainBox, 0, 6));
+    if (country) this.show(around(country.mainBox, 6, worldScale));
   }
 
   zoom(factor, { x, y } = { x: this.size.width / 2, y: this.size.height / 2 }) {
     const before = this.at(x, y);
-    this.goal = null;
-    this.camera = this.within({ ...this.camera, scale: this.camera.scale * factor });
+    this.look({ ...this.camera, scale: this.camera.scale * factor });
     const after = this.at(x, y);
     this.move(before.x - after.x, before.y - after.y);
   }
 
   move(x, y) {
+    this.look({ ...this.camera, x: this.camera.x + x, y: this.camera.y + y });
+  }
+
+  /** Where the person wants to look: not from further away than the world needs, or than it is now. */
+  look(camera) {
     this.goal = null;
-    this.camera = this.within({ ...this.camera, x: this.camera.x + x, y: this.camera.y + y });
+    this.camera = within(camera, this.size, Math.min(worldScale(this.size), this.camera.scale));
     this.redraw();
   }
 
-  within({ x, y, scale }) {
-    const least = world(this.size).scale;
-    const bounded = Math.max(least, Math.min(CLOSEST, scale));
-    const half = this.size.height / 2 / bounded;
-    return { x, y: half > 0.45 ? 0.44 : Math.max(half, Math.min(0.9 - half, y)), scale: bounded };
+  /** Width and height in pixels, 0 before the map is in the page. A key may come before the observer's first word. */
+  get size() {
+    if (!this.measured.width) this.resize(this.element.getBoundingClientRect());
+    return this.measured;
   }
 
   resize({ width, height }) {
     if (!width || !height) return;
-    this.size = { width, height };
-    this.camera = this.within(this.goal ? this.goal(this.size) : this.camera);
+    this.measured = { width, height };
+    if (this.goal) this.camera = this.goal(this.size);
+    else this.look(this.camera);
     this.redraw();
   }
 
@@ -316,39 +321,57 @@ export class WorldMap {
     }
   }
 
+  // As markers, lines are seen once, in the middle world's width; what leaves it comes in on the other side.
   drawArcs(context) {
+    const [left, right] = [this.camera.x - 0.5, this.camera.x + 0.5];
+    context.save();
+    context.beginPath();
+    context.rect(this.pixel({ x: left, y: 0 }).x, 0, this.camera.scale, this.size.height);
+    context.clip();
     context.lineCap = "round";
     for (const arc of this.arcs) {
-      const shift = Math.round(this.camera.x - (arc[0].x + arc.at(-1).x) / 2);
-      const line = new Path2D();
-      for (const { x, y } of arc) {
-        const pixel = this.pixel({ x: x + shift, y });
-        line.lineTo(pixel.x, pixel.y);
+      const ends = box(arc);
+      for (let copy = Math.ceil(left - ends.right); copy <= right - ends.left; copy++) {
+        const line = new Path2D();
+        for (const { x, y } of arc) {
+          const pixel = this.pixel({ x: x + copy, y });
+          line.lineTo(pixel.x, pixel.y);
+        }
+        for (const [colour, lineWidth, dashes] of [["#0b1526", 5, []], ["#ffffff", 2.5, [2, 7]]]) {
+          Object.assign(context, { strokeStyle: colour, lineWidth });
+          context.setLineDash(dashes);
+          context.stroke(line);
+        }
       }
-      for (const [colour, lineWidth, dashes] of [["#0b1526", 5, []], ["#ffffff", 2.5, [2, 7]]]) {
-        Object.assign(context, { strokeStyle: colour, lineWidth });
-        context.setLineDash(dashes);
-        context.stroke(line);
-      }
-      context.setLineDash([]);
     }
+    context.restore();
   }
 }
 
 // Goals: where to look, given the map's size, so that they hold when the map grows.
 
-function world({ width, height }) {
-  return { x: 0.5, y: 0.4, scale: Math.max(width, 0.8 * height) };
+function world(size) {
+  return within({ x: 0.5, y: 0.4, scale: 0 }, size, worldScale(size));
 }
 
-function around({ left, right, top, bottom }, below, wider = 1.5) {
-  return ({ width, height }) => {
-    const room = Math.max(120, height - below);
+function around({ left, right, top, bottom }, wider, leastScale) {
+  return (size) => {
     const scale = Math.min(
-      width / Math.max(1e-3, (right - left) * wider),
-      room / Math.max(1e-3, (bottom - top) * wider),
+      size.width / Math.max(1e-3, (right - left) * wider),
+      size.height / Math.max(1e-3, (bottom - top) * wider),
       CLOSEST / 4);
-    const bounded = Math.max(scale, world({ width, height }).scale);
-    return { x: (left + right) / 2, y: (top + bottom) / 2 + below / 2 / bounded, scale: bounded };
+    return within({ x: (left + right) / 2, y: (top + bottom) / 2, scale }, size, leastScale(size));
   };
+}
+
+/** At least the whole world, seen once. */
+function worldScale({ width, height }) {
+  return Math.max(width, TALL * height);
+}
+
+/** The camera, moved so that it sees no more of the poles than there is room for. */
+function within({ x, y, scale }, { height }, least) {
+  const bounded = Math.max(least, Math.min(CLOSEST, scale));
+  const half = height / 2 / bounded;
+  return { x, y: half > 0.45 ? 0.44 : Math.max(half, Math.min(0.9 - half, y)), scale: bounded };
 }
