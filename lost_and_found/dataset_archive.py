@@ -15,8 +15,9 @@ from pathlib import Path
 
 from tqdm.auto import tqdm
 
+from lost_and_found.commands import command
 from lost_and_found.data_lists import read_list
-from lost_and_found.errors import LostAndFoundError, MissingInput, StorageFull
+from lost_and_found.errors import MissingInput, StorageFull
 from lost_and_found.samples import NO_ROOM, read_json, replacing
 from lost_and_found.workspace import ENRICH, REPOSITORY, TRAIN, Workspace
 
@@ -94,6 +95,7 @@ def _anonymous(member: tarfile.TarInfo) -> tarfile.TarInfo:
     return member
 
 
+@command()
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command line; returns the exit status."""
     parser = argparse.ArgumentParser(
@@ -110,15 +112,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "--pixels-only", action="store_true", help="pack the pixel cache instead of the pairs"
     )
     options = parser.parse_args(arguments)
-    try:
-        workspace = Workspace(options.root, options.dataset)
-        output = (options.output or Path()).resolve()
-        if output.is_dir():
-            output /= f"{options.dataset}.tar"
-        count = pack_dataset(workspace, output, with_pairs=not options.pixels_only)
-    except LostAndFoundError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
+    workspace = Workspace(options.root, options.dataset)
+    output = (options.output or Path()).resolve()
+    if output.is_dir():
+        output /= f"{options.dataset}.tar"
+    count = pack_dataset(workspace, output, with_pairs=not options.pixels_only)
     print(f"{output}: {count:,} files, {output.stat().st_size / 1e6:,.1f} MB")
     return 0
 

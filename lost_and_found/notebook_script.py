@@ -20,6 +20,7 @@ from typing import NoReturn
 
 import nbformat
 
+from lost_and_found.commands import command
 from lost_and_found.digests import digest
 from lost_and_found.errors import InvalidConfig, LostAndFoundError
 from lost_and_found.notebooks import (
@@ -117,7 +118,7 @@ def training_part(name: str, known: Mapping[str, Scalar], given: Mapping[str, st
     return Profile((TRAIN,), own)
 
 
-def command(script: Path, processes: int) -> list[str]:
+def launcher(script: Path, processes: int) -> list[str]:
     """What runs a script on so many processes, each of which knows its place by RANK and WORLD_SIZE.
 
     Raises:
@@ -151,11 +152,12 @@ def run(script: Path, processes: int) -> NoReturn:
     os.chdir(NOTEBOOK.parent)
     # A shell starts what runs in its background with Ctrl-C ignored, and that would be handed on.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
-    arguments = command(script, processes)
+    arguments = launcher(script, processes)
     sys.stdout.flush()
     os.execv(arguments[0], arguments)
 
 
+@command()
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command line; returns the exit status, unless the script takes its place."""
     parser = argparse.ArgumentParser(
@@ -173,19 +175,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--list", action="store_true", help="print the parameters and stop")
     options = parser.parse_args(arguments)
-    try:
-        defaults = parameters_of(NOTEBOOK)
-        given = from_environment(defaults, os.environ if options.environment else {}) | dict(options.p)
-        profile = training_part(options.profile, defaults, given)
-        values = resolve_parameters(profile, given, defaults, folder=Path.cwd(), preset=options.preset)
-        command(NOTEBOOK, options.processes)  # checks the number before anything slow
-        if options.list:
-            print("\n".join(f"{name}={value}" for name, value in (defaults | values).items()))
-            return 0
-        script = write_script(values, defaults)
-    except LostAndFoundError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
+    defaults = parameters_of(NOTEBOOK)
+    given = from_environment(defaults, os.environ if options.environment else {}) | dict(options.p)
+    profile = training_part(options.profile, defaults, given)
+    values = resolve_parameters(profile, given, defaults, folder=Path.cwd(), preset=options.preset)
+    launcher(NOTEBOOK, options.processes)  # checks the number before anything slow
+    if options.list:
+        print("\n".join(f"{name}={value}" for name, value in (defaults | values).items()))
+        return 0
+    script = write_script(values, defaults)
     run(script, options.processes)
 
 

@@ -24,6 +24,7 @@ from typing import Any
 import nbformat
 import yaml
 
+from lost_and_found.commands import command
 from lost_and_found.errors import InvalidConfig, LostAndFoundError, MissingInput
 from lost_and_found.signals import STOPPED
 from lost_and_found.training.config import PRESETS, WEIGHTS, TrainingConfig
@@ -294,6 +295,7 @@ def add_parameter_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--preset", choices=sorted(PRESETS), help="set the parameters of a training recipe")
 
 
+@command()
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command line; returns the exit status."""
     parser = argparse.ArgumentParser(prog="scripts/run-stages", description="Run stage notebooks in order.")
@@ -316,9 +318,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1 if found else 0
     try:
         run(read_profile(options.profile), dict(options.p), preset=options.preset)
-    except LostAndFoundError as error:
-        print(f"\nerror: {error}", file=sys.stderr)
-        return 1
     except KeyboardInterrupt:
         # What the stopped kernel reports to asyncio would hide the line below.
         logging.getLogger("asyncio").setLevel(logging.CRITICAL)

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from lost_and_found.errors import InvalidConfig, LostAndFoundError
+from lost_and_found.commands import command
+from lost_and_found.errors import InvalidConfig
 from lost_and_found.evaluation.held_out import find_run
 from lost_and_found.evaluation.photos import common_folder, find_photos, guess_photos, text_of
 from lost_and_found.samples import write_table
@@ -20,6 +21,7 @@ from lost_and_found.training.runs import Run, is_complete, load_run
 from lost_and_found.workspace import REPOSITORY, TRAIN, Workspace
 
 
+@command()
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command line; returns the exit status."""
     parser = _parser()
@@ -28,31 +30,27 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.error("name photos, or use --page")
     if options.page and (options.csv or options.figures):
         parser.error("--page writes no files; name photos to use --csv and --figures")
-    try:
-        if options.page:
-            return _serve(options)
-        if options.csv and options.csv.is_dir():
-            raise InvalidConfig(f"{options.csv} is a folder; --csv takes a file, new or old")
-        if options.csv and not options.csv.parent.is_dir():
-            raise InvalidConfig(f"there is no folder {options.csv.parent} to write {options.csv.name} to")
-        if options.figures and options.figures.exists() and not options.figures.is_dir():
-            raise InvalidConfig(f"{options.figures} is a file; --figures takes a folder, new or old")
-        photos = find_photos(options.photos)
-        run = _run(options)
-        tables = []
-        for guesses in guess_photos(run, photos):
-            print(text_of(guesses.table), flush=True)
-            tables.append(guesses.table)
-            if options.figures:
-                from lost_and_found.evaluation.guess_figures import write_guess_figures  # a second to load
+    if options.page:
+        return _serve(options)
+    if options.csv and options.csv.is_dir():
+        raise InvalidConfig(f"{options.csv} is a folder; --csv takes a file, new or old")
+    if options.csv and not options.csv.parent.is_dir():
+        raise InvalidConfig(f"there is no folder {options.csv.parent} to write {options.csv.name} to")
+    if options.figures and options.figures.exists() and not options.figures.is_dir():
+        raise InvalidConfig(f"{options.figures} is a file; --figures takes a folder, new or old")
+    photos = find_photos(options.photos)
+    run = _run(options)
+    tables = []
+    for guesses in guess_photos(run, photos):
+        print(text_of(guesses.table), flush=True)
+        tables.append(guesses.table)
+        if options.figures:
+            from lost_and_found.evaluation.guess_figures import write_guess_figures  # a second to load
 
-                write_guess_figures(options.figures, run, guesses, within=common_folder(photos))
-        everything = pd.concat(tables, ignore_index=True)
-        if options.csv:
-            write_table(options.csv, everything)
-    except LostAndFoundError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
+            write_guess_figures(options.figures, run, guesses, within=common_folder(photos))
+    everything = pd.concat(tables, ignore_index=True)
+    if options.csv:
+        write_table(options.csv, everything)
     unread = int((everything["problem"] != "").sum())
     if unread:
         print(f"{unread} of {len(everything)} photos could not be read", file=sys.stderr)

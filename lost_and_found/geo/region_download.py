@@ -12,12 +12,15 @@ from __future__ import annotations
 
 import argparse
 import hashlib
+import sys
 import urllib.request
+from collections.abc import Sequence
 from pathlib import Path
 
 from tqdm.auto import tqdm
 
-from lost_and_found.errors import LostAndFoundError, MissingInput, StoreError
+from lost_and_found.commands import command
+from lost_and_found.errors import MissingInput, StoreError
 from lost_and_found.geo.natural_earth import read_natural_earth
 from lost_and_found.geo.region_file import write_region_file
 from lost_and_found.geo.regions import FULL_RESOLUTION, cache_folder
@@ -97,7 +100,8 @@ def _fetch(url: str) -> bytes:
     return data
 
 
-def main() -> None:
+@command()
+def main(arguments: Sequence[str] | None = None) -> int:
     """Put Natural Earth's full-resolution regions into the cache folder, where they are used from then on."""
     parser = argparse.ArgumentParser(prog="scripts/download-regions", description=main.__doc__)
     parser.add_argument("--url", default=URL, help="of the map (default: Natural Earth's own)")
@@ -111,17 +115,15 @@ def main() -> None:
         help=f"number of regions that the map must have (default: {REGIONS})",
     )
     parser.add_argument("--file", type=Path, help="use this official .zip or .shp instead of downloading")
-    options = parser.parse_args()
+    options = parser.parse_args(arguments)
     folder = cache_folder()
     if options.file:
         target = convert_official(options.file, folder / FULL_RESOLUTION, count=options.count)
     else:
         target = download_regions(folder, url=options.url, sha256=options.sha256, count=options.count)
     print(f"{target}: in use from now on; delete it to go back to the regions that ship with the package")
+    return 0
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except LostAndFoundError as error:
-        raise SystemExit(f"error: {error}") from None
+    sys.exit(main())

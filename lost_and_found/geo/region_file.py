@@ -11,7 +11,9 @@ from __future__ import annotations
 
 import argparse
 import io
+import sys
 import zipfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,7 +21,8 @@ import numpy as np
 import pandas as pd
 import shapely
 
-from lost_and_found.errors import LostAndFoundError, MissingInput
+from lost_and_found.commands import command
+from lost_and_found.errors import MissingInput
 from lost_and_found.geo.distances import from_unit_vectors, to_unit_vectors
 from lost_and_found.samples import write_atomically
 
@@ -131,7 +134,8 @@ def _polygons_only(geometries: np.ndarray) -> np.ndarray:
     return np.array([shapely.union_all(parts) for parts in areas], dtype=object)
 
 
-def main() -> None:
+@command()
+def main(arguments: Sequence[str] | None = None) -> int:
     """Build a region file from a Natural Earth map."""
     # Not above: it imports geopandas, which readers of the file don't need.
     from lost_and_found.geo.natural_earth import read_natural_earth
@@ -147,14 +151,12 @@ def main() -> None:
     )
     title = "Natural Earth 4.1 admin-1, simplified for QGIS"
     parser.add_argument("--title", default=title, help=f"what the file says it is (default: {title})")
-    options = parser.parse_args()
+    options = parser.parse_args(arguments)
     table, geometries = read_natural_earth(options.map)
     write_region_file(options.output, table=table, geometries=geometries, title=options.title)
     print(f"{options.output}: {len(table):,} regions, {options.output.stat().st_size / 1e6:.2f} MB")
+    return 0
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except LostAndFoundError as error:
-        raise SystemExit(f"error: {error}") from None
+    sys.exit(main())

@@ -14,8 +14,9 @@ from pathlib import Path
 
 from dotenv import load_dotenv
 
+from lost_and_found.commands import command
 from lost_and_found.data_lists import read_list
-from lost_and_found.errors import LostAndFoundError, MissingInput, SiteError
+from lost_and_found.errors import MissingInput, SiteError
 from lost_and_found.human_baseline.answers import read_answers
 from lost_and_found.human_baseline.opening import MODEL_SIZE, answers_path, open_quiz
 from lost_and_found.human_baseline.quiz import Quiz
@@ -29,27 +30,24 @@ EVERYWHERE = ("0.0.0.0", "::")
 SOMEWHERE = "192.0.2.1"  # an address for documentation, which is nobody's
 
 
+@command()
 def main(arguments: Sequence[str] | None = None) -> int:
     """Serve until Ctrl-C or SIGTERM; the exit status."""
     options = _parser().parse_args(arguments)
     load_dotenv(REPOSITORY / ".env")
     warnings.showwarning = lambda message, *_: print(f"warning: {message}", file=sys.stderr)
-    try:
-        workspace = Workspace(options.root, options.dataset)
-        if options.export:
-            return _export(workspace, options.list or f"{options.dataset}.test", options.export)
-        _make_practice_pictures(workspace, options.list)
-        quiz = open_quiz(
-            workspace,
-            list_name=options.list,
-            rounds=options.rounds,
-            image_size=options.image_size,
-            run=options.run,
-        )
-        return _serve(quiz, options)
-    except LostAndFoundError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
+    workspace = Workspace(options.root, options.dataset)
+    if options.export:
+        return _export(workspace, options.list or f"{options.dataset}.test", options.export)
+    _make_practice_pictures(workspace, options.list)
+    quiz = open_quiz(
+        workspace,
+        list_name=options.list,
+        rounds=options.rounds,
+        image_size=options.image_size,
+        run=options.run,
+    )
+    return _serve(quiz, options)
 
 
 def _serve(quiz: Quiz, options: argparse.Namespace) -> int:

@@ -22,6 +22,7 @@ import yaml
 from dotenv import load_dotenv
 from tqdm.auto import tqdm
 
+from lost_and_found.commands import command
 from lost_and_found.errors import InvalidConfig, LostAndFoundError
 from lost_and_found.locks import sole_writer
 from lost_and_found.samples import read_json
@@ -269,6 +270,7 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+@command()
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command line; returns the exit status."""
     options = _parser().parse_args(arguments)
@@ -281,13 +283,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         places["root"] = str(options.root.resolve())
     load_dotenv(REPOSITORY / ".env")
     exit_when_stopped()
-    try:
-        sweep = read_sweep(options.sweep, fixed=fixed, name=options.name)
-        folder = sweep_folder(Workspace(options.root, dataset_of(sweep)), sweep)
-        trials = run_sweep(sweep, folder=folder, limit=options.trials, places=places, seed=options.seed)
-    except LostAndFoundError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
+    sweep = read_sweep(options.sweep, fixed=fixed, name=options.name)
+    folder = sweep_folder(Workspace(options.root, dataset_of(sweep)), sweep)
+    trials = run_sweep(sweep, folder=folder, limit=options.trials, places=places, seed=options.seed)
     table = ranking(trials, sweep.goal)[["rank", "trial", "metric", *sweep.varied, "status", "run"]]
     table = table.astype({"rank": object}).fillna({"rank": ""})  # else "<NA>", for all that `na_rep` says
     print(f"{table.to_string(index=False, na_rep='')}\n{folder}")

@@ -19,7 +19,8 @@ from pathlib import Path
 
 from dotenv import dotenv_values
 
-from lost_and_found.errors import LostAndFoundError, MissingInput
+from lost_and_found.commands import command
+from lost_and_found.errors import MissingInput
 from lost_and_found.signals import STOPPED
 from lost_and_found.workspace import REPOSITORY
 
@@ -130,6 +131,7 @@ def send_all(root: Path, *, dataset: str, dotenv: Path) -> list[Path]:
     return failed
 
 
+@command()
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command line; returns the exit status: 0 if all is sent, 1 if something is not, 2 for bad use."""
     parser = argparse.ArgumentParser(
@@ -155,9 +157,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
             print("\n".join(f"would send {folder}" for folder in folders) or "everything is sent")
             return 0
         failed = send_all(root, dataset=options.dataset, dotenv=REPOSITORY / ".env")
-    except LostAndFoundError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
     except KeyboardInterrupt:
         print(f"\n{STOPPED}", file=sys.stderr)
         return 130

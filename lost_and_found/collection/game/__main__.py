@@ -7,10 +7,10 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from lost_and_found.collection.game.exits import OTHER, status_of
+from lost_and_found.collection.game.exits import status_of
 from lost_and_found.collection.game.fleet import collect
 from lost_and_found.collection.game.job import MODES, NOTEBOOK, SITES, CollectJob, CollectSummary
-from lost_and_found.errors import LostAndFoundError
+from lost_and_found.commands import command
 from lost_and_found.signals import exit_when_stopped
 from lost_and_found.workspace import REPOSITORY
 
@@ -31,18 +31,11 @@ exit status:
 """
 
 
+@command(status_of)
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command line; returns the exit status."""
     exit_when_stopped()
-    try:
-        summary = collect(CollectJob(**vars(_parser().parse_args(arguments))))
-    except LostAndFoundError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return status_of(error)
-    except OSError as error:  # such as a folder that can't be written
-        print(f"error: {error}", file=sys.stderr)
-        return OTHER
-    print(describe(summary))
+    print(describe(collect(CollectJob(**vars(_parser().parse_args(arguments))))))
     return 0
 
 

@@ -19,9 +19,9 @@ STATUS: Mapping[type[errors.LostAndFoundError], int] = {
 }
 
 
-def status_of(error: errors.LostAndFoundError) -> int:
+def status_of(error: Exception) -> int:
     """The exit status for an error; 1 for one that has none of its own."""
-    return STATUS.get(type(error), OTHER)
+    return next((status for kind, status in STATUS.items() if type(error) is kind), OTHER)
 
 
 def failure_of(error: Exception) -> dict[str, Any]:

@@ -6,29 +6,24 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from lost_and_found.errors import InvalidConfig
+from lost_and_found.commands import command
 from lost_and_found.practice.game.accounts import PASSWORD
 from lost_and_found.practice.game.faults import FAULTS
 from lost_and_found.practice.game.server import GameConfig, serving
 from lost_and_found.signals import asked_to_stop
 
 
+@command()
 def main(arguments: Sequence[str] | None = None) -> int:
     """Serve until SIGINT or SIGTERM; the exit status."""
     options = _parse(arguments)
-    try:
-        config = GameConfig(
-            seed=options.seed, pace=options.pace, faults=tuple(options.fault), port=options.port
-        )
-        stop = asked_to_stop()
-        with serving(config) as game:
-            # The first line is for programs that start the game.
-            print(f"Practice game: {game.url}", flush=True)
-            print(f'Log in with any e-mail and the password "{PASSWORD}". Stop with Ctrl-C.', flush=True)
-            stop.wait()
-    except InvalidConfig as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
+    config = GameConfig(seed=options.seed, pace=options.pace, faults=tuple(options.fault), port=options.port)
+    stop = asked_to_stop()
+    with serving(config) as game:
+        # The first line is for programs that start the game.
+        print(f"Practice game: {game.url}", flush=True)
+        print(f'Log in with any e-mail and the password "{PASSWORD}". Stop with Ctrl-C.', flush=True)
+        stop.wait()
     return 0
 
 

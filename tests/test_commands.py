@@ -1,0 +1,51 @@
+"""How commands tell their errors."""
+
+import pytest
+
+from lost_and_found import commands, dataset_archive, errors, notebook_script, notebooks
+from lost_and_found.geo import region_download
+
+
+@pytest.mark.parametrize(
+    ("main", "arguments"),
+    [
+        (notebook_script.main, ["-p", "root"]),
+        (notebooks.main, ["run", "4-evaluation/02-compare-runs", "-p", "root"]),
+        (dataset_archive.main, ["practice", "--root"]),
+        (region_download.main, ["--file"]),
+    ],
+    ids=["train", "run-stages", "pack-dataset", "download-regions"],
+)
+def test_a_file_in_place_of_a_folder_is_told_in_a_line(tmp_path, capfd, main, arguments):
+    (tmp_path / "file").touch()
+    assert main([*arguments, str(tmp_path / "file/folder")]) == 1
+    told = capfd.readouterr().err.splitlines()
+    assert told[-1].startswith("error: ")
+    assert str(tmp_path / "file") in told[-1]
+    assert "Traceback" not in "".join(told)
+
+
+def test_each_error_has_its_exit_status(capsys):
+    def status_of(error):
+        return 7 if isinstance(error, errors.MissingInput) else 1
+
+    @commands.command(status_of)
+    def main(error=None):
+        if error:
+            raise error
+        return 0
+
+    assert main() == 0
+    assert main(errors.MissingInput("no list; make one")) == 7
+    assert main(PermissionError(13, "Permission denied", "runs")) == 1
+    assert capsys.readouterr().err == "error: no list; make one\nerror: runs: Permission denied\n"
+
+
+@pytest.mark.parametrize("error", [ValueError("a fault of ours"), ConnectionResetError("by peer")])
+def test_what_nobody_expected_keeps_its_traceback(error):
+    @commands.command()
+    def main():
+        raise error
+
+    with pytest.raises(type(error), match=str(error)):
+        main()
