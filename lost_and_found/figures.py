@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.collections import PolyCollection
@@ -42,6 +43,32 @@ def tidy(axes: Axes, title: str, *, grid: bool = False) -> None:
         axes.spines["left"].set_visible(False)
         axes.grid(axis="x", color="#dddddd", linewidth=0.8)
         axes.set_axisbelow(True)
+
+
+def draw_intervals(
+    axes: Axes,
+    table: pd.DataFrame,
+    places: np.ndarray,
+    *,
+    along: Literal["x", "y"],
+    columns: tuple[str, str, str] = ("value", "low", "high"),
+    **style: object,
+) -> None:
+    """Points in percent with the lines of their intervals.
+
+    Args:
+        axes: to draw on.
+        table: with shares from 0 to 1.
+        places: of its rows on the other axis.
+        along: the axis of the percentages.
+        columns: of the value and of the interval's ends.
+        style: as `Axes.errorbar` takes it.
+    """
+    value, low, high = (100 * table[name].to_numpy(dtype=float) for name in columns)
+    # Rounding may leave a value beyond the end of its interval by a hair, which matplotlib refuses.
+    ends = np.maximum([value - low, high - value], 0)
+    options: dict[str, Any] = {"fmt": "o", "elinewidth": 1.4, "capsize": 2.5, f"{along}err": ends, **style}
+    axes.errorbar(*((value, places) if along == "x" else (places, value)), **options)
 
 
 def plot_world(axes: Axes, shares: Mapping[str, float]) -> None:

@@ -20,7 +20,7 @@ from lost_and_found.evaluation.bootstrap import (
     ratio,
     resampled_sums,
 )
-from lost_and_found.figures import BLUE, GREY, tidy
+from lost_and_found.figures import BLUE, GREY, draw_intervals, tidy
 
 FEWEST_IN_BIN = 10
 MOST_BINS = 10
@@ -96,12 +96,11 @@ def plot_calibration(table: pd.DataFrame) -> Figure:
     figure, axes = plt.subplots(figsize=(5.2, 4.8), layout="constrained")
     bins = table[1:]
     axes.plot([0, 100], [0, 100], color=GREY, linewidth=1, linestyle=":", label="as sure as right")
-    sure, right, low, high = (100 * bins[name].to_numpy() for name in ("probability", "right", "low", "high"))
-    axes.errorbar(
-        sure, right, yerr=[right - low, high - right], fmt="o", color=BLUE, markersize=5, capsize=2.5
-    )
+    sure = 100 * bins["probability"].to_numpy()
+    columns = ("right", "low", "high")
+    draw_intervals(axes, bins, sure, along="y", columns=columns, color=BLUE, markersize=5)
     # Not always to 100: the bins of a weak model lie close together.
-    most = min(100, 10 * math.ceil(0.11 * max(sure.max(), high.max())))
+    most = min(100, 10 * math.ceil(0.11 * max(sure.max(), 100 * bins["high"].max())))
     axes.set(xlim=(0, most), ylim=(0, most), aspect="equal")
     axes.legend(fontsize=8, frameon=False, loc="upper left")
     axes.set_xlabel("probability of the first guess, %")

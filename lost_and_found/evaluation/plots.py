@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from lost_and_found.evaluation.metrics import Scores
 from lost_and_found.evaluation.predictions import guesses_of
 from lost_and_found.evaluation.tables import TIMES, best_and_worst
-from lost_and_found.figures import BLUE, GREY, ORANGE, PICTURE, short_name, tidy
+from lost_and_found.figures import BLUE, GREY, ORANGE, PICTURE, draw_intervals, short_name, tidy
 from lost_and_found.geo.countries import find_country
 from lost_and_found.samples import Sample, read_image
 
@@ -55,7 +55,7 @@ def plot_scores(axes: Axes, overall: pd.DataFrame) -> None:
     estimated = table["low"].notna().to_numpy()
     places = np.arange(len(table))
     axes.barh(places, values, height=0.62, color=np.where(estimated, BLUE, GREY))
-    _whiskers(axes, table[estimated], places[estimated], column="value")
+    draw_intervals(axes, table[estimated], places[estimated], along="x", fmt="none", ecolor="black")
     ends = np.where(estimated, 100 * table["high"].to_numpy(), values)
     for place, value, end in zip(places, values, ends, strict=True):
         axes.text(float(end) + 1.2, float(place), f"{value:.1f}", va="center", fontsize=9)
@@ -76,10 +76,9 @@ def plot_countries(axes: Axes, countries: pd.DataFrame, *, fewest: int) -> None:
     table = pd.concat([worst, best.iloc[::-1]])
     places = np.arange(len(table), dtype=float)
     places[len(worst) :] += gap
-    colours = [ORANGE] * len(worst) + [BLUE] * len(best)
+    columns = ("recall", "low", "high")
     for colour, rows in ((ORANGE, slice(None, len(worst))), (BLUE, slice(len(worst), None))):
-        _whiskers(axes, table.iloc[rows], places[rows], column="recall", colour=colour)
-    axes.scatter(100 * table["recall"], places, color=colours, s=34, zorder=3)
+        draw_intervals(axes, table.iloc[rows], places[rows], along="x", columns=columns, color=colour)
     names = zip(table["country"], table["n"], strict=True)
     axes.set_yticks(places, [f"{short_name(name)} ({n:,})" for name, n in names])
     if gap:
@@ -143,18 +142,3 @@ def plot_guesses(samples: Sequence[Sample], predictions: pd.DataFrame) -> Figure
 def _guesses(row: Mapping[Hashable, Any]) -> str:
     named = [(short_name(find_country(code).name), share) for code, share in guesses_of(row)[:2]]
     return ", ".join(f"{name} {100 * share:.0f} %" for name, share in named)
-
-
-def _whiskers(
-    axes: Axes, table: pd.DataFrame, places: np.ndarray, *, column: str, colour: str = "black"
-) -> None:
-    low, high, value = (100 * table[name].to_numpy() for name in ("low", "high", column))
-    axes.errorbar(
-        value,
-        places,
-        xerr=[value - low, high - value],
-        fmt="none",
-        ecolor=colour,
-        elinewidth=1.4,
-        capsize=2.5,
-    )

@@ -8,7 +8,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from lost_and_found.figures import BLUE, GREY, ORANGE, short_name, tidy
+from lost_and_found.figures import BLUE, GREY, ORANGE, draw_intervals, short_name, tidy
 from lost_and_found.human_baseline.quiz import KS
 
 COLOURS = {"people": ORANGE, "model": BLUE}
@@ -28,7 +28,7 @@ def plot_scores(groups: pd.DataFrame, order: pd.DataFrame) -> Figure:
         for who, shift in (("people", -0.1), ("model", 0.1)):
             part = groups[(groups["group"] == group) & (groups["who"] == who)]
             places = number * (len(KS) + 1) + np.arange(len(part)) + shift
-            _points(left, places, part, colour=COLOURS[who])
+            draw_intervals(left, part, places, along="y", color=COLOURS[who])
     ticks = [number * (len(KS) + 1) + place for number in range(len(names)) for place in range(len(KS))]
     left.set_xticks(ticks, [f"top {k}" for _ in names for k in KS])
     for number, group in enumerate(names):
@@ -39,7 +39,7 @@ def plot_scores(groups: pd.DataFrame, order: pd.DataFrame) -> Figure:
         left.scatter([], [], color=COLOURS[who], label=who)
     _name_colours(figure)
     tidy(left, "People and the model on the same pictures, 95 % intervals\n")
-    _points(right, order["place"].to_numpy(dtype=float), order, colour=ORANGE)
+    draw_intervals(right, order, order["place"].to_numpy(dtype=float), along="y", color=ORANGE)
     right.set_xticks(
         order["place"], [f"{place}\n({n:,})" for place, n in zip(order["place"], order["n"], strict=True)]
     )
@@ -67,16 +67,9 @@ def plot_countries(countries: pd.DataFrame, *, fewest: int) -> Figure:
     for who, shift in (("people", 0.12), ("model", -0.12)):
         if who not in table:
             continue
-        value, low, high = (100 * table[f"{who}{end}"].to_numpy() for end in ("", "_low", "_high"))
-        axes.errorbar(
-            value,
-            places + shift,
-            xerr=np.abs([value - low, high - value]),
-            fmt="o",
-            color=COLOURS[who],
-            elinewidth=1.2,
-            label=who,
-        )
+        columns = (who, f"{who}_low", f"{who}_high")
+        style = {"color": COLOURS[who], "label": who, "capsize": 0}
+        draw_intervals(axes, table, places + shift, along="x", columns=columns, **style)
     names = zip(table["country"], table["n"], strict=True)
     axes.set_yticks(places, [f"{short_name(name)} ({n:,})" for name, n in names])
     axes.set_xlim(-3, 103)
@@ -89,19 +82,6 @@ def plot_countries(countries: pd.DataFrame, *, fewest: int) -> Figure:
 def _name_colours(figure: Figure) -> None:
     """Below everything, where no interval and no title can be."""
     figure.legend(fontsize=9, frameon=False, loc="outside lower left", ncols=2)
-
-
-def _points(axes: Axes, places: np.ndarray, table: pd.DataFrame, *, colour: str) -> None:
-    value, low, high = (100 * table[name].to_numpy(dtype=float) for name in ("value", "low", "high"))
-    axes.errorbar(
-        places,
-        value,
-        yerr=np.abs([value - low, high - value]),
-        fmt="o",
-        color=colour,
-        elinewidth=1.4,
-        capsize=2.5,
-    )
 
 
 def _percent_axis(axes: Axes, label: str) -> None:
