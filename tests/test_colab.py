@@ -381,8 +381,13 @@ def children_of(pid):
 def test_a_connection_that_is_lost_stops_the_training_and_lets_it_be_copied(tmp_path):
     script = functions("say", "stop", "run_training", "attempt_copy")
     script += "stopped= copy_every=10 train=(sleep 60); run_training . || echo $? $stopped"
+    # Under nohup the signal would be ignored, as it should be.
     running = subprocess.Popen(
-        ["bash", "-c", script], cwd=tmp_path, stdout=subprocess.PIPE, text=True, start_new_session=True
+        ["env", "--default-signal=HUP", "bash", "-c", script],
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
     )
     while ["sleep", "1"] not in children_of(running.pid):  # until it waits, and so heeds signals
         time.sleep(0.05)
