@@ -310,8 +310,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         help="in scripts/profiles, or a notebook such as 4-evaluation/02-compare-runs (default: practice)",
     )
     add_parameter_options(runner)
-    commands.add_parser("check", help="check how the notebooks are stored")
-    options = parser.parse_args(arguments)
+    checker = commands.add_parser("check", help="check how the notebooks are stored")
+    options, unknown = parser.parse_known_args(arguments)
+    if unknown:  # else the usage would be that of the module, not of the script
+        command = runner if options.command == "run" else checker
+        command.error(f"unrecognized arguments: {' '.join(unknown)}")
     if options.command == "check":
         found = [one for path in sorted(REPOSITORY.glob(f"{STAGES}/*.ipynb")) for one in problems(path)]
         print("\n".join(found) or "notebooks: no problems")

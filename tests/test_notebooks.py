@@ -142,6 +142,13 @@ def test_an_unknown_profile_names_those_there_are():
         notebooks.read_profile("absent")
 
 
+def test_an_unknown_option_is_answered_with_the_usage_of_the_script(capsys):
+    with pytest.raises(SystemExit):
+        notebooks.main(["run", "--epochs", "5"])
+    said = capsys.readouterr().err
+    assert "[-p NAME VALUE]" in said and said.endswith("unrecognized arguments: --epochs\n")
+
+
 @pytest.mark.parametrize("path", PROFILES, ids=lambda path: path.stem)
 def test_every_profile_sets_only_what_its_notebooks_know(path, tmp_path):
     profile = notebooks.read_profile(path.stem)
