@@ -179,7 +179,7 @@ def _fill(
 
 
 def source_folder(root: Path, source: str) -> Path:
-    """The folder to import; a relative path starts at `root`.
+    """The folder to import; a relative path starts at `root`, and ~ is the home folder.
 
     Raises:
         InvalidConfig: the parameter was left empty.
@@ -187,7 +187,7 @@ def source_folder(root: Path, source: str) -> Path:
     """
     if not source:
         raise InvalidConfig("parameter `source` is empty; give the folder that holds the pictures")
-    folder = (root / source).resolve()
+    folder = (root / Path(source).expanduser()).resolve()
     if not folder.is_dir():
         raise MissingInput(f"source {folder} is not a folder; give the folder that holds the pictures")
     return folder

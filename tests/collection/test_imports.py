@@ -193,8 +193,10 @@ def test_a_destination_inside_the_source_is_refused(tmp_path):
         import_labelled(tmp_path, tmp_path / "out", site="s")
 
 
-def test_a_relative_source_starts_at_the_root_and_an_empty_one_is_refused(tmp_path):
+def test_a_source_starts_at_the_root_or_the_home_folder_and_an_empty_one_is_refused(tmp_path, monkeypatch):
     (tmp_path / "photos").mkdir()
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert source_folder(Path("elsewhere"), "~/photos") == tmp_path / "photos"
     assert source_folder(tmp_path, "photos") == tmp_path / "photos"
     assert source_folder(Path("elsewhere"), str(tmp_path)) == tmp_path
     with pytest.raises(InvalidConfig, match="`source` is empty"):
