@@ -6,7 +6,6 @@ import argparse
 import os
 import secrets
 import socket
-import subprocess
 import sys
 import warnings
 from collections.abc import Sequence
@@ -14,9 +13,10 @@ from pathlib import Path
 
 from dotenv import load_dotenv
 
+from lost_and_found import notebooks
 from lost_and_found.commands import command
 from lost_and_found.data_lists import read_list
-from lost_and_found.errors import MissingInput, SiteError
+from lost_and_found.errors import SiteError
 from lost_and_found.human_baseline.answers import read_answers
 from lost_and_found.human_baseline.opening import MODEL_SIZE, answers_path, open_quiz
 from lost_and_found.human_baseline.quiz import Quiz
@@ -39,7 +39,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     workspace = Workspace(options.root, options.dataset)
     if options.export:
         return _export(workspace, options.list or f"{options.dataset}.test", options.export)
-    _make_practice_pictures(workspace, options.list)
+    if status := _make_practice_pictures(workspace, options.list):
+        return status
     quiz = open_quiz(
         workspace,
         list_name=options.list,
@@ -105,26 +106,15 @@ def _export(workspace: Workspace, list_name: str, path: Path) -> int:
     return 0
 
 
-def _make_practice_pictures(workspace: Workspace, list_name: str) -> None:
-    """Run the default profile if its pictures aren't there, so that the quiz works out of the box."""
+def _make_practice_pictures(workspace: Workspace, list_name: str) -> int:
+    """Run the default profile if its pictures aren't there, so that the quiz works; its exit status."""
     if workspace.dataset != PRACTICE or list_name or workspace.list_path(".test").exists():
-        return
+        return 0
     print(
-        "The practice pictures aren't there yet: making them and a model takes five to ten minutes.",
+        "The practice pictures aren't there yet: making them and a model takes four to ten minutes.",
         flush=True,
     )
-    command = [
-        sys.executable,
-        "-m",
-        "lost_and_found.notebooks",
-        "run",
-        PRACTICE,
-        "-p",
-        "root",
-        workspace.root,
-    ]
-    if subprocess.run([str(part) for part in command], cwd=REPOSITORY).returncode:
-        raise MissingInput("the practice pictures could not be made; the lines above say why")
+    return notebooks.main(["run", PRACTICE, "-p", "root", str(workspace.root)])
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -15,6 +15,7 @@ import pytest
 from made_quiz import DATASET, make_workspace
 
 from lost_and_found.human_baseline.__main__ import main
+from lost_and_found.signals import STOPPED
 from lost_and_found.workspace import ENRICH
 
 
@@ -72,6 +73,16 @@ def test_the_network_is_let_in_with_a_password_only(tmp_path):
         assert 'User name "player", password "' in second
         join = f"http://127.0.0.1:{port}/gradio_api/run/join"
         assert httpx.post(join, json={"data": ["", "Ann", "amateur"]}, timeout=60).status_code == 401
+
+
+def test_it_can_be_stopped_while_the_practice_pictures_are_made(tmp_path):
+    with quiz_process(tmp_path, "--dataset", "practice") as (process, line):
+        assert line.startswith("The practice pictures aren't there yet")
+        while not process.stdout.readline().startswith("[1/"):
+            assert process.poll() is None
+        process.send_signal(signal.SIGINT)
+        assert process.wait(60) == 130
+        assert process.stderr.read().endswith(f"{STOPPED}\n")
 
 
 def test_a_port_that_is_taken_is_named(tmp_path):
