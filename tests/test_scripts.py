@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from lost_and_found.signals import STOPPED
 from lost_and_found.workspace import REPOSITORY
 
 SCRIPT = REPOSITORY / "scripts" / "setup-browser"
@@ -136,14 +137,34 @@ def test_a_script_of_the_regions_tells_how_it_is_used(script):
     assert done.stdout.startswith(f"usage: scripts/{script} ")
 
 
-def test_the_checkouts_own_environment_is_filled_and_never_one_that_is_active(tmp_path):
-    setup = write_program(tmp_path / "scripts" / "setup", (REPOSITORY / "scripts" / "setup").read_text())
+@pytest.fixture
+def checkout(tmp_path):
+    """One with a Poetry, and nothing else that takes long to install."""
+    write_program(tmp_path / "scripts" / "setup", (REPOSITORY / "scripts" / "setup").read_text())
     write_program(tmp_path / "scripts" / "setup-browser", "#!/bin/sh\n")
     write_program(tmp_path / ".poetry" / "bin" / "poetry", POETRY)
     write_program(tmp_path / ".poetry" / "bin" / "python", "#!/bin/sh\n")
     (tmp_path / "pyproject.toml").touch()
     (tmp_path / "poetry.lock").touch()
+    return tmp_path
+
+
+def test_the_checkouts_own_environment_is_filled_and_never_one_that_is_active(checkout):
     active = {"VIRTUAL_ENV": "/theirs", "CONDA_PREFIX": "/theirs", "POETRY_VIRTUALENVS_CREATE": "false"}
     for _ in range(2):  # the second finds everything done
-        subprocess.run([setup], env=os.environ | active, check=True, timeout=60)
-    assert (tmp_path / "asked").read_text() == "env  true true\nsync  true true\n"
+        subprocess.run([checkout / "scripts" / "setup"], env=os.environ | active, check=True, timeout=60)
+    assert (checkout / "asked").read_text() == "env  true true\nsync  true true\n"
+
+
+def test_what_is_installed_needs_no_poetry_any_more(checkout):
+    subprocess.run([checkout / "scripts" / "setup"], check=True, timeout=60)
+    poetry = write_program(checkout / ".poetry" / "bin" / "poetry", "#!/bin/sh\nexit 1\n")
+    subprocess.run([checkout / "scripts" / "setup"], check=True, timeout=60)
+    assert poetry.exists()
+
+
+def test_ctrl_c_ends_the_set_up_and_leaves_poetry_where_it_is(checkout):
+    poetry = write_program(checkout / ".poetry" / "bin" / "poetry", "#!/bin/sh\nkill -INT $PPID\nexit 1\n")
+    done = subprocess.run([checkout / "scripts" / "setup"], capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stderr) == (130, f"{STOPPED}\n")
+    assert poetry.exists()
