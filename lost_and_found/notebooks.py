@@ -137,6 +137,8 @@ def resolve_parameters(
         if name != "weights" or (values[name] not in WEIGHTS and (folder / path).exists()):
             values[name] = str((folder / path).resolve())
     if values.get("dataset", "") is None:
+        if "source" not in known:
+            raise InvalidConfig("say which dataset: -p dataset NAME")
         if not values.get("source"):
             raise InvalidConfig("say what to import: -p source FOLDER")
         values["dataset"] = Path(values["source"]).name

@@ -122,6 +122,11 @@ def test_a_data_set_without_a_name_has_that_of_its_source(tmp_path):
         resolve({}, folder=tmp_path, dataset=None)
 
 
+def test_the_profile_for_any_collection_asks_which(capsys):
+    assert notebooks.main(["run", "collected"]) == 1
+    assert capsys.readouterr().err == "\nerror: say which dataset: -p dataset NAME\n"
+
+
 @pytest.mark.parametrize(
     ("given", "message"),
     [
@@ -138,7 +143,7 @@ def test_a_parameter_that_does_not_fit_is_refused(tmp_path, given, message):
 
 
 def test_an_unknown_profile_names_those_there_are():
-    with pytest.raises(MissingInput, match="geotagged, photos, practice, published"):
+    with pytest.raises(MissingInput, match="collected, geotagged, photos, practice, published"):
         notebooks.read_profile("absent")
 
 
@@ -157,9 +162,8 @@ def test_every_profile_sets_only_what_its_notebooks_know(path, tmp_path):
         known |= notebooks.parameters_of(notebooks.REPOSITORY / f"{name}.ipynb")
     for name, value in profile.parameters.items():
         assert value is None or type(value) is type(known[name]), name
-    notebooks.resolve_parameters(
-        profile, {"source": "x"} if "source" in known else {}, known, folder=tmp_path
-    )
+    given = {"source": "x"} if "source" in known else {"dataset": "x"}
+    notebooks.resolve_parameters(profile, given, known, folder=tmp_path)
 
 
 @pytest.mark.parametrize("path", PROFILES, ids=lambda path: path.stem)
