@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from lost_and_found.digests import digest, digest_images
-from lost_and_found.errors import ListMismatch, MissingInput, some_of
+from lost_and_found.errors import ListMismatch, MissingInput, did_you_mean, some_of
 from lost_and_found.locks import sole_writer
 from lost_and_found.samples import Sample, write_atomically
 
@@ -154,6 +154,7 @@ def read_list(path: Path) -> PinnedList:
     except FileNotFoundError as error:
         raise MissingInput(
             f"{error.filename} is missing; notebooks 03 to 05 of 2-data-preparation write the lists"
+            + did_you_mean(path.stem, {other.stem for other in path.parent.glob("*.txt")} - {path.stem})
         ) from None
     if digest(data) != header["digest"]:
         raise ListMismatch(

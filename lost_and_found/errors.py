@@ -5,7 +5,8 @@ A message says what is wrong, where, and what to do about it.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import difflib
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 SHOWN = 5
@@ -15,6 +16,12 @@ def some_of(things: Sequence[object], *, between: str = ", ") -> str:
     """The first things and how many more there are, for a message."""
     more = f" and {len(things) - SHOWN} more" if len(things) > SHOWN else ""
     return between.join(map(str, things[:SHOWN])) + more
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """The end of a message on a name that isn't there; empty if no other is like it."""
+    close = difflib.get_close_matches(name, sorted(known), n=1, cutoff=0.75)
+    return f"; did you mean {close[0]!r}?" if close else ""
 
 
 class LostAndFoundError(Exception):

@@ -6,7 +6,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from lost_and_found.errors import InvalidConfig, MissingInput
+from lost_and_found.errors import InvalidConfig, MissingInput, did_you_mean
 
 # The checkout, which is the root of whatever isn't told another.
 REPOSITORY = Path(__file__).resolve().parents[1]
@@ -65,6 +65,7 @@ class Workspace:
         if problem:
             instead = self._other_collections(notebook)
             hint = f", or take what is there: -p collection {' or '.join(instead)}" if instead else ""
+            hint = hint or did_you_mean(self.dataset, self._other_datasets(notebook))
             raise MissingInput(
                 f"{folder} {problem}; run {notebook}.ipynb for dataset {self.dataset!r} first{hint}"
             )
@@ -76,6 +77,11 @@ class Workspace:
         places = sorted((self.root / stage).glob(f"*/{self.dataset}")) if stage == COLLECTION else []
         found = [place.parent.name for place in places]
         return [one for one in found if one != name and self.has_output(f"{stage}/{one}")]
+
+    def _other_datasets(self, notebook: str) -> list[str]:
+        """Those for which a notebook was run."""
+        found = [place.name for place in (self.root / notebook).glob("[!.]*") if place.is_dir()]
+        return [one for one in found if Workspace(self.root, one).has_output(notebook)]
 
     @property
     def lists(self) -> Path:

@@ -2,6 +2,7 @@
 
 import pytest
 
+from lost_and_found.data_lists import read_list
 from lost_and_found.errors import InvalidConfig, MissingInput
 from lost_and_found.workspace import Workspace
 
@@ -18,6 +19,19 @@ def test_each_notebook_has_a_folder_for_each_data_set(tmp_path):
 def test_a_missing_input_names_the_notebook_that_writes_it(tmp_path):
     with pytest.raises(MissingInput, match=r"run 1-data-collection/01-x\.ipynb for dataset 'mine'"):
         Workspace(tmp_path, "mine").input("1-data-collection/01-x")
+
+
+def test_a_data_set_that_is_misspelled_is_answered_with_one_that_is_there(tmp_path):
+    (Workspace(tmp_path, "photos").output("1-data-collection/01-x") / "file").touch()
+    Workspace(tmp_path, "photoz").output("1-data-collection/01-x")  # as a notebook makes it before it stops
+    with pytest.raises(MissingInput, match=r"did you mean 'photos'\?"):
+        Workspace(tmp_path, "photoz").input("1-data-collection/01-x")
+    (tmp_path / "data-lists").mkdir()
+    (tmp_path / "data-lists" / "photos.train.txt").touch()
+    with pytest.raises(MissingInput, match=r"did you mean 'photos.train'\?"):
+        read_list(Workspace(tmp_path, "photoz").list_path(".train"))
+    with pytest.raises(MissingInput, match=r"write the lists$"):
+        read_list(Workspace(tmp_path, "other").list_path(".train"))
 
 
 @pytest.mark.parametrize("name", ["", "../x", "a/b", ".hidden"])
