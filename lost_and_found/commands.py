@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from collections.abc import Callable
 from functools import wraps
@@ -17,7 +18,8 @@ def command(
 ) -> Callable[[Callable[P, int]], Callable[P, int]]:
     """Makes the expected errors of a `main` a line on stderr and an exit status, instead of a traceback.
 
-    Expected are the project's own, and files and folders that can't be used, such as write-protected ones.
+    Expected are the project's own, and files and folders that can't be used, such as write-protected ones. Ctrl-C
+    is a line, too.
 
     Args:
         status_of: exit status of an error.
@@ -28,6 +30,9 @@ def command(
         def run(*args: P.args, **kwargs: P.kwargs) -> int:
             try:
                 return main(*args, **kwargs)
+            except KeyboardInterrupt:
+                print("\nstopped", file=sys.stderr)
+                return 128 + signal.SIGINT
             except LostAndFoundError as error:
                 text, status = str(error), status_of(error)
             except OSError as error:

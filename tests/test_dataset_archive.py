@@ -130,3 +130,13 @@ def test_the_command_packs_and_explains_what_is_wrong(dataset, tmp_path, capsys,
 def test_the_archive_may_be_put_into_a_folder(dataset, tmp_path, capsys):
     assert dataset_archive.main(["made", "--root", str(dataset.root), "--output", str(tmp_path)]) == 0
     assert [path.name for path in tmp_path.iterdir()] == ["made.tar"]
+
+
+def test_ctrl_c_is_no_fault_to_trace_and_leaves_no_archive(dataset, tmp_path, monkeypatch, capsys):
+    def pressed(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(tarfile.TarFile, "add", pressed)
+    assert dataset_archive.main(["made", "--root", str(dataset.root), "--output", str(tmp_path)]) == 130
+    assert capsys.readouterr().err.endswith("stopped\n")
+    assert list(tmp_path.iterdir()) == []

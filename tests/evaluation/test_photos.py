@@ -75,6 +75,15 @@ def guess(three_runs, capsys):
     return run
 
 
+def test_ctrl_c_is_no_fault_to_trace(guess, tmp_path, monkeypatch):
+    def pressed(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("lost_and_found.evaluation.photos.predict", pressed)
+    status, printed, errors = guess(photo(tmp_path / "a.jpg"))
+    assert (status, printed) == (130, "") and errors.endswith("\nstopped\n")
+
+
 def test_one_photo_gets_a_line_for_each_country(guess, tmp_path):
     status, printed, _ = guess(photo(tmp_path / "a.jpg"))
     first, *lines = printed.splitlines()
