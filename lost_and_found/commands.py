@@ -18,8 +18,8 @@ def command(
 ) -> Callable[[Callable[P, int]], Callable[P, int]]:
     """Makes the expected errors of a `main` a line on stderr and an exit status, instead of a traceback.
 
-    Expected are the project's own, and files and folders that can't be used, such as write-protected ones. Ctrl-C
-    is a line, too.
+    Expected are the project's own, and files and folders that can't be used, such as write-protected ones.
+    Ctrl-C is a line, too.
 
     Args:
         status_of: exit status of an error.

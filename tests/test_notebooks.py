@@ -124,7 +124,7 @@ def test_a_data_set_without_a_name_has_that_of_its_source(tmp_path):
 
 def test_the_profile_for_any_collection_asks_which(capsys):
     assert notebooks.main(["run", "collected"]) == 1
-    assert capsys.readouterr().err == "\nerror: say which dataset: -p dataset NAME\n"
+    assert capsys.readouterr().err == "error: say which dataset: -p dataset NAME\n"
 
 
 @pytest.mark.parametrize(
