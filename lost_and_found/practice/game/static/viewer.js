@@ -19,20 +19,25 @@ export class Viewer {
     this.listen();
   }
 
-  // In a narrow window a part of the picture's width is cut off; a drag brings it in.
+  // In a narrow window a part of the picture's width is cut off, in a low one of its height; a drag brings it in.
   listen() {
-    let [from, part] = [0, 50];
-    this.canvas.addEventListener("pointerdown", ({ clientX, pointerId }) => {
-      from = clientX;
+    const part = [50, 50];
+    let from = [0, 0];
+    this.canvas.addEventListener("pointerdown", ({ clientX, clientY, pointerId }) => {
+      from = [clientX, clientY];
       this.canvas.setPointerCapture(pointerId);
     });
-    this.canvas.addEventListener("pointermove", ({ buttons, clientX }) => {
+    this.canvas.addEventListener("pointermove", ({ buttons, clientX, clientY }) => {
+      if (!buttons) return;
       const { clientWidth, clientHeight, style } = this.canvas;
-      const hidden = clientHeight * SIZE[0] / SIZE[1] - clientWidth;
-      if (!buttons || hidden <= 0) return;
-      part = Math.max(0, Math.min(100, part + 100 * (from - clientX) / hidden));
-      from = clientX;
-      style.objectPosition = `${part}%`;
+      const shown = [clientWidth, clientHeight];
+      const scale = Math.max(...shown.map((pixels, axis) => pixels / SIZE[axis]));
+      [clientX, clientY].forEach((now, axis) => {
+        const hidden = scale * SIZE[axis] - shown[axis];
+        if (hidden > 0) part[axis] = Math.max(0, Math.min(100, part[axis] + 100 * (from[axis] - now) / hidden));
+        from[axis] = now;
+      });
+      style.objectPosition = part.map((percent) => `${percent}%`).join(" ");
     });
   }
 
