@@ -287,6 +287,35 @@ def test_a_long_name_is_cut_on_a_phone_and_does_not_grow_tall(in_browser, game):
     in_browser(play)
 
 
+def test_a_dialog_that_is_left_open_does_not_follow_to_the_page_before(in_browser, game):
+    async def play(browser):
+        async with player(browser, game) as page:
+            await page.goto("/")
+            await page.get_by_text("Against others").click()
+            await page.get_by_role("button", name="Got it").wait_for()
+            await page.go_back()
+            await expect(page.get_by_text("Hello, ann")).to_be_visible()
+            await expect(page.get_by_role("dialog")).to_have_count(0)
+
+    in_browser(play)
+
+
+def test_keys_do_nothing_before_the_question_about_cookies_is_answered(in_browser, game):
+    async def play(browser):
+        async with player(browser, game) as page:
+            await start_game(page)
+            await page.context.clear_cookies(name="consent")
+            await page.reload()
+            await expect(page.get_by_text("Round 1 / 5")).to_be_visible()
+            await page.get_by_text("We use cookies").click()
+            for key in ("ArrowUp", "Enter"):
+                await page.keyboard.press(key)
+            await press(page, "Accept all")
+            await expect(page.get_by_role("button", name="Place your pin on the map")).to_be_visible()
+
+    in_browser(play)
+
+
 # Where latitudes and longitudes of the Sahara lie on the globe that doesn't turn, and what is drawn there.
 DESERT = """canvas => {
   const context = canvas.getContext("2d"), radius = canvas.width * 0.495, tilt = 0.35, found = [];

@@ -72,6 +72,7 @@ let page = null;
 /** A new page in place of the one shown, which stops whatever it was doing. */
 function turnOver() {
   page?.leaving.abort();
+  document.querySelector("dialog")?.close(); // whoever goes back leaves it open
   page = new Page(root);
   return page;
 }
@@ -120,7 +121,7 @@ addEventListener("popstate", route);
 addEventListener("keydown", (event) => {
   const typing = event.target.closest?.("button, a, input, select, dialog");
   const forMap = /^(Arrow\w+|[-+=])$/.test(event.key) && !event.target.closest?.("input, select, dialog");
-  if (event.ctrlKey || event.metaKey || event.altKey || (typing && !forMap)) return;
+  if (root.inert || event.ctrlKey || event.metaKey || event.altKey || (typing && !forMap)) return;
   if (event.repeat && !event.key.startsWith("Arrow")) return;
   if (page.onkey(event)) event.preventDefault();
 });
