@@ -316,6 +316,22 @@ def test_keys_do_nothing_before_the_question_about_cookies_is_answered(in_browse
     in_browser(play)
 
 
+def test_a_notice_gives_way_to_the_next_one_and_to_clicks(in_browser, game):
+    async def play(browser):
+        async with player(browser, game) as page:
+            await start_game(page)
+            for _ in range(2):
+                await press(page, "Report")
+            notice = page.get_by_role("status").filter(has_text="nothing is sent anywhere")
+            await expect(notice).to_have_count(1)
+            assert await notice.evaluate("""one => {
+              const { left, top } = one.getBoundingClientRect();
+              return !one.contains(document.elementFromPoint(left + 30, top + 10));
+            }""")
+
+    in_browser(play)
+
+
 # Where latitudes and longitudes of the Sahara lie on the globe that doesn't turn, and what is drawn there.
 DESERT = """canvas => {
   const context = canvas.getContext("2d"), radius = canvas.width * 0.495, tilt = 0.35, found = [];

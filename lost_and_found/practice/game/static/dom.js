@@ -96,9 +96,13 @@ export function ask(title, content, buttons) {
   });
 }
 
-/** A short notice that goes by itself. */
+let toast = null;
+
+/** A short notice that goes by itself, and at once when another one comes. */
 export function notice(text) {
-  const toast = make("div", { class: "toast", role: "status" }, text);
-  document.body.append(toast);
-  setTimeout(() => toast.remove(), 3500);
+  toast?.remove();
+  const shown = make("div", { class: "toast", role: "status" }, text);
+  toast = shown;
+  document.body.append(shown);
+  setTimeout(() => shown.remove(), 3500);
 }
