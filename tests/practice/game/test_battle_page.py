@@ -3,9 +3,8 @@
 import asyncio
 import itertools
 
-import pytest
 from playwright.async_api import expect
-from visitors import LONG_NAME, PACE, PHONE, join_battle, player, press
+from visitors import LONG_NAME, PACE, join_battle, player, press
 
 from lost_and_found.practice.game.pace import Pace
 from lost_and_found.practice.game.server import GameConfig, serving
@@ -75,29 +74,41 @@ def test_a_click_that_ends_in_the_next_phase_of_a_battle_is_not_lost(in_browser)
     in_browser(play)
 
 
-@pytest.mark.parametrize("options", [{}, PHONE | {"viewport": {"width": 390, "height": 664}}])
-def test_in_a_battle_nothing_lies_over_the_players_and_their_hearts(in_browser, options):
+def test_in_a_battle_nothing_lies_over_the_players_their_guesses_and_the_map(in_browser):
+    windows = [(1280, 720), (390, 664), (320, 568), (844, 390), (568, 320)]
+    email = f"{LONG_NAME}@example.org"
+
     async def play(browser):
         with serving(GameConfig(pace=PACE)) as game:
             game.state.pace = Pace(0.1, lobby=25, countdown=15, answer=300, battle_round=(40, 50))
-            async with player(browser, game, f"{LONG_NAME}@example.org", **options) as page:
+            async with player(browser, game, email, has_touch=True, reduced_motion="reduce") as page:
                 await join_battle(page)
-                await page.get_by_role("img", name="Map of the world").click()
+                world = page.get_by_role("img", name="Map of the world")
+                await world.tap()  # the map grows, and stays so
+                battle = game.state.battles.get(page.url[-16:])
+                battle.player_of(email).hearts = 9
+                for code in ("BA", "CF", "PG", "TT", "AE", "US"):
+                    await page.request.post(f"/api/battle-royale/{battle.id}/guess", data={"code": code})
                 answer = page.get_by_role("status").filter(has_text="The right answer was")
                 await answer.wait_for()
                 panel = page.get_by_role("list", name="Players")
                 await panel.get_by_text("(you)", exact=True).wait_for()
-                right = await panel.evaluate("panel => panel.getBoundingClientRect().right")
-                for hearts in await panel.get_by_role("img", name="hearts left").all():
-                    box = await hearts.bounding_box()
-                    assert box["x"] + box["width"] <= right
-                guesses = page.get_by_text("Already made guesses")
+                guesses = page.get_by_text("Already made guesses").locator("..")
                 own = page.get_by_role("img", name="hearts left").last
-                boxes = [await part.bounding_box() for part in (answer, panel, guesses, own)]
-                for one, other in itertools.combinations(boxes, 2):
-                    assert any(
-                        one[side] + one[size] <= other[side] or other[side] + other[size] <= one[side]
-                        for side, size in (("x", "width"), ("y", "height"))
-                    )
+                for width, height in windows:
+                    await page.set_viewport_size({"width": width, "height": height})
+                    right = await panel.evaluate("panel => panel.getBoundingClientRect().right")
+                    for hearts in await panel.get_by_role("img", name="hearts left").all():
+                        box = await hearts.bounding_box()
+                        assert box["x"] + box["width"] <= right
+                    boxes = [await part.bounding_box() for part in (answer, panel, guesses, own, world)]
+                    for box in boxes:
+                        assert box["x"] >= 0 and box["x"] + box["width"] <= width
+                        assert box["y"] >= 0 and box["y"] + box["height"] <= height
+                    for one, other in itertools.combinations(boxes, 2):
+                        assert any(
+                            one[side] + one[size] <= other[side] or other[side] + other[size] <= one[side]
+                            for side, size in (("x", "width"), ("y", "height"))
+                        ), (width, height, one, other)
 
     in_browser(play)

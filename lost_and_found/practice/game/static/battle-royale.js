@@ -109,17 +109,19 @@ class Battle {
   showStage() {
     this.stage = true;
     this.page.show("stage", this.viewer.canvas,
-      make("div", { class: "corner top-left" }, logo(this.page), this.players),
-      make("div", { class: "corner top-right" },
-        status(["round", this.round]),
-        make("section", { class: "wrong panel" },
-          make("h2", { class: "panel-title" }, say("guesses_made")), this.guesses)),
-      make("div", { class: "corner top" }, this.message),
-      make("div", { class: "corner bottom-left" },
-        this.own,
-        make("p", { class: "drawn-notice" }, say("drawn")),
-        make("div", { class: "row" }, this.compass, reportFlag())),
-      this.panel.element, this.time);
+      make("div", { class: "side" },
+        make("div", { class: "corner top-left" }, logo(this.page), this.players),
+        make("div", { class: "corner bottom-left" },
+          this.own,
+          make("p", { class: "drawn-notice" }, say("drawn")),
+          make("div", { class: "row" }, this.compass, reportFlag()))),
+      make("div", { class: "side" },
+        make("div", { class: "corner top-right" },
+          status(["round", this.round]),
+          make("section", { class: "wrong panel" },
+            make("h2", { class: "panel-title" }, say("guesses_made")), this.guesses)),
+        this.panel.element),
+      this.message, this.time);
     this.page.onkey = (event) => this.panel.key(event);
   }
 
@@ -142,6 +144,7 @@ class Battle {
       this.guesses.append(make("li", { class: "wrong-guess", title: `${this.called(player)}: ${name}` },
         make("img", { class: "shape", alt: name, width: 28, height: 28, src }), make("span", {}, name)));
       this.panel.refuse(code);
+      this.guesses.scrollTop = this.guesses.scrollHeight; // the latest is seen where there isn't room for all
     }
     toggle(this.guesses, "empty", !this.guesses.children.length);
   }

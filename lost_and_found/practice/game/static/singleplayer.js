@@ -53,13 +53,15 @@ function showRound(page, { state, world, viewer, onguess }) {
     },
   });
   page.show("stage", viewer.canvas,
-    make("div", { class: "corner top-left" }, logo(page)),
-    make("div", { class: "corner top-right" }, status(
-      ["map", say("world")], ["round", roundOf(state)], ["score", state.score.toLocaleString("en")])),
-    make("div", { class: "corner bottom-left" },
-      make("p", { class: "drawn-notice" }, say("drawn")),
-      make("div", { class: "row" }, compass(state.heading_deg), reportFlag())),
-    panel.element);
+    make("div", { class: "side" },
+      make("div", { class: "corner top-left" }, logo(page)),
+      make("div", { class: "corner bottom-left" },
+        make("p", { class: "drawn-notice" }, say("drawn")),
+        make("div", { class: "row" }, compass(state.heading_deg), reportFlag()))),
+    make("div", { class: "side" },
+      make("div", { class: "corner top-right" }, status(
+        ["map", say("world")], ["round", roundOf(state)], ["score", state.score.toLocaleString("en")])),
+      panel.element));
   page.onkey = (event) => panel.key(event);
   page.attempt(() => viewer.show(state.scene, page.signal));
 }
@@ -74,7 +76,7 @@ function showResult(page, { state, world, advance }) {
   const next = button(say(last ? "view_results" : "next"), goOn, { class: "button primary wide" });
   const where = countryAt(world, project(result.lat, result.lon), 0.002);
   page.show("result", map.element,
-    make("div", { class: "corner top-left" }, logo(page)),
+    make("div", { class: "result-logo" }, logo(page)),
     make("section", { class: "result-card", "aria-label": say("result") },
       make("div", { class: "result-part" },
         make("div", { class: "result-points" }, points, outOf(MOST_POINTS)),

@@ -9,7 +9,7 @@ const OCEAN = "#17385a";
 const CLOSEST = 1 << 16; // pixels around the globe
 const STILL_A_CLICK = 6; // pixels
 const REACH = 16; // pixels
-const TALL = 0.8; // of the map's height: small enough to see the world from north to south
+const TALL = 0.8; // of the map's height: small enough to see the world from north to south, and pins at its edges
 
 export class WorldMap {
   /** `onpick({lat, lon, country})` is called for clicks and arrow keys; without it the map is only looked at. */
@@ -98,8 +98,8 @@ export class WorldMap {
 
   /** Move so that all lines are seen, and what stands at their ends. */
   showArcs() {
-    // The whole world from north to south, if need be, with as much of it twice as there is room for.
-    this.show(around(box(this.arcs.flat()), 1.5, ({ height }) => TALL * height));
+    // The whole world, if need be, with what there is room for around it.
+    this.show(around(box(this.arcs.flat()), 1.5, ({ width, height }) => TALL * Math.min(width, height)));
   }
 
   showCountry(code) {
