@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager, contextmanager
 from lost_and_found.human_baseline.app import build_app, launch
 
 DESKTOP = {"width": 1100, "height": 900}
-PHONE = {"width": 360, "height": 740}
+PHONE = {"width": 320, "height": 640}
 FIELD = "#country-input"
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from made_quiz import made_quiz
 from PIL import Image
-from quiz_page import FIELD, PHONE, answer, join, press, served, visitor
+from quiz_page import DESKTOP, FIELD, PHONE, answer, join, press, served, visitor
 
 from lost_and_found.human_baseline import app
 from lost_and_found.human_baseline.answer_map import answer_map, land_symbols
@@ -178,15 +178,19 @@ def test_the_page_is_read_out_in_its_own_language(on_page):
     on_page(play, locale="de-DE")
 
 
-def test_pictures_and_buttons_are_in_line(on_page):
+@pytest.mark.parametrize("viewport", [DESKTOP, PHONE], ids=["desktop", "phone"])
+def test_pictures_and_buttons_are_in_line(on_page, viewport):
     async def play(page):
         await join(page, "Ann")
         boxes = [await page.locator(one).bounding_box() for one in (".picture", ".guess-button")]
         await answer(page, "france")
         boxes += [await page.locator(one).bounding_box() for one in (".pair", "#next")]
         assert len({(box["x"], box["width"]) for box in boxes}) == 1
+        (right,) = {box["x"] + box["width"] for box in boxes}
+        world = await page.locator(".answer-map").bounding_box()
+        assert world["x"] + world["width"] <= right
 
-    on_page(play)
+    on_page(play, viewport=viewport)
 
 
 def test_on_a_phone_held_sideways_the_picture_is_seen_whole(on_page):
