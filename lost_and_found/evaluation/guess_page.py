@@ -78,7 +78,9 @@ def launch(page: gr.Blocks, *, port: int | None = None) -> str:
     Raises:
         InvalidConfig: the port is taken.
     """
-    return pages.launch(page, port=port, max_file_size="50mb")
+    # Gradio names the browser's own language, with which screen readers would speak.
+    language = '() => { document.documentElement.lang = "en"; }'
+    return pages.launch(page, port=port, max_file_size="50mb", js=language)
 
 
 def _path_of(dropped: ImageData | None) -> str | None:

@@ -98,6 +98,19 @@ def test_the_photo_has_a_name_for_screen_readers_and_nothing_lies_over_the_map(r
     assert heading["y"] + heading["height"] <= world["y"]
 
 
+def test_the_page_is_read_out_in_its_own_language(run_of, in_browser):
+    async def look(browser):
+        page = await browser.new_page(locale="de-DE")
+        await page.goto(address)
+        await page.get_by_role("heading", name="Where was this photo taken?").wait_for()
+        language = await page.evaluate("document.documentElement.lang")
+        await page.close()
+        return language
+
+    with served(run_of("country")) as address:
+        assert in_browser(look) == "en"
+
+
 def test_the_page_says_which_part_of_a_photo_the_model_sees(run_of):
     run = run_of("country")
     (width, height), size = run.copy_size, f"{run.config.width}x{run.config.height}"
