@@ -155,8 +155,11 @@ class _Api:
 
     async def guess(self, request: Request) -> Response:
         game = self._singleplayer(request, self._mover(request))
-        lat, lon = _point(await _asked(request))
+        asked = await _asked(request)
+        lat, lon = _point(asked)
         await self._pause(self._state.pace.result)
+        if asked.get("round", game.turn) != game.turn:
+            raise OutOfTurn(f"game {game.id} has gone on to round {game.turn} in another tab")
         game.guess(lat, lon, opens_popup=lambda: not self._state.faults.strikes("no-popup"))
         return _answer(game.tell())
 

@@ -208,6 +208,25 @@ def test_a_tab_in_which_another_one_has_guessed_already_shows_the_result(in_brow
     in_browser(play)
 
 
+def test_a_guess_counts_for_no_other_picture_than_the_one_that_its_tab_shows(in_browser, game):
+    async def play(browser):
+        async with player(browser, game) as page:
+            await start_game(page)
+            other = await page.context.new_page()
+            await other.goto(page.url)
+            await set_pin(other, x=0.5)
+            await press(other, "Guess")
+            await press(other, "Next")
+            await expect(other.get_by_text("Round 2 / 5")).to_be_visible()
+            await page.bring_to_front()
+            await set_pin(page, x=0.5)
+            await press(page, "Guess")
+            await expect(page.get_by_text("Round 2 / 5")).to_be_visible()
+            assert len(game.state.singleplayer.get(page.url[-16:]).results) == 1
+
+    in_browser(play)
+
+
 def test_trouble_is_said_and_can_be_got_over(in_browser):
     async def play(browser):
         faults = ("rate-limit@1", "server-error@2", "log-out@3")

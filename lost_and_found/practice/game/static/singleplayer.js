@@ -36,7 +36,7 @@ export async function showGame(page, id) {
   };
 
   const guess = async ({ lat, lon }) => {
-    state = await post(`/api/games/${id}/guess`, { lat, lon }, page.signal);
+    state = await post(`/api/games/${id}/guess`, { lat, lon, round: state.round }, page.signal);
     render();
   };
   render();
