@@ -17,6 +17,8 @@ WATCH = """
   })).observe(document, {subtree: true, childList: true});
 """
 
+BOTTOM = "one => one.getBoundingClientRect().bottom"
+
 
 def test_a_battle_royale_goes_on_until_somebody_has_won(in_browser):
     async def name_countries_then_watch(page):
@@ -75,7 +77,7 @@ def test_a_click_that_ends_in_the_next_phase_of_a_battle_is_not_lost(in_browser)
 
 
 def test_in_a_battle_nothing_lies_over_the_players_their_guesses_and_the_map(in_browser):
-    windows = [(1280, 720), (390, 664), (320, 568), (844, 390), (568, 320)]
+    windows = [(1280, 720), (1000, 560), (390, 664), (320, 454), (844, 390), (568, 320), (480, 320)]
     email = f"{LONG_NAME}@example.org"
 
     async def play(browser):
@@ -95,6 +97,9 @@ def test_in_a_battle_nothing_lies_over_the_players_their_guesses_and_the_map(in_
                 await panel.get_by_text("(you)", exact=True).wait_for()
                 guesses = page.get_by_text("Already made guesses").locator("..")
                 own = page.get_by_role("img", name="hearts left").last
+                latest = guesses.get_by_role("listitem").last
+                lowest, bottom = [await one.evaluate(BOTTOM) for one in (latest, guesses)]
+                assert lowest <= bottom
                 for width, height in windows:
                     await page.set_viewport_size({"width": width, "height": height})
                     right = await panel.evaluate("panel => panel.getBoundingClientRect().right")

@@ -7,8 +7,8 @@ from visitors import PACE, player, start_game
 
 from lost_and_found.practice.game.server import GameConfig, serving
 
-# An old phone upright and sideways, a phone sideways, a tablet, a screen.
-WINDOWS = [(320, 568), (568, 320), (844, 390), (820, 1180), (1280, 720)]
+# Small phones, with the browser's bars and without, upright and sideways; a phone, a tablet, a screen.
+WINDOWS = [(320, 454), (320, 568), (568, 320), (844, 390), (820, 1180), (1280, 720)]
 # Answers and guesses: south to north, over the pole, over the date line, edge to edge, and a near one.
 ROUNDS = [
     ((-52, -70), (64, -20)),
