@@ -31,10 +31,20 @@ class Workspace:
     dataset: str
 
     def __post_init__(self) -> None:
-        """Make the root absolute, so that later changes of the working folder don't matter."""
+        """Make the root absolute, so that later changes of the working folder don't matter.
+
+        Raises:
+            InvalidConfig: the dataset is no plain name, or a notebook runs in another folder than its own.
+        """
         if not self.dataset or "/" in self.dataset or self.dataset.startswith("."):
             raise InvalidConfig(f"dataset {self.dataset!r} must be a plain name such as 'practice'")
-        object.__setattr__(self, "root", Path(self.root).resolve())
+        root = Path(self.root).resolve()
+        if str(self.root) == ".." and root == REPOSITORY.parent:
+            raise InvalidConfig(
+                f"root '..' is {root} here, beyond the repository: a notebook's kernel must start in the "
+                "notebook's own folder, not in the repository's (or give that root's whole path)"
+            )
+        object.__setattr__(self, "root", root)
 
     def output(self, notebook: str) -> Path:
         """Folder that a notebook such as "2-data-preparation/01-resize-images" fills; made if absent."""

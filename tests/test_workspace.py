@@ -1,10 +1,12 @@
 """Where notebooks find input and put output."""
 
+from pathlib import Path
+
 import pytest
 
 from lost_and_found.data_lists import read_list
 from lost_and_found.errors import InvalidConfig, MissingInput
-from lost_and_found.workspace import Workspace
+from lost_and_found.workspace import REPOSITORY, Workspace
 
 
 def test_each_notebook_has_a_folder_for_each_data_set(tmp_path):
@@ -14,6 +16,15 @@ def test_each_notebook_has_a_folder_for_each_data_set(tmp_path):
     (output / "file").touch()
     assert workspace.input("1-data-collection/01-x") == output
     assert workspace.list_path(".train") == tmp_path / "data-lists" / "mine.train.txt"
+
+
+def test_a_notebook_that_runs_in_the_repositorys_folder_writes_nothing_beyond_it(tmp_path, monkeypatch):
+    monkeypatch.chdir(REPOSITORY)
+    with pytest.raises(InvalidConfig, match="beyond the repository"):
+        Workspace(Path(".."), "mine")
+    assert Workspace(REPOSITORY.parent, "mine").root == REPOSITORY.parent
+    monkeypatch.chdir(REPOSITORY / "3-training")
+    assert Workspace(Path(".."), "mine").root == REPOSITORY
 
 
 def test_a_missing_input_names_the_notebook_that_writes_it(tmp_path):

@@ -56,7 +56,7 @@ def build_page(run: Run) -> gr.Blocks:
                 label="Country", num_top_classes=GUESSES, visible=bool(run.target.country_codes)
             )
         point = gr.Markdown()
-        gr.Markdown("## Map of the probability")
+        gr.Markdown("## Map of the probability" if run.target.country_codes else "## The guessed point")
         world = gr.Image(
             show_label=False,  # it would cover a part of the map
             alt_text="The world: the likelier a country, the darker it is; a star is the guessed point",

@@ -99,7 +99,8 @@ def _refuse_strangers(folder: Path, rounds: list[Round], from_game: dict[str, Sa
     if strangers:
         raise InvalidConfig(
             f"{folder} holds {len(strangers)} files of another collection ({strangers[0]} ...), perhaps of "
-            "another count or seed, or collected from other games; choose another folder or delete them."
+            "another count or seed, or collected from other games (parameters count, seed and collected); "
+            "choose another folder or delete them"
         )
     for original in (path for sample in from_game.values() for path in (sample.image, sample.record)):
         taken = folder / original.name

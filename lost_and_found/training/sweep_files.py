@@ -15,6 +15,7 @@ import yaml
 from lost_and_found.digests import digest
 from lost_and_found.errors import InvalidConfig, MissingInput
 from lost_and_found.training.search_space import Parameter, Value, fixed_parameter, read_parameter
+from lost_and_found.workspace import REPOSITORY
 
 METHODS = ("grid", "random", "bayes")
 GOALS = ("maximize", "minimize")
@@ -96,7 +97,7 @@ def read_sweep(path: Path, *, fixed: Mapping[str, Value] | None = None, name: st
         InvalidConfig: it is no sweep, or one that needs W&B's own agent.
     """
     if not path.is_file():
-        raise MissingInput(f"there is no sweep {path}; some are in 3-training/sweeps")
+        raise MissingInput(f"there is no sweep {path}; some are in {REPOSITORY / '3-training/sweeps'}")
     try:
         content = yaml.safe_load(path.read_text())
         return _sweep(content, fixed=fixed or {}, name=name or _name(content, path))
