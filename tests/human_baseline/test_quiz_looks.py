@@ -173,7 +173,7 @@ def test_the_marked_proposal_is_seen_in_high_contrast(on_page):
 def test_the_page_is_read_out_in_its_own_language(on_page):
     async def play(page):
         await join(page, "Ann")
-        assert await page.evaluate("document.documentElement.lang") == "en"
+        await page.wait_for_function("document.documentElement.lang === 'en'")
 
     on_page(play, locale="de-DE")
 
