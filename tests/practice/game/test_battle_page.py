@@ -82,7 +82,7 @@ def test_in_a_battle_nothing_lies_over_the_players_their_guesses_and_the_map(in_
 
     async def play(browser):
         with serving(GameConfig(pace=PACE)) as game:
-            game.state.pace = Pace(0.1, lobby=25, countdown=15, answer=300, battle_round=(40, 50))
+            game.state.pace = Pace(0.1, lobby=25, countdown=15, answer=1200, battle_round=(40, 50))
             async with player(browser, game, email, has_touch=True, reduced_motion="reduce") as page:
                 await join_battle(page)
                 world = page.get_by_role("img", name="Map of the world")
