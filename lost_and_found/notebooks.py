@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import ast
-import difflib
 import logging
 import os
 import sys
@@ -25,7 +24,7 @@ import nbformat
 import yaml
 
 from lost_and_found.commands import command
-from lost_and_found.errors import InvalidConfig, LostAndFoundError, MissingInput
+from lost_and_found.errors import InvalidConfig, LostAndFoundError, MissingInput, did_you_mean
 from lost_and_found.signals import STOPPED
 from lost_and_found.training.config import PRESETS, WEIGHTS, TrainingConfig
 from lost_and_found.workspace import REPOSITORY, TRAIN, Workspace
@@ -120,14 +119,10 @@ def resolve_parameters(
     """
     for origin, names in (("the profile", profile.parameters), ("-p", given)):
         if unknown := sorted(set(names) - set(known)):
-            close = difflib.get_close_matches(unknown[0], known, n=1)
+            meant = did_you_mean(unknown[0], known)
             raise InvalidConfig(
-                f"{origin} sets {', '.join(unknown)}, which none of the notebooks to run has; "
-                + (
-                    f"did you mean {close[0]}?"
-                    if close
-                    else f"their parameters are {', '.join(sorted(known))}"
-                )
+                f"{origin} sets {', '.join(unknown)}, which none of the notebooks to run has"
+                + (meant or f"; their parameters are {', '.join(sorted(known))}")
             )
     values: dict[str, Any] = dict(profile.parameters)
     values |= {name: value for name, value in PRESETS.get(preset or "", {}).items() if name in known}
@@ -315,8 +310,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     checker = commands.add_parser("check", help="check how the notebooks are stored")
     options, unknown = parser.parse_known_args(arguments)
     if unknown:  # else the usage would be that of the module, not of the script
-        command = runner if options.command == "run" else checker
-        command.error(f"unrecognized arguments: {' '.join(unknown)}")
+        asked = runner if options.command == "run" else checker
+        asked.error(f"unrecognized arguments: {' '.join(unknown)}")
     if options.command == "check":
         found = [one for path in sorted(REPOSITORY.glob(f"{STAGES}/*.ipynb")) for one in problems(path)]
         print("\n".join(found) or "notebooks: no problems")

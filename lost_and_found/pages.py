@@ -15,13 +15,21 @@ FONTS = ("system-ui", "sans-serif")
 FIXED_FONTS = ("ui-monospace", "monospace")
 
 
-def launch(page: gr.Blocks, *, host: str = LOOPBACK[0], port: int | None = None, **options: Any) -> str:  # noqa: ANN401
+def launch(
+    page: gr.Blocks,
+    *,
+    host: str = LOOPBACK[0],
+    port: int | None = None,
+    js: str = "() => {}",
+    **options: Any,  # noqa: ANN401
+) -> str:
     """Serve a page from a thread until its `close`; its address, the public one if it is shared.
 
     Args:
         page: to be served.
         host: 127.0.0.1 is for this machine alone.
         port: None for the first free one from 7860.
+        js: function that the browser calls when the page is there.
         options: others of `gr.Blocks.launch`.
 
     Raises:
@@ -34,6 +42,8 @@ def launch(page: gr.Blocks, *, host: str = LOOPBACK[0], port: int | None = None,
         "footer_links": [],
         "ssr_mode": False,
         "show_error": True,
+        # Gradio names the browser's own language, with which screen readers would speak.
+        "js": f'() => {{ document.documentElement.lang = "en"; ({js})(); }}',
         "theme": gr.themes.Default(primary_hue="blue", font=FONTS, font_mono=FIXED_FONTS),
     }
     if port is not None and not 1 <= port <= LAST_PORT:

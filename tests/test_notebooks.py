@@ -130,7 +130,7 @@ def test_the_profile_for_any_collection_asks_which(capsys):
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ({"cuont": "3"}, "cuont, which none of the notebooks to run has; did you mean count?"),
+        ({"cuont": "3"}, "cuont, which none of the notebooks to run has; did you mean 'count'?"),
         ({"count": "many"}, "must be int"),
         ({"count": "2.5"}, "must be int"),
         ({"ratio": "half"}, "must be float"),

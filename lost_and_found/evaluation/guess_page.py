@@ -78,9 +78,7 @@ def launch(page: gr.Blocks, *, port: int | None = None) -> str:
     Raises:
         InvalidConfig: the port is taken.
     """
-    # Gradio names the browser's own language, with which screen readers would speak.
-    language = '() => { document.documentElement.lang = "en"; }'
-    return pages.launch(page, port=port, max_file_size="50mb", js=language)
+    return pages.launch(page, port=port, max_file_size="50mb")
 
 
 def _path_of(dropped: ImageData | None) -> str | None:

@@ -1,5 +1,4 @@
 () => {
-  document.documentElement.lang = "en"; // Gradio names the browser's own, with which screen readers would speak
   // Puts the keyboard where it is needed next, once that is on the page; never takes it from where a player put it.
   const wanted = ["#country-input", "button#next", "button#again", "button#leave", "#player-name :is(input, textarea)"];
   const results = { next: "verdict", again: "summary", leave: "summary" };
