@@ -102,6 +102,12 @@ def plot_world(axes: Axes, shares: Mapping[str, float]) -> None:
         scale.ax.tick_params(labelsize=8, length=0)
 
 
+def picture_sheet(pictures: Sequence[tuple[Sample, str]], columns: int) -> Figure:
+    """`picture_grid` of (sample, title) pairs that fill one row after another."""
+    rows = [pictures[first : first + columns] for first in range(0, len(pictures), columns)]
+    return picture_grid(rows or [[]], columns)
+
+
 def picture_grid(
     rows: Sequence[Sequence[tuple[Sample, str]]], columns: int, labels: Sequence[str] | None = None
 ) -> Figure:

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from lost_and_found.data_loader import records_table
 from lost_and_found.digests import digest
 from lost_and_found.errors import BrokenSample, MissingInput
-from lost_and_found.figures import picture_grid, short_name
+from lost_and_found.figures import picture_sheet, short_name
 from lost_and_found.geo.countries import find_country
 from lost_and_found.geo.regions import locate
 from lost_and_found.processes import map_in_processes
@@ -64,7 +64,7 @@ def contact_sheet(samples: Sequence[Sample], *, rows: int = 5, columns: int = 4,
     shown = [samples[one] for one in chosen]
     titles = [f"{short_name(name)}\n{_broken(str(one))}" for one, name in country_names(shown).items()]
     cells = list(zip(shown, titles, strict=True))
-    return picture_grid([cells[first : first + columns] for first in range(0, len(cells), columns)], columns)
+    return picture_sheet(cells, columns)
 
 
 def picture_report(samples: Sequence[Sample], *, workers: int | None = None) -> pd.DataFrame:

@@ -14,9 +14,9 @@ from matplotlib.figure import Figure
 from lost_and_found.evaluation.metrics import Scores
 from lost_and_found.evaluation.predictions import guesses_of
 from lost_and_found.evaluation.tables import TIMES, best_and_worst
-from lost_and_found.figures import BLUE, GREY, ORANGE, PICTURE, draw_intervals, short_name, tidy
+from lost_and_found.figures import BLUE, GREY, ORANGE, draw_intervals, picture_sheet, short_name, tidy
 from lost_and_found.geo.countries import find_country
-from lost_and_found.samples import Sample, read_image
+from lost_and_found.samples import Sample
 
 COUNTRIES_AT_EACH_END = 12
 COUNTRIES_IN_HEAT_MAP = 12
@@ -123,22 +123,15 @@ def plot_guesses(samples: Sequence[Sample], predictions: pd.DataFrame) -> Figure
         samples: the pictures to show.
         predictions: from `predictions_table`, with a row for each of them.
     """
-    rows = max(1, -(-len(samples) // PICTURES_IN_A_ROW))
-    figure, axes = plt.subplots(
-        rows, PICTURES_IN_A_ROW, figsize=(12, 2.2 * rows), layout="constrained", squeeze=False
-    )
     by_id = {row["id"]: row for row in predictions.to_dict("records")}
-    for place in axes.flat:
-        place.set_axis_off()
-    for place, sample in zip(axes.flat, samples, strict=False):
-        row = by_id[sample.id]
-        place.imshow(read_image(sample.image, at_least=PICTURE).resize(PICTURE))
-        colour = BLUE if row["rank"] == 1 else ORANGE
-        truth = short_name(find_country(row["truth"]).name)
-        place.set_title(f"{truth}\n{_guesses(row)}", fontsize=8, color=colour)
+    shown = [by_id[sample.id] for sample in samples]
+    titles = [f"{short_name(find_country(row['truth']).name)}\n{_guesses(row)}" for row in shown]
+    figure = picture_sheet(list(zip(samples, titles, strict=True)), PICTURES_IN_A_ROW)
+    for axes, row in zip(figure.axes, shown, strict=False):
+        axes.title.set_color(BLUE if row["rank"] == 1 else ORANGE)
     return figure
 
 
 def _guesses(row: Mapping[Hashable, Any]) -> str:
     named = [(short_name(find_country(code).name), share) for code, share in guesses_of(row)[:2]]
-    return ", ".join(f"{name} {100 * share:.0f} %" for name, share in named)
+    return "\n".join(f"{name} {100 * share:.0f} %" for name, share in named)

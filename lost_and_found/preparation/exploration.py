@@ -10,7 +10,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from lost_and_found.errors import MissingInput
-from lost_and_found.figures import BLUE, GREY, ORANGE, picture_grid, short_name, tidy
+from lost_and_found.figures import BLUE, GREY, ORANGE, picture_grid, picture_sheet, short_name, tidy
 from lost_and_found.geo.countries import find_country
 from lost_and_found.preparation.cleaning import DEFECTS, Thresholds
 from lost_and_found.samples import Sample
@@ -89,7 +89,7 @@ def sample_grid(
         (samples[row], f"{short_name(name)}\n{short_name(region)}")
         for row, (name, region) in zip(chosen, titles, strict=True)
     ]
-    return picture_grid([cells[first : first + columns] for first in range(0, len(cells), columns)], columns)
+    return picture_sheet(cells, columns)
 
 
 def variance_examples(samples: Sequence[Sample], measures: pd.DataFrame) -> Figure:
