@@ -41,6 +41,10 @@ def test_a_newcomer_is_asked_about_cookies_and_logs_in(in_browser, game):
             await expect(page.get_by_text("Hello, ann")).to_be_visible()
             await expect(page.get_by_role("dialog")).to_have_count(0)
             await page.get_by_text("ann", exact=True).click()
+            await expect(page.get_by_role("button", name="Log out")).to_be_visible()
+            await page.keyboard.press("Escape")
+            await expect(page.get_by_role("button", name="Log out")).to_be_hidden()
+            await page.keyboard.press("Enter")
             await press(page, "Log out")
             await expect(page.get_by_role("link", name="Log in")).to_be_visible()
 

@@ -134,6 +134,11 @@ function topBar(page, user) {
   document.addEventListener("pointerdown", (event) => {
     if (!menu.contains(event.target)) menu.open = false;
   }, { signal: page.signal });
+  menu.addEventListener("keydown", (event) => {
+    if (event.key !== "Escape") return;
+    menu.open = false;
+    menu.querySelector("summary").focus();
+  });
   return make("header", { class: "top-bar" }, logo(page), menu);
 }
 
