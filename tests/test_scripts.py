@@ -163,6 +163,13 @@ def test_what_is_installed_needs_no_poetry_any_more(checkout):
     assert poetry.exists()
 
 
+def test_the_second_of_two_set_ups_at_once_waits_and_finds_everything_done(checkout):
+    write_program(checkout / ".poetry" / "bin" / "poetry", POETRY.replace("sync)", "sync) sleep 1;"))
+    both = [subprocess.Popen([checkout / "scripts" / "setup"]) for _ in range(2)]
+    assert [one.wait(timeout=60) for one in both] == [0, 0]
+    assert (checkout / "asked").read_text() == "env  true true\nsync  true true\n"
+
+
 def test_ctrl_c_ends_the_set_up_and_leaves_poetry_where_it_is(checkout):
     poetry = write_program(checkout / ".poetry" / "bin" / "poetry", "#!/bin/sh\nkill -INT $PPID\nexit 1\n")
     done = subprocess.run([checkout / "scripts" / "setup"], capture_output=True, text=True, timeout=60)
