@@ -158,7 +158,7 @@ def read_image(path: Path, *, at_least: tuple[int, int] | None = None) -> Image.
     try:
         if path.stat().st_size == 0:
             raise BrokenSample(path, "image file is empty")
-        with Image.open(path) as image:
+        with _opened(path) as image:
             if image.mode == "F":
                 raise BrokenSample(path, "image has floating-point levels; save it with 8 bits per channel")
             if at_least:
@@ -192,11 +192,19 @@ def damage(content: bytes, suffix: str) -> str | None:
     try:
         if suffix == ".json":
             return None if isinstance(json.loads(content), dict) else "is no record"
-        with Image.open(io.BytesIO(content)) as image:
+        with _opened(io.BytesIO(content)) as image:
             image.load()
     except (*DAMAGE, RecursionError, Image.DecompressionBombError) as error:
         return f"is damaged ({error})"
     return None
+
+
+def _opened(file: Path | io.BytesIO) -> Image.Image:
+    image = Image.open(file)
+    if image.format == "EPS":  # a program in PostScript, which Pillow would have Ghostscript run
+        image.close()
+        raise UnidentifiedImageError("PostScript is no picture")
+    return image
 
 
 def _as_rgb(image: Image.Image) -> Image.Image:

@@ -12,11 +12,12 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from PIL import Image
+from PIL import EpsImagePlugin, Image
 
 from lost_and_found.errors import BrokenSample, InvalidConfig
 from lost_and_found.samples import (
     SampleId,
+    damage,
     parse_id,
     read_image,
     read_record,
@@ -173,6 +174,20 @@ def test_a_picture_that_can_not_be_opened_is_not_called_damaged(tmp_path):
     with pytest.raises(BrokenSample) as caught:
         read_image(path)
     assert caught.value.reason == f"image can't be read ({os.strerror(errno.ELOOP)})"
+
+
+def test_postscript_is_no_picture_and_no_program_is_started_for_it(tmp_path, monkeypatch):
+    ghostscript = tmp_path / "gs"
+    ghostscript.write_text(f"#!/bin/sh\ntouch {tmp_path}/started\nexit 1\n")
+    ghostscript.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    monkeypatch.setattr(EpsImagePlugin, "gs_binary", None)  # what it remembers of another search
+    drawing = tmp_path / "photo.jpg"
+    Image.new("RGB", (16, 9)).save(drawing, format="EPS")
+    with pytest.raises(BrokenSample, match="not an image"):
+        read_image(drawing)
+    assert damage(drawing.read_bytes(), ".jpg")
+    assert not (tmp_path / "started").exists()
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning")  # Pillow's own, of damaged metadata beside a whole picture
