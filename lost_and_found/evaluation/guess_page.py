@@ -7,7 +7,7 @@ from pathlib import Path
 import gradio as gr
 import numpy as np
 import pandas as pd
-from gradio.data_classes import ImageData
+from gradio.data_classes import FileData
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from PIL import Image
@@ -50,6 +50,8 @@ def build_page(run: Run) -> gr.Blocks:
             photo = gr.Image(
                 label="Photo", alt_text="Your photo", sources=["upload", "clipboard"], height=320
             )
+            # Of files that are told as images Gradio doesn't ask whether they were uploaded.
+            photo.data_model = FileData  # type: ignore[assignment]
             # Else it opens the file, encodes it anew, and shows errors of its own.
             photo.preprocess = _path_of  # type: ignore[method-assign, assignment]
             countries = gr.Label(
@@ -81,7 +83,7 @@ def launch(page: gr.Blocks, *, port: int | None = None) -> str:
     return pages.launch(page, port=port, max_file_size="50mb")
 
 
-def _path_of(dropped: ImageData | None) -> str | None:
+def _path_of(dropped: FileData | None) -> str | None:
     """Path of the file as it was dropped, which need not be an image."""
     return dropped.path if dropped else None
 

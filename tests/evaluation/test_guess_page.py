@@ -138,6 +138,16 @@ def test_what_is_no_photo_is_told_and_the_next_one_is_guessed(run_of, in_browser
         in_browser(drop)
 
 
+@pytest.mark.parametrize("told", [{}, {"meta": {"_type": "gradio.FileData"}}], ids=["path", "file"])
+def test_no_file_is_opened_that_was_not_dropped(run_of, photo, told):
+    asked = {"data": [{"path": str(photo), **told}], "fn_index": 0, "session_hash": "made"}
+    with served(run_of("country")) as address, httpx.Client(base_url=address, timeout=60) as client:
+        assert client.post("gradio_api/queue/join", json=asked).status_code == 200
+        answer = client.get("gradio_api/queue/data", params={"session_hash": "made"}).text
+    assert '"success":false' in answer
+    assert "confidences" not in answer
+
+
 def test_a_port_that_is_taken_is_named(run_of):
     with served(run_of("country")) as address:
         port = int(address.rstrip("/").rsplit(":", 1)[1])
