@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Any
 from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
 from lost_and_found.errors import BrokenSample, InvalidConfig, MissingInput, StorageFull
+from lost_and_found.texts import printable
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -315,7 +316,7 @@ def table_bytes(table: pd.DataFrame) -> bytes:
     """The table as CSV in UTF-8 with LF, without its index; the same on every system."""
     # Readers take a bare "\r" in a text (macOS has files named "Icon\r") for the end of the line, and Python
     # only quotes such texts where lines end in "\r\n". A "\r\n" within a text becomes "\n" by this.
-    return table.to_csv(index=False, lineterminator="\r\n").replace("\r\n", "\n").encode()
+    return printable(table.to_csv(index=False, lineterminator="\r\n").replace("\r\n", "\n")).encode()
 
 
 def write_table(path: Path, table: pd.DataFrame) -> None:

@@ -12,3 +12,8 @@ def in_lines(items: Iterable[str]) -> str:
     """The items, separated by commas, in lines that end between two of them."""
     unbroken = ", ".join(item.replace(" ", "\xa0") for item in items)
     return textwrap.fill(unbroken, LINE).replace("\xa0", " ")
+
+
+def printable(text: str) -> str:
+    """The text with bytes that are no UTF-8, as names of files may have them, written out."""
+    return text.encode(errors="surrogateescape").decode(errors="backslashreplace")

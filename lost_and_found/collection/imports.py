@@ -28,6 +28,7 @@ from lost_and_found.locks import filling
 from lost_and_found.processes import map_in_processes
 from lost_and_found.samples import Record, rejected_by_reason
 from lost_and_found.stamps import mark_finished
+from lost_and_found.texts import printable
 
 KEPT_FORMATS = {"JPEG": ".jpg", "MPO": ".jpg", "PNG": ".png"}  # an MPO is a JPEG with more pictures behind it
 JPEG_MAGIC, PNG_MAGIC = b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n"
@@ -229,11 +230,6 @@ def told_aside(aside: Sequence[str]) -> list[str]:
 
 def _is_aside(name: str) -> bool:
     return name.startswith(".") or name in PREVIEWS
-
-
-def printable(text: str) -> str:
-    """The text with bytes that are no UTF-8, as names of files may have them, written out."""
-    return text.encode(errors="surrogateescape").decode(errors="backslashreplace")
 
 
 def photo_id(site: str, file: str) -> str:

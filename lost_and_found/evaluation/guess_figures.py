@@ -19,6 +19,7 @@ from lost_and_found.figures import BLUE, ORANGE, plot_world, short_name, tidy
 from lost_and_found.geo.countries import find_country
 from lost_and_found.preparation.pictures import fit
 from lost_and_found.samples import read_image, write_atomically
+from lost_and_found.texts import printable
 from lost_and_found.training.runs import Run
 
 
@@ -84,7 +85,7 @@ def plot_photo_guess(guess: pd.Series, shares: Mapping[str, float], *, copy_size
     photo.imshow(fit(read_image(path, at_least=copy_size), copy_size))
     photo.set_axis_off()
     photo.set_anchor("N")
-    tidy(photo, path.name)
+    tidy(photo, printable(path.name))
     if shares:
         plot_likeliest(panels["c"], shares)
     plot_guess_map(world, guess, shares)

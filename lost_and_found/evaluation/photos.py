@@ -19,6 +19,7 @@ from lost_and_found.geo.regions import locate
 from lost_and_found.geo.towns import nearest_town
 from lost_and_found.preparation.pictures import resized
 from lost_and_found.processes import map_in_processes
+from lost_and_found.texts import printable
 from lost_and_found.training.decoding import decode
 from lost_and_found.training.pixel_cache import COPY_SIZE
 from lost_and_found.training.runs import Run, predict
@@ -153,8 +154,10 @@ def text_of(table: pd.DataFrame) -> str:
     """For reading: of one photo a line per guess, of several a line per photo."""
     if len(table) == 1:
         return _in_full(table.iloc[0])
-    width = min(60, max(map(len, table["photo"])))
-    return "\n".join(f"{row['photo']:<{width}}  {_in_short(row)}" for _, row in table.iterrows())
+    names = table["photo"].map(printable)
+    width = min(60, max(map(len, names)))
+    rows = zip(names, table.iterrows(), strict=True)
+    return "\n".join(f"{name:<{width}}  {_in_short(row)}" for name, (_, row) in rows)
 
 
 def point_text(row: pd.Series) -> str:
@@ -167,7 +170,7 @@ def point_text(row: pd.Series) -> str:
 
 
 def _in_full(row: pd.Series) -> str:
-    lines = [row["photo"]]
+    lines = [printable(row["photo"])]
     if row["problem"]:
         return f"{lines[0]}: {row['problem']}"
     guesses = [(find_country(code).name, share) for code, share in guesses_of(row)]

@@ -1,6 +1,7 @@
 """Guesses for photos of any kind, by runs of every target."""
 
 import dataclasses
+import os
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -237,6 +238,21 @@ def test_figures_stay_in_their_folder_however_the_photos_are_named(guess, tmp_pa
     assert status == 0, errors
     figures = sorted(path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*.png"))
     assert figures == ["here/figures/here/b.jpg.png", "here/figures/other/a.jpg.png"]
+
+
+@pytest.mark.parametrize("alone", [True, False])
+def test_names_of_photos_need_not_be_utf_8(guess, tmp_path, alone):
+    photo(tmp_path / "photos" / "a.png")
+    odd = (tmp_path / "photos" / "a.png").rename(tmp_path / "photos" / os.fsdecode(b"caf\xe9.png"))
+    if not alone:
+        photo(tmp_path / "photos" / "d.png")
+    status, printed, errors = guess(
+        *(tmp_path / "photos", "--csv", tmp_path / "all.csv", "--figures", tmp_path / "figures")
+    )
+    assert status == 0, errors
+    assert printed.encode().startswith(f"{tmp_path}/photos/caf\\xe9.png".encode())
+    assert pd.read_csv(tmp_path / "all.csv")["photo"][0] == f"{tmp_path}/photos/caf\\xe9.png"
+    assert (tmp_path / "figures" / f"{odd.name}.png").exists()
 
 
 def test_a_folder_is_no_table(guess, tmp_path):
