@@ -33,7 +33,8 @@ def short_name(name: str) -> str:
 
 def tidy(axes: Axes, title: str, *, grid: bool = False) -> None:
     """A title at the left, small labels and no frame; with `grid`, lines to read horizontal bars by."""
-    axes.set_title(title, loc="left", fontsize=10, fontweight="bold")
+    # A title may hold the name of a file, in which "$" begins no formula.
+    axes.set_title(title, loc="left", fontsize=10, fontweight="bold", parse_math=False)
     axes.tick_params(labelsize=9)
     axes.xaxis.label.set_fontsize(9)
     axes.yaxis.label.set_fontsize(9)

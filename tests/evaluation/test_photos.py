@@ -255,6 +255,12 @@ def test_names_of_photos_need_not_be_utf_8(guess, tmp_path, alone):
     assert (tmp_path / "figures" / f"{odd.name}.png").exists()
 
 
+def test_dollar_signs_in_the_name_of_a_photo_are_no_formula(guess, tmp_path):
+    status, _, errors = guess(photo(tmp_path / "from $5_$9.jpg"), "--figures", tmp_path / "figures")
+    assert status == 0, errors
+    assert (tmp_path / "figures" / "from $5_$9.jpg.png").exists()
+
+
 def test_a_folder_is_no_table(guess, tmp_path):
     status, printed, errors = guess(photo(tmp_path / "a.jpg"), "--csv", tmp_path)
     assert (status, printed) == (1, "")
