@@ -13,8 +13,9 @@ from lost_and_found.signals import STOPPED
 from lost_and_found.workspace import REPOSITORY
 
 SCRIPT = REPOSITORY / "scripts" / "setup-browser"
-TOOLS = ("bash", "dirname", "env", "grep", "id", "timeout", "cat", "chmod", "sleep")
+TOOLS = ("bash", "dirname", "env", "grep", "id", "realpath", "timeout", "cat", "chmod", "sleep")
 BROWSER = "#!/bin/sh\necho Chromium 100.0\n"
+RUNNERS = ("collect", "guess", "practice-game", "quiz", "run-stages", "sync-runs", "train", "tune")
 BROKEN_BROWSER = "#!/bin/sh\necho error while loading shared libraries: libnss3.so >&2\nexit 127\n"
 
 
@@ -135,6 +136,29 @@ def test_a_script_of_the_regions_tells_how_it_is_used(script):
     done = subprocess.run([path, "--help"], capture_output=True, text=True, timeout=120)
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.startswith(f"usage: scripts/{script} ")
+
+
+@pytest.mark.parametrize("script", RUNNERS)
+@pytest.mark.parametrize("way", ["in the checkout", "by a link"])
+def test_a_script_finds_its_checkout_whatever_it_is_called_by_and_wherever_cd_looks(tmp_path, script, way):
+    checkout, link = tmp_path / "check out", tmp_path / "link"
+    path = write_program(
+        checkout / "scripts" / script, (REPOSITORY / "scripts" / script).read_text(encoding="utf-8")
+    )
+    write_program(checkout / "scripts" / "setup", "#!/bin/sh\n")
+    write_program(checkout / ".venv" / "bin" / "python", '#!/bin/sh\nprintf "%s\\n" "$0" "$@"\n')
+    link.symlink_to(path)
+    done = subprocess.run(
+        [link if way == "by a link" else f"scripts/{script}", "-x", "a  b"],
+        cwd=checkout,
+        env=os.environ | {"CDPATH": f".:{tmp_path}"},  # where it is used, cd also prints where it went
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    program, *_, first, second = done.stdout.splitlines()
+    assert (program, first, second) == (f"{checkout}/.venv/bin/python", "-x", "a  b")
 
 
 @pytest.fixture
