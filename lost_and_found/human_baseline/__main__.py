@@ -56,8 +56,9 @@ def _serve(quiz: Quiz, options: argparse.Namespace) -> int:
     from lost_and_found.human_baseline.app import build_app, launch
     from lost_and_found.pages import LOOPBACK
 
-    password = os.environ.get(PASSWORD, "")
-    if not password and (options.share or options.host not in LOOPBACK):
+    chosen = os.environ.get(PASSWORD, "")
+    password = chosen
+    if not chosen and (options.share or options.host not in LOOPBACK):
         password = secrets.token_urlsafe(9)
     stop = asked_to_stop()
     demo = build_app(quiz)
@@ -70,7 +71,13 @@ def _serve(quiz: Quiz, options: argparse.Namespace) -> int:
     if options.host in EVERYWHERE and (here := _network_address()):
         print(f"On the local network: http://{here}:{demo.server_port}/", flush=True)
     if password:
-        print(f'User name "player", password "{password}" (set {PASSWORD} to choose it).', flush=True)
+        # What is printed may be kept in a log, and a chosen password be of use elsewhere.
+        told = (
+            f"the password in {PASSWORD}"
+            if chosen
+            else f'password "{password}" (set {PASSWORD} to choose it)'
+        )
+        print(f'User name "player", {told}.', flush=True)
     width, height = quiz.size
     print(
         f"{len(quiz.deck):,} pictures of {quiz.deck.name} at {width}x{height}, {quiz.rounds} a session. "

@@ -75,6 +75,17 @@ def test_the_network_is_let_in_with_a_password_only(tmp_path):
         assert httpx.post(join, json={"data": ["", "Ann", "amateur"]}, timeout=60).status_code == 401
 
 
+def test_a_password_that_was_chosen_is_not_printed(tmp_path):
+    make_workspace(tmp_path)
+    environment = {"LOST_AND_FOUND_QUIZ_PASSWORD": "s3same"}
+    with quiz_process(tmp_path, environment=environment) as (process, line):
+        printed = line + process.stdout.readline() + process.stdout.readline()
+        process.send_signal(signal.SIGTERM)
+        printed += "".join(process.communicate(timeout=60))
+    assert 'User name "player", the password in LOST_AND_FOUND_QUIZ_PASSWORD.' in printed
+    assert "s3same" not in printed
+
+
 def test_it_can_be_stopped_while_the_practice_pictures_are_made(tmp_path):
     with quiz_process(tmp_path, "--dataset", "practice") as (process, line):
         assert line.startswith("The practice pictures aren't there yet")
