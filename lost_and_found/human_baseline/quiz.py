@@ -20,6 +20,7 @@ from lost_and_found.human_baseline.proportions import Proportion
 
 EXPERIENCES = ("amateur", "advanced")
 LONGEST_NAME = 40
+FORMULA = "=+-@"  # so spreadsheets, in which exported answers are opened, know one to be calculated
 KS = (1, 3, 5)
 # Pictures in a row that can't be read, after which it must be the disk.
 MOST_BROKEN = 5
@@ -131,11 +132,13 @@ class Quiz:
         """The token of a new player.
 
         Raises:
-            NotTaken: no name, a name that is too long or taken, an unknown experience.
+            NotTaken: no name, a name that is too long, taken or a formula, an unknown experience.
         """
         name = _clean(name)
         if not name:
             raise NotTaken("Enter a name, so that you find yourself on the leaderboard. Any name will do.")
+        if name[0] in FORMULA:
+            raise NotTaken(f"A name can't begin with {name[0]}; put a letter before it, or choose another.")
         if len(name) > LONGEST_NAME:
             raise NotTaken(f"That name has {len(name)} letters; at most {LONGEST_NAME} are allowed.")
         if experience not in EXPERIENCES:

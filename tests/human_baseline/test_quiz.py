@@ -111,6 +111,14 @@ def test_no_name_and_an_endless_one_are_refused(quiz, name):
 
 
 @pytest.mark.parametrize(
+    "name", ['=HYPERLINK("http://x.test")', "  +1", "-1", "@SUM(1)", "\uff1d1", "\u200b=1"]
+)
+def test_a_name_that_a_spreadsheet_would_calculate_is_refused(quiz, name):
+    with pytest.raises(NotTaken, match="can't begin with"):
+        quiz.join(name, "amateur")
+
+
+@pytest.mark.parametrize(
     "name", ["<script>alert(1)</script>", "Robert'); DROP TABLE players;--", "💣" * 40, "Zoë"]
 )
 def test_odd_names_are_names(quiz, name):
