@@ -308,6 +308,7 @@ def _start(mode: Any, *, run_id: str, config: Mapping[str, Any], folder: Path) -
             f"W&B can't be reached ({error}); tracking offline, `scripts/sync-runs` sends it later",
             stacklevel=3,
         )
+        wandb.teardown()  # else its helper has the run of that name still, and refuses another
         run = wandb.init(mode="offline", **arguments)
     sys.excepthook = hook  # W&B's shows the trace of every error; how a run ended is told by `finish`
     # W&B's own steps run ahead of the epochs when a training is taken up again from an earlier epoch.

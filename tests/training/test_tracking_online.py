@@ -1,5 +1,7 @@
 """Runs that are tracked online, by W&B's own client, at a small stand-in for its service."""
 
+import socket
+
 import pytest
 import wandb
 from made_splits import cache_of, write_samples
@@ -107,3 +109,13 @@ def test_a_service_that_speaks_nonsense_costs_a_warning_and_not_the_run(tmp_path
     assert server.summaries["first"]["best_epoch"] == 1
     with pytest.warns(UserWarning, match="W&B can't be asked for runs of lost-and-found"):
         assert online_runs("made") == []
+
+
+def test_a_training_that_cannot_reach_wandb_is_tracked_offline(tmp_path, monkeypatch):
+    with socket.socket() as taken:  # and nobody listens there
+        taken.bind(("127.0.0.1", 0))
+        monkeypatch.setenv("WANDB_BASE_URL", f"http://127.0.0.1:{taken.getsockname()[1]}")
+        monkeypatch.setenv("WANDB_INIT_TIMEOUT", "2")
+        with pytest.warns(UserWarning, match=r"W&B can't be reached [\s\S]* tracking offline"):
+            folder = finish_run(tmp_path / "runs", "first", mode="online")
+    assert len(list(folder.glob("wandb/offline-run-*-first/*.wandb"))) == 1
