@@ -49,7 +49,7 @@ def read_profile(name: str, *, repository: Path = REPOSITORY) -> Profile:
 
     Raises:
         MissingInput: there is none; the message names those that are.
-        InvalidConfig: the file has other keys than `notebooks` and `parameters`.
+        InvalidConfig: the file is no YAML, or has anything but a list `notebooks` and a mapping `parameters`.
     """
     folder = repository / "scripts" / "profiles"
     path = folder / f"{name}.yaml"
@@ -61,10 +61,25 @@ def read_profile(name: str, *, repository: Path = REPOSITORY) -> Profile:
             sorted(f"{one.parent.name}/{one.stem}" for one in repository.glob(f"{STAGES}/*.ipynb"))
         )
         raise MissingInput(f"there is no profile {name!r}; choose {known}, or a notebook: {single}")
-    content = yaml.safe_load(path.read_text())
-    if not isinstance(content, dict) or set(content) - {"notebooks", "parameters"}:
-        raise InvalidConfig(f"{path} may have the keys `notebooks` and `parameters` only")
-    return Profile(tuple(content["notebooks"]), content.get("parameters") or {})
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise InvalidConfig(f"{path} is not valid YAML ({error})") from None
+    match content:
+        case {"notebooks": [*names], **others} if all(isinstance(one, str) for one in names):
+            parameters: Any = others.pop("parameters", None) or {}
+            if not others and _are_parameters(parameters):
+                return Profile(tuple(names), parameters)
+    raise InvalidConfig(
+        f"{path} must have the key `notebooks`, a list of their paths, may have `parameters`, a mapping of "
+        "names to plain values, and no other keys"
+    )
+
+
+def _are_parameters(content: object) -> bool:
+    return isinstance(content, dict) and all(
+        isinstance(name, str) and isinstance(value, Scalar | None) for name, value in content.items()
+    )
 
 
 def read_notebook(path: Path) -> nbformat.NotebookNode:

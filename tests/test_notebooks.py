@@ -147,6 +147,25 @@ def test_an_unknown_profile_names_those_there_are():
         notebooks.read_profile("absent")
 
 
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("notebooks: [1-one/01-write]\nparameters: {x: 1", "is not valid YAML"),
+        ("notebooks: [1-one/01-write]\nparameters: {place: Z\xfcrich}", "is not valid YAML"),
+        ("", "must have the key `notebooks`"),
+        ("parameters: {count: 1}", "must have the key `notebooks`"),
+        ("notebooks: 1-one/01-write", "a list of their paths"),
+        ("notebooks: [1-one/01-write]\nparameters: [count]", "a mapping of names to plain values"),
+        ("notebooks: [1-one/01-write]\nparameters: {count: [1, 2]}", "a mapping of names to plain values"),
+        ("notebooks: [1-one/01-write]\nparameter: {count: 1}", "no other keys"),
+    ],
+)
+def test_a_profile_that_is_none_says_what_one_is(repository, text, problem):
+    (repository / "scripts" / "profiles" / "small.yaml").write_text(text, encoding="latin-1")
+    with pytest.raises(InvalidConfig, match=problem):
+        notebooks.read_profile("small", repository=repository)
+
+
 def test_an_unknown_option_is_answered_with_the_usage_of_the_script(capsys):
     with pytest.raises(SystemExit):
         notebooks.main(["run", "--epochs", "5"])
