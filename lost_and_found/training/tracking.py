@@ -29,6 +29,8 @@ PROJECT = "lost-and-found"
 STAGING = ".wandb"
 TEST_FILES = ("cache.json", "labels.csv", "pixels.npy")
 MOST_EPOCHS = 10_000  # of a run's history; W&B would draw a sample from 500 on
+# For sending what is left at the end; the patience of W&B itself with a network that is gone has no end.
+FINISH_S = 3600.0
 LONGEST_NAME = 128  # of a run's id, and of an artifact's name
 
 
@@ -294,7 +296,13 @@ def _start(mode: Any, *, run_id: str, config: Mapping[str, Any], folder: Path) -
         "config": dict(config),
         "dir": folder,
         "settings": wandb.Settings(
-            silent=True, console="off", symlink=False, disable_git=True, disable_code=True
+            silent=True,
+            console="off",
+            symlink=False,
+            disable_git=True,
+            disable_code=True,
+            finish_timeout=FINISH_S,
+            finish_timeout_raises=True,
         ),
     }
     hook = sys.excepthook

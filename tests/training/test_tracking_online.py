@@ -8,6 +8,7 @@ from made_splits import cache_of, write_samples
 from test_tracking import finish_run
 
 from lost_and_found.evaluation import comparison
+from lost_and_found.training import tracking
 from lost_and_found.training.config import TrainingConfig
 from lost_and_found.training.runs import FILES
 from lost_and_found.training.tracking import TEST_FILES, online_runs, tracked
@@ -119,3 +120,14 @@ def test_a_training_that_cannot_reach_wandb_is_tracked_offline(tmp_path, monkeyp
         with pytest.warns(UserWarning, match=r"W&B can't be reached [\s\S]* tracking offline"):
             folder = finish_run(tmp_path / "runs", "first", mode="online")
     assert len(list(folder.glob("wandb/offline-run-*-first/*.wandb"))) == 1
+
+
+def test_a_training_whose_network_goes_ends_all_the_same(tmp_path, server, monkeypatch):
+    monkeypatch.setattr(tracking, "FINISH_S", 2.0)
+    with (
+        pytest.warns(UserWarning, match="W&B is lost .*; first goes on without it"),
+        tracked("online", run_id="first", config={}, folder=tmp_path / "first") as tracker,
+    ):
+        server.shutdown()
+        server.server_close()
+        tracker.log({"epoch": 1})
