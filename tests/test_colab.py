@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tarfile
 import time
 import zipfile
 from pathlib import Path
@@ -252,6 +253,24 @@ def test_the_notebook_for_colab_does_the_same(trained, tmp_path, monkeypatch):
     notebooks.execute(REPOSITORY / "3-training" / "colab.ipynb", executed, values)
     assert "Done: " in executed.read_text()
     assert machine.state() == before
+
+
+@pytest.mark.end_to_end
+@ONE_MACHINE
+@pytest.mark.parametrize("name", ["lost_and_found/samples.py", "data-lists/../lost_and_found/samples.py"])
+def test_an_archive_that_would_replace_programs_is_not_unpacked(trained, tmp_path, name):
+    machine, _ = trained
+    program = machine.checkout / "lost_and_found" / "samples.py"
+    before = program.read_bytes()
+    with tarfile.open(machine.kept / "strange.tar", "w") as archive:
+        for member in ("data-lists/strange.train.txt", name):
+            archive.addfile(tarfile.TarInfo(member))
+    done = machine.run("--dataset", "strange", script=machine.checkout / "scripts" / "colab-train")
+    (machine.kept / "strange.tar").unlink()
+    assert done.returncode == 1
+    assert f"strange.tar holds {name}, which is of no dataset" in done.stderr.splitlines()[-1]
+    assert program.read_bytes() == before
+    assert not (machine.checkout / "data-lists" / "strange.train.txt").exists()
 
 
 @pytest.mark.end_to_end
