@@ -34,6 +34,7 @@ STAGES = "[1-9]-*"
 MAXIMUM_CELL_LINES = 15
 PATH_PARAMETERS = {"root", "source", "weights"}
 OUTPUT_PATIENCE_S = 60
+LONGEST_PLACE = 80  # bytes; a socket's path may have 107, and "/kernel-XXXXXXXX/socket-5" is its end
 
 
 @dataclass(frozen=True)
@@ -227,7 +228,7 @@ def execute(path: Path, output: Path, parameters: Mapping[str, Scalar]) -> None:
 
     os.environ["PYDEVD_DISABLE_FILE_VALIDATION"] = "1"  # else every kernel warns about frozen modules
     try:
-        with tempfile.TemporaryDirectory(prefix="kernel-") as sockets:
+        with tempfile.TemporaryDirectory(prefix="kernel-", dir=_place_for_sockets()) as sockets:
             papermill.execute_notebook(
                 path,
                 output,
@@ -247,6 +248,11 @@ def execute(path: Path, output: Path, parameters: Mapping[str, Scalar]) -> None:
         own = error.ename in {one.__name__ for one in _error_types(LostAndFoundError)}
         detail = error.evalue if own else "\n".join(error.traceback)
         raise LostAndFoundError(f"{path.name} stopped: {detail}\nThe executed copy: {output}") from None
+
+
+def _place_for_sockets() -> str | None:
+    """Folder for temporary files, unless its path, as a cluster's may be, is too long for a socket's."""
+    return "/tmp" if len(os.fsencode(tempfile.gettempdir())) > LONGEST_PLACE else None
 
 
 def _error_types(root: type[Exception]) -> list[type[Exception]]:

@@ -2,6 +2,7 @@
 
 import io
 import sys
+import tempfile
 import time
 
 import nbformat
@@ -72,6 +73,15 @@ def test_a_notebook_that_stops_names_itself_and_keeps_its_copy(repository):
         notebooks.run(notebooks.read_profile("small", repository=repository), {}, repository=repository)
     assert (repository / "executed" / "y" / "1-one" / "01-write.ipynb").exists()
     assert not (repository / "executed" / "y" / "2-two").exists()
+
+
+def test_a_folder_for_temporary_files_may_have_a_long_path(repository, tmp_path, monkeypatch):
+    place = tmp_path / ("long" * 25)
+    place.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(place))
+    path = write_notebook(repository / "1-one" / "01-write.ipynb", "print('shown')")
+    notebooks.execute(path, repository / "copy.ipynb", {})
+    assert "shown" in (repository / "copy.ipynb").read_text()
 
 
 def test_output_may_be_taken_slowly(repository, monkeypatch):

@@ -269,6 +269,8 @@ def _import_one(
         reason = f"id is longer than {LONGEST_ID} bytes; give the file or the dataset a shorter name"
         return Rejection(candidate.id, candidate.file, reason)
     path = source / candidate.file
+    if path.exists() and not path.is_file():  # a pipe would be waited for
+        return Rejection(candidate.id, candidate.file, "is no regular file")
     try:
         record = read_record(source, candidate)
         image_name = _up_to_date(candidate.id, path, record, destination)

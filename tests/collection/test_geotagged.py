@@ -1,5 +1,6 @@
 """Imports of geotagged photos."""
 
+import os
 import struct
 from pathlib import Path
 
@@ -97,6 +98,7 @@ def test_geotagged_photos_import_from_nested_folders(tmp_path):
     write(tmp_path / "in/2024/summer/a.jpg", geotagged(GOOD, taken="2024:07:01 10:00:00"))
     write(tmp_path / "in/2024/b.jpg", geotagged(None))
     write(tmp_path / "in/readme.md", "hello")
+    os.mkfifo(tmp_path / "in/pipe.jpg")
     report = import_geotagged(tmp_path / "in", tmp_path / "out", site="phone", workers=1)
     (record,) = records(tmp_path / "out").values()
     assert record == {
@@ -105,7 +107,11 @@ def test_geotagged_photos_import_from_nested_folders(tmp_path):
         "source": "in",
         "file": "2024/summer/a.jpg",
     }
-    assert reasons(report) == {"2024/b.jpg": "no GPS in the EXIF", "readme.md": "not an image"}
+    assert reasons(report) == {
+        "2024/b.jpg": "no GPS in the EXIF",
+        "pipe.jpg": "is no regular file",
+        "readme.md": "not an image",
+    }
     assert_books_balance(report, tmp_path / "out")
 
 
