@@ -33,7 +33,8 @@ class MovingAverage:
         decay = min(self._decay, (1 + steps) / (10 + steps))
         # One kernel for all parameters, where a loop would start hundreds.
         torch._foreach_lerp_(self._averages, self._values, 1 - decay)
-        torch._foreach_copy_(*self._counts)
+        if self._counts[0]:  # batches, which only batch normalisation counts
+            torch._foreach_copy_(*self._counts)
 
     def _pair_with(self, model: nn.Module) -> None:
         averages, values = (one.state_dict(keep_vars=False) for one in (self.model, model))

@@ -30,7 +30,7 @@ def test_every_architecture_gives_one_row_a_picture(architecture):
     with torch.inference_mode():
         assert model(torch.rand(2, 3, 32, 32)).shape == (2, 3)
     norms = [module for module in model.modules() if isinstance(module, torch.nn.BatchNorm2d)]
-    assert {norm.momentum for norm in norms} == {0.1}  # so that short trainings can be validated
+    assert {norm.momentum for norm in norms} <= {0.1}  # so that short trainings can be validated
     optimizer = build_optimizer(
         model, config("none", architecture), pretrained=True, device=torch.device("cpu")
     )
