@@ -26,7 +26,7 @@ import yaml
 from lost_and_found.commands import command
 from lost_and_found.errors import InvalidConfig, LostAndFoundError, MissingInput, did_you_mean
 from lost_and_found.signals import STOPPED
-from lost_and_found.training.config import PRESETS, WEIGHTS, TrainingConfig
+from lost_and_found.training.config import PRESETS, WEIGHTS, TrainingConfig, no_weights
 from lost_and_found.workspace import REPOSITORY, TRAIN, Workspace
 
 Scalar = str | int | float | bool
@@ -190,7 +190,7 @@ def run(
     if "dataset" in values:
         Workspace(root, str(values["dataset"]))  # which refuses what is no plain name
     if TRAIN in defaults:
-        check_training(defaults[TRAIN] | values)
+        check_training(defaults[TRAIN] | values, folder=paths[TRAIN].parent)
     for place, (name, path) in enumerate(paths.items(), start=1):
         start = time.perf_counter()
         print(f"\n[{place}/{len(paths)}] {name}", flush=True)
@@ -203,18 +203,22 @@ def run(
     print(f"\nExecuted notebooks, with tables and figures: {output.parents[1]}")
 
 
-def check_training(values: Mapping[str, Scalar]) -> None:
+def check_training(values: Mapping[str, Scalar], *, folder: Path) -> None:
     """Refuse wrong settings of a training, of which its notebook would tell only after all before it.
 
     Args:
         values: of all parameters of the training notebook, at least.
+        folder: of the training notebook, where a relative path of weights starts.
 
     Raises:
         InvalidConfig: the first of them.
+        MissingWeights: there is no such file.
     """
     settings: dict[str, Any] = {**values, "target": values["predicts"]}  # another notebook has a `target` too
     names = {field.name for field in fields(TrainingConfig)}
-    TrainingConfig(**{name: value for name, value in settings.items() if name in names})
+    config = TrainingConfig(**{name: value for name, value in settings.items() if name in names})
+    if config.weights not in WEIGHTS and not (folder / config.weights).is_file():
+        raise no_weights(folder / config.weights)
 
 
 def execute(path: Path, output: Path, parameters: Mapping[str, Scalar]) -> None:

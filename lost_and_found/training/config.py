@@ -6,9 +6,10 @@ import dataclasses
 import math
 import re
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-from lost_and_found.errors import InvalidConfig
+from lost_and_found.errors import InvalidConfig, MissingWeights
 
 TARGETS = ("country", "region", "coordinates")
 ARCHITECTURES = (
@@ -105,6 +106,13 @@ STUDY: dict[str, str | int | float | bool] = {
 # What `weights` may be apart from the path of a state dict.
 WEIGHTS = ("none", "default", "auto")
 PRESETS = {"study": STUDY}
+
+
+def no_weights(path: Path) -> MissingWeights:
+    """The error that there is no file of initial weights at a path."""
+    return MissingWeights(
+        f"no weights at {path.absolute()}; give the path of a state dict, or 'default', 'none' or 'auto'"
+    )
 
 
 @dataclass(frozen=True, kw_only=True)

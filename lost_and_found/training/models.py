@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from lost_and_found.digests import digest
 from lost_and_found.errors import MissingDevice, MissingWeights, UnfitWeights, some_of
-from lost_and_found.training.config import TrainingConfig
+from lost_and_found.training.config import TrainingConfig, no_weights
 
 # MobileNetV3 and EfficientNet-B7 come with 0.01, for schedules of hundreds of epochs. In a short one their
 # averages lag behind the weights by several epochs, and validation stays at chance however well they learn.
@@ -158,9 +158,7 @@ def _default_weights(architecture: str) -> InitialWeights:
 def _weights_from_file(path: Path) -> InitialWeights:
     """A state dict, bare or wrapped, as .pth or .safetensors."""
     if not path.is_file():
-        raise MissingWeights(
-            f"no weights at {path.absolute()}; give the path of a state dict, or 'default', 'none' or 'auto'"
-        )
+        raise no_weights(path)
     try:
         is_pickle = path.suffix != ".safetensors"
         state: Any = torch.load(path, map_location="cpu", weights_only=True) if is_pickle else load_file(path)
