@@ -245,6 +245,8 @@ def execute(path: Path, output: Path, parameters: Mapping[str, Scalar]) -> None:
                 # By default a notebook is given up where the output of a cell is read four seconds after its
                 # end, as where a terminal is stopped. For ever is too long: what comes too fast may be lost.
                 iopub_timeout=OUTPUT_PATIENCE_S,
+                # A kernel is interrupted before it is ended, and says now and then that this was an error.
+                extra_arguments=["--log-level=CRITICAL"],
                 # Sockets in a private folder instead of open TCP ports, of which each kernel would warn.
                 config=Config(KernelManager={"transport": "ipc", "ip": f"{sockets}/socket"}),
             )

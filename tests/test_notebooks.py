@@ -84,6 +84,15 @@ def test_a_folder_for_temporary_files_may_have_a_long_path(repository, tmp_path,
     assert "shown" in (repository / "copy.ipynb").read_text()
 
 
+def test_what_a_kernel_logs_of_being_ended_is_not_shown(repository, capfd):
+    logs = "get_ipython().kernel.log.error('KeyboardInterrupt caught in kernel.')"
+    path = write_notebook(repository / "1-one" / "02-log.ipynb", logs, "print('shown')")
+    notebooks.execute(path, repository / "copy.ipynb", {})
+    said = capfd.readouterr()
+    assert "shown" in said.out
+    assert "KeyboardInterrupt" not in said.out + said.err
+
+
 def test_output_may_be_taken_slowly(repository, monkeypatch):
     class Pager(io.StringIO):
         def write(self, text):
