@@ -39,7 +39,9 @@ def train_run(
         tracking: one of `tracking.MODES`.
 
     Raises:
-        InvalidConfig: caches of another picture size, a device or weights that this machine lacks.
+        InvalidConfig: caches of another picture size, a device that this machine lacks, or weights of another
+            network.
+        MissingWeights: the initial weights can't be had.
         FolderInUse: another process trains this very run.
         NotFinite: the loss became NaN or infinite.
         OutOfMemory: the batch is too large for the device.
