@@ -189,16 +189,19 @@ def pin_splits(
         parameters: seed, ratios and distance, for the headers.
 
     Raises:
-        ListMismatch: other splits of this list are there already, or the parent was edited.
+        ListMismatch: other splits of this list are there already, if only one of them, or the parent was
+            edited; nothing is written.
     """
     country = table.set_index("id")["country_code"]
-    return {
-        name: pin(
-            parent.with_name(f"{parent.stem}.{name}.txt"),
-            sublist(parent, ids, "split", parameters=parameters, country_codes=country.loc[list(ids)]),
-        )
+    paths = {name: parent.with_name(f"{parent.stem}.{name}.txt") for name in splits}
+    lists = {
+        name: sublist(parent, ids, "split", parameters=parameters, country_codes=country.loc[list(ids)])
         for name, ids in splits.items()
     }
+    # First those that are there: beside one of another split, a new one would share its samples.
+    for name in sorted(paths, key=lambda name: not paths[name].exists()):
+        lists[name] = pin(paths[name], lists[name])
+    return lists
 
 
 def _count_classes(table: pd.DataFrame, groups: np.ndarray) -> pd.DataFrame:

@@ -4,8 +4,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lost_and_found.errors import InvalidConfig, LeakyList, UnsplittableClass
-from lost_and_found.preparation.splitting import NAMES, RATIOS, audit, group_samples, split, without
+from lost_and_found.data_lists import PinnedList, pin
+from lost_and_found.errors import InvalidConfig, LeakyList, ListMismatch, UnsplittableClass
+from lost_and_found.preparation.splitting import (
+    NAMES,
+    RATIOS,
+    audit,
+    group_samples,
+    pin_splits,
+    split,
+    without,
+)
 
 KM = 1 / 111.19  # degrees of latitude
 
@@ -131,6 +140,24 @@ def test_a_class_whose_groups_rarer_ones_hold_is_repaired():
     table = made_table(countries, games=[f"g{n // 2:03}" for n in range(len(countries))])
     for seed in range(20):
         audit(table, split(table, seed=seed))
+
+
+def test_beside_a_list_of_another_split_none_is_pinned(tmp_path):
+    table, parent = skewed(200, classes=2), tmp_path / "made.txt"
+    pin(parent, PinnedList(dict.fromkeys(table["id"], "0" * 32), "clean"))
+
+    def pinned(seed):
+        return pin_splits(parent, split(table, seed=seed), table, parameters={"seed": seed})
+
+    first = pinned(0)
+    assert list(first) == list(NAMES)
+    assert pinned(0) == first
+    for ending in ("txt", "json"):  # as the message advises, of the first that it names
+        (tmp_path / f"made.train.{ending}").unlink()
+    with pytest.raises(ListMismatch, match=r"made\.val\.txt is pinned already .*seed 0 there, 1 now"):
+        pinned(1)
+    assert not (tmp_path / "made.train.txt").exists()
+    assert pinned(0) == first
 
 
 def test_samples_without_a_class_and_impossible_ratios_are_refused():
