@@ -27,6 +27,7 @@ from lost_and_found.notebooks import (
     Profile,
     Scalar,
     add_parameter_options,
+    check_training,
     parameters_of,
     read_notebook,
     read_profile,
@@ -180,6 +181,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     profile = training_part(options.profile, defaults, given)
     values = resolve_parameters(profile, given, defaults, folder=Path.cwd(), preset=options.preset)
     launcher(NOTEBOOK, options.processes)  # checks the number before anything slow
+    check_training(defaults | values, folder=NOTEBOOK.parent)
     if options.list:
         print("\n".join(f"{name}={value}" for name, value in (defaults | values).items()))
         return 0

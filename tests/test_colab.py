@@ -136,7 +136,7 @@ def test_a_second_run_finds_everything_done(trained):
     ("arguments", "reason"),
     [
         (["--dataset", "absent"], "data: there is no {drive}/lost-and-found/absent.tar; write it with"),
-        (["--dataset", "made", "-p", "epochs", "0"], "training: epochs is 0; it must be at least 1"),
+        (["--dataset", "made", "-p", "epochs", "0"], "parameters: epochs is 0; it must be at least 1"),
         (["--dataset", "made", "-p", "cuont", "3"], "parameters: -p sets cuont, which none of the notebooks"),
         (["--dataset", "made", "--preset", "x"], "parameters: scripts/train: error: argument --preset"),
         (["--drive", "absent"], "drive: there is no folder absent; mount the Drive"),

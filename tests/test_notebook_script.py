@@ -140,10 +140,12 @@ def test_an_unknown_parameter_is_refused_and_the_known_are_listed(capsys):
     [
         (["-p", "epochs", "many"], "parameter epochs is 'many': it must be int"),
         (["--processes", "0"], "--processes is 0; it must be at least 1"),
+        (["-p", "epochs", "-3"], "epochs is -3; it must be at least 1"),
+        (["-p", "weights", "mispelt.pth"], "3-training/mispelt.pth; give the path of a state dict"),
     ],
 )
-def test_a_wrong_value_is_refused(arguments, message, capsys):
-    assert notebook_script.main(arguments) == 1
+def test_a_wrong_value_is_refused_before_anything_is_staged_or_read(arguments, message, capsys):
+    assert notebook_script.main(["--list", *arguments]) == 1
     assert message in capsys.readouterr().err
 
 
