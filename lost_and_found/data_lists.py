@@ -10,11 +10,12 @@ import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
 from lost_and_found.digests import digest, digest_images
-from lost_and_found.errors import ListMismatch, MissingInput, did_you_mean, some_of
+from lost_and_found.errors import LeakyList, ListMismatch, MissingInput, did_you_mean, some_of
 from lost_and_found.locks import sole_writer
 from lost_and_found.samples import Sample, write_atomically
 
@@ -111,6 +112,24 @@ def sublist(
         countries=Counter(code for code in country_codes if code),
         parents={parent_path.stem: parent.digest},
     )
+
+
+def refuse_shared(splits: Mapping[str, Iterable[str]]) -> None:
+    """Check that no sample is in two splits.
+
+    Args:
+        splits: their ids, by what to call each in a message.
+
+    Raises:
+        LeakyList: some are.
+    """
+    for (one, ids), (other, others) in combinations(splits.items(), 2):
+        if shared := {*ids} & {*others}:
+            raise LeakyList(
+                f"{one} shares {len(shared)} samples with {other} ({some_of(sorted(shared))}), so what is "
+                "measured on one was learned from the other; remove these lists and split again with "
+                "2-data-preparation/05-split-list.ipynb"
+            )
 
 
 def pin(path: Path, pinned: PinnedList) -> PinnedList:

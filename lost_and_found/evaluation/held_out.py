@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from lost_and_found.data_lists import PinnedList, read_list
+from lost_and_found.data_lists import PinnedList, read_list, refuse_shared
 from lost_and_found.data_loader import load_samples
 from lost_and_found.errors import InvalidConfig, LeakyList, ListMismatch, MissingInput
 from lost_and_found.samples import Sample, read_json
@@ -74,11 +74,9 @@ def load_test_samples(workspace: Workspace, run: Run) -> tuple[list[Sample], Pin
                 f"run {run.id} was not trained with {workspace.list_path(name)} as it is now; "
                 f"its training samples may be in this test split. Train again with {TRAIN}.ipynb."
             )
-        if shared := pinned.digests.keys() & other.digests.keys():
-            raise LeakyList(
-                f"the test split shares {len(shared)} samples with {workspace.list_path(name)}; "
-                f"split again with {SPLIT}.ipynb"
-            )
+        refuse_shared(
+            {str(workspace.list_path(".test")): pinned.ids, str(workspace.list_path(name)): other.ids}
+        )
     return load_split(workspace, ".test"), pinned
 
 

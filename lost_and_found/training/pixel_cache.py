@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from lost_and_found.data_lists import PinnedList, read_list
+from lost_and_found.data_lists import PinnedList, read_list, refuse_shared
 from lost_and_found.data_loader import load_samples, records_table
 from lost_and_found.digests import digest
 from lost_and_found.errors import InvalidConfig, ListMismatch, MissingInput, StorageFull
@@ -91,11 +91,16 @@ class PixelCache:
 def cache_splits(
     workspace: Workspace, *, folder: Path, width: int, height: int
 ) -> tuple[PixelCache, PixelCache, PixelCache]:
-    """The caches of train, val and test, each as `cache_split` gives it."""
+    """The caches of train, val and test, each as `cache_split` gives it.
+
+    Raises:
+        LeakyList: they share samples.
+    """
     train, val, test = (
         cache_split(workspace, split, folder=folder, width=width, height=height)
         for split in (".train", ".val", ".test")
     )
+    refuse_shared({cache.spec.list_name: cache.ids for cache in (train, val, test)})
     return train, val, test
 
 

@@ -14,7 +14,8 @@ from PIL import Image
 
 from lost_and_found.data_lists import new_list, pin
 from lost_and_found.data_loader import records_table
-from lost_and_found.errors import BrokenSample, InvalidConfig, ListMismatch, MissingInput
+from lost_and_found.errors import BrokenSample, InvalidConfig, LeakyList, ListMismatch, MissingInput
+from lost_and_found.samples import Sample
 from lost_and_found.training import pixel_cache
 from lost_and_found.training.decoding import decode
 from lost_and_found.training.pixel_cache import (
@@ -22,6 +23,7 @@ from lost_and_found.training.pixel_cache import (
     cache_list,
     cache_pixels,
     cache_split,
+    cache_splits,
     read_cache,
 )
 from lost_and_found.training.splits import as_tensor
@@ -212,6 +214,16 @@ def test_a_cache_can_stand_alone_but_only_for_its_own_list_and_size(workspace):
     np.testing.assert_array_equal(split(workspace).pixels, before.pixels)
     with pytest.raises(MissingInput, match=r"run 2-data-preparation/02-enrich-records\.ipynb"):
         split(workspace, width=80)
+
+
+def test_splits_that_share_samples_are_no_training(workspace):
+    samples = [workspace.input(ENRICH) / f"made_test_game{number}_0.png" for number in range(4)]
+    of = {".train": [2, 3], ".test": [0, 1]}  # and all four are in ".val"
+    for name, numbers in of.items():
+        chosen = [Sample(samples[one].stem, str(samples[one].parent), ".png") for one in numbers]
+        pin(workspace.list_path(name), new_list(chosen, "split"))
+    with pytest.raises(LeakyList, match=r"made\.train shares 2 samples with made\.val \(made_test_game2_0, "):
+        cache_splits(workspace, folder=workspace.root / "pixels", width=64, height=40)
 
 
 def test_a_missing_cache_is_named(tmp_path):
