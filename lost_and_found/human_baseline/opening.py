@@ -71,11 +71,16 @@ def find_model(
         return None, {}
     told = read_model_guesses(predictions)
     model = {item: told[item] for item in deck.items if item in told}
-    if len(model) < len(deck):
+    if not model:
+        warnings.warn(
+            "There is no model to compare people with: "
+            f"{predictions} says nothing of the pictures of {deck.name}",
+            stacklevel=3,
+        )
+    elif len(model) < len(deck):
         warnings.warn(
             f"{predictions} says nothing of {len(deck) - len(model)} of the {len(deck)} pictures of "
-            f"{deck.name}; "
-            "people are compared with the model on the others alone",
+            f"{deck.name}; people are compared with the model on the others alone",
             stacklevel=3,
         )
     return predictions, model

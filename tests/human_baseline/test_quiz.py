@@ -284,6 +284,9 @@ def test_the_model_is_the_one_asked_for_or_the_one_tested_last(tmp_path):
         MissingInput, match=r"no predictions of run 'other'; there are: later, made-run|made-run, later"
     ):
         open_quiz(workspace, run="other")
+    write_predictions(workspace, ["practice_singleplayer_game999_0"], run="last")
+    with pytest.warns(UserWarning, match=r"no model .* says nothing of the pictures of made\.test"):
+        assert not open_quiz(workspace, image_size="64x36").model
 
 
 def test_the_models_size_comes_from_its_run(tmp_path):
