@@ -213,12 +213,17 @@ def check_training(values: Mapping[str, Scalar], *, folder: Path) -> None:
     Raises:
         InvalidConfig: the first of them.
         MissingWeights: there is no such file.
+        MissingDevice: there is no such device.
     """
     settings: dict[str, Any] = {**values, "target": values["predicts"]}  # another notebook has a `target` too
     names = {field.name for field in fields(TrainingConfig)}
     config = TrainingConfig(**{name: value for name, value in settings.items() if name in names})
     if config.weights not in WEIGHTS and not (folder / config.weights).is_file():
         raise no_weights(folder / config.weights)
+    if config.device not in ("auto", "cpu"):
+        from lost_and_found.training.models import pick_device  # imports torch, which takes seconds
+
+        pick_device(config.device)
 
 
 def execute(path: Path, output: Path, parameters: Mapping[str, Scalar]) -> None:

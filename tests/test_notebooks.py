@@ -10,7 +10,13 @@ import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 from lost_and_found import notebooks
-from lost_and_found.errors import InvalidConfig, LostAndFoundError, MissingInput, MissingWeights
+from lost_and_found.errors import (
+    InvalidConfig,
+    LostAndFoundError,
+    MissingDevice,
+    MissingInput,
+    MissingWeights,
+)
 
 ALL_NOTEBOOKS = sorted(notebooks.REPOSITORY.glob(f"{notebooks.STAGES}/*.ipynb"))
 PROFILES = sorted((notebooks.REPOSITORY / "scripts" / "profiles").glob("*.yaml"))
@@ -258,11 +264,12 @@ def test_numbered_folders_hold_no_python_files():
         ("predicts", "continent", r"predicts \(target\) is 'continent'"),
         ("epochs", "-3", "epochs is -3"),
         ("dataset", "../elsewhere", "must be a plain name"),
+        ("device", "cuda:99", "which this machine lacks"),
         ("weights", "mispelt.pth", r"no weights at .*3-training/mispelt\.pth"),
     ],
 )
 def test_what_the_training_would_refuse_is_refused_before_the_first_notebook(tmp_path, name, value, message):
     profile = notebooks.read_profile("tiny")
-    with pytest.raises((InvalidConfig, MissingWeights), match=message):
+    with pytest.raises((InvalidConfig, MissingDevice, MissingWeights), match=message):
         notebooks.run(profile, {"root": str(tmp_path / "root"), name: value})
     assert not list(tmp_path.iterdir())
