@@ -156,10 +156,10 @@ def index_of(values: pd.Series, classes: Sequence[str]) -> np.ndarray:
     return found
 
 
-def log_prior(counts: Tensor, strength: float) -> Tensor | None:
-    """Log frequency of each class times `strength`, to be added to the outputs in the loss; None for zero.
+def log_prior(counts: Tensor, strength: float) -> Tensor:
+    """Log frequency of each class times `strength`, to be added to the outputs in the loss.
 
     Source:
         Menon et al., Long-tail learning via logit adjustment (2021), equation 10.
     """
-    return strength * (counts / counts.sum()).log() if strength else None
+    return strength * (counts / counts.sum()).log()

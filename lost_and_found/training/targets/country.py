@@ -74,8 +74,7 @@ class CountryTarget:
 
     def to(self, device: torch.device) -> CountryTarget:
         """This target, after its tensors were moved."""
-        if self._log_prior is not None:
-            self._log_prior = self._log_prior.to(device)
+        self._log_prior = self._log_prior.to(device)
         return self
 
     def encode(self, table: pd.DataFrame) -> Labels:
@@ -160,8 +159,7 @@ class CountryTarget:
         )
 
     def _adjusted(self, outputs: Tensor) -> Tensor:
-        outputs = outputs.float()
-        return outputs if self._log_prior is None else outputs + self._log_prior
+        return outputs.float() + self._log_prior
 
 
 def _country_codes(table: pd.DataFrame) -> pd.Series:

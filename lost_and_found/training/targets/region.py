@@ -116,8 +116,7 @@ class RegionTarget:
         """This target, after its tensors were moved."""
         self._centroids, self._in_country = self._centroids.to(device), self._in_country.to(device)
         self.__dict__.pop("_scores", None)  # made anew, there
-        if self._log_prior is not None:
-            self._log_prior = self._log_prior.to(device)
+        self._log_prior = self._log_prior.to(device)
         return self
 
     def encode(self, table: pd.DataFrame) -> Labels:
@@ -240,8 +239,7 @@ class RegionTarget:
         return (-distances_km(self._centroids, self._centroids) / GEOSCORE_KM).exp()
 
     def _losses(self, outputs: Tensor, labels: Labels) -> Tensor:
-        outputs = outputs.float()
-        adjusted = outputs if self._log_prior is None else outputs + self._log_prior
+        adjusted = outputs.float() + self._log_prior
         return -(self.smoothed(labels["xyz"]) * adjusted.log_softmax(dim=1)).sum(dim=1)
 
 
