@@ -1,0 +1,22 @@
+import pytest
+
+from lost_and_found.geo.regions import regions
+from lost_and_found.training.config import TrainingConfig
+from lost_and_found.training.targets import build_target, target_from_json
+
+
+@pytest.mark.parametrize(
+    ("target", "settings"),
+    [
+        ("country", {"label_smoothing": 0.3, "logit_adjustment": 0.7}),
+        ("region", {"tau_km": 33.0, "region_labels": "published", "logit_adjustment": 0.7}),
+        ("coordinates", {"coordinate_loss": "mse"}),
+    ],
+)
+def test_a_target_has_the_settings_of_the_config_and_keeps_them_with_the_model(target, settings):
+    table = regions().iloc[[5, 900, 900]].assign(id=["a_b_c1_0", "a_b_c2_0", "a_b_c3_0"])
+    built = build_target(TrainingConfig(dataset="made", target=target, **settings), table)
+    kept = built.to_json()
+    assert settings.items() <= kept.items()
+    assert sorted(kept.get("train_counts", [1, 2])) == [1, 2]
+    assert target_from_json(kept).to_json() == kept
