@@ -21,6 +21,7 @@ CONFIG = TrainingConfig(dataset="made", epochs=10, warmup_epochs=1.0, schedule="
         ({}, 5.5, 0.5),
         ({}, 10.0, 0.0),
         ({"warmup_epochs": 0.0}, 0.0, 1.0),
+        ({"warmup_epochs": 10.0}, 10.0, 1.0),
         ({"schedule": "constant"}, 9.9, 1.0),
         ({"schedule": "constant"}, 0.5, 0.5),
         ({"schedule": "step", "step_size": 3, "gamma": 0.1}, 2.99, 1.0),

@@ -22,14 +22,22 @@ def test_no_batch_is_of_one_picture(count, size):
     assert max(lengths) <= (3 if size == 2 else size)
 
 
-def test_balanced_sampling_draws_classes_equally_often_and_natural_order_takes_each_row_once():
-    class Rows:
-        def __len__(self):
-            return 6000
+def order(sampling, *, classes, seed=0):
+    rows = range(len(classes))
+    return epoch_order(rows, classes, sampling=sampling, generator=torch.Generator().manual_seed(seed))
 
+
+def test_balanced_sampling_draws_classes_equally_often_and_natural_order_takes_each_row_once():
     classes = torch.tensor([0] * 5400 + [1] * 540 + [2] * 60)
-    drawn = epoch_order(Rows(), classes, sampling="balanced", generator=torch.Generator().manual_seed(0))
+    drawn = order("balanced", classes=classes)
     shares = classes[drawn].bincount() / len(drawn)
     torch.testing.assert_close(shares, torch.full((3,), 1 / 3), atol=0.02, rtol=0)
-    natural = epoch_order(Rows(), classes, sampling="natural", generator=torch.Generator().manual_seed(0))
-    assert sorted(natural.tolist()) == list(range(6000))
+    assert sorted(order("natural", classes=classes).tolist()) == list(range(6000))
+
+
+@pytest.mark.parametrize("sampling", ["natural", "balanced"])
+def test_the_order_of_an_epoch_repeats_with_the_seed_and_is_another_with_another(sampling):
+    classes = torch.arange(100) % 3
+    first, same, other = (order(sampling, classes=classes, seed=seed) for seed in (1, 1, 2))
+    assert torch.equal(first, same)
+    assert not torch.equal(first, other)
