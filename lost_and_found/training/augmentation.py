@@ -175,7 +175,7 @@ def jitter_colours(images: Tensor, drawn: Tensor, ranges: AugmentationSet) -> Te
     colours = _hue_matrices(2 * math.pi * ranges.hue * spread[:, 3]) @ _saturation_matrices(saturation)
     colours = colours * brightness[:, None, None]  # (B, 3, 3)
     # Contrast moves every pixel away from the mean grey of the picture as it is by then.
-    means = images.mean(dim=(2, 3), keepdim=True).flatten(1)  # (B, 3)
+    means = images.mean(dim=(2, 3))  # (B, 3)
     luma = on_device(LUMA, images.device)
     grey = torch.einsum("bij,bj,i->b", colours, means, luma)
     shift = ((1 - contrast) * grey)[:, None, None]

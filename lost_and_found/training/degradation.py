@@ -61,7 +61,7 @@ def degrade(images: Tensor, drawn: Tensor, *, share: slice, batch_size: int) -> 
         batch_size: of the whole batch.
     """
     part = round(SHARE * batch_size)
-    limits = [len(range(*share.indices(min(number * part, batch_size)))) for number in (1, 2, 3)]
+    limits = [len(range(*share.indices(number * part))) for number in (1, 2, 3)]
     shrunk, blurred, pressed, spared = images.tensor_split(limits)
     factors, sigmas, qualities = (
         some[:, number] for number, some in enumerate(drawn.tensor_split(limits)[:3])

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from PIL import Image, ImageFilter
 
 from lost_and_found.training.augmentation import (
+    SETS,
     STUDY_SET,
     Augmentation,
     AugmentationSet,
@@ -16,7 +17,7 @@ from lost_and_found.training.augmentation import (
     jitter_colours,
 )
 from lost_and_found.training.config import AUGMENTATIONS
-from lost_and_found.training.degradation import blur, press, shrink
+from lost_and_found.training.degradation import CHROMA_STEPS, LUMA_STEPS, blur, degrade, press, shrink
 
 CPU = torch.device("cpu")
 MIDDLE = 0.5
@@ -67,6 +68,15 @@ def test_every_batch_is_changed_anew_and_a_seed_repeats_it(name):
     assert not torch.equal(first, one(pixels))
 
 
+@pytest.mark.parametrize(("name", "spared"), [("light", 10), ("study", 10), ("strong", 1)])
+def test_every_picture_is_cropped_and_jittered_and_the_strong_set_alone_degrades_nine_of_ten(name, spared):
+    augmentation, images = Augmentation(name, device=CPU, seed=0), noise(10).float()
+    drawn = augmentation.draw(10)
+    changed = augmentation.change(images, drawn, share=slice(None), batch_size=10)
+    jittered = jitter_colours(crop_and_rotate(images, drawn[:, :5], SETS[name]), drawn[:, 5:9], SETS[name])
+    assert (changed == jittered).flatten(1).all(dim=1).sum() == spared
+
+
 @pytest.mark.parametrize("name", ["study", "strong"])
 def test_processes_that_share_a_batch_change_their_parts_as_one_process_would(name):
     pixels = noise(7)
@@ -84,6 +94,20 @@ def test_the_middle_of_all_ranges_is_the_picture_itself():
     torch.testing.assert_close(crop_and_rotate(images, drawn, STUDY_SET), images, atol=1e-3, rtol=0)
     same = jitter_colours(images, torch.full((1, 4), MIDDLE), STUDY_SET)
     torch.testing.assert_close(same, images, atol=0.01, rtol=0)
+
+
+@pytest.mark.parametrize(("drawn", "width", "height"), [(0.0, 0.75, 1.0), (1.0, 1.0, 0.75)])
+def test_the_smallest_part_may_be_as_wide_or_as_high_as_the_picture(drawn, width, height):
+    (shown,) = crop_and_rotate(gradient(), torch.tensor([[0.0, drawn, MIDDLE, MIDDLE, MIDDLE]]), STUDY_SET)
+    assert (shown[0, 40, -1] - shown[0, 40, 0]) / 129 == pytest.approx(width, abs=0.01)
+    assert (shown[1, -1, 65] - shown[1, 0, 65]) / 79 == pytest.approx(height, abs=0.01)
+
+
+@pytest.mark.parametrize(("drawn", "degrees"), [(0.0, -10), (1.0, 10)])
+def test_the_ends_of_the_range_turn_a_picture_by_ten_degrees(drawn, degrees):
+    (shown,) = crop_and_rotate(gradient(), torch.tensor([[0.0, MIDDLE, drawn, MIDDLE, MIDDLE]]), STUDY_SET)
+    across, down = shown[:2, 40, 100] - shown[:2, 40, 30]
+    assert torch.atan2(down, across).rad2deg() == pytest.approx(degrees, abs=0.1)
 
 
 @settings(max_examples=80)
@@ -114,6 +138,7 @@ def test_a_crop_takes_at_least_three_quarters_of_what_fits():
     areas = widths * heights / (129 * 79)
     assert 0.74 < areas.min() < 0.77
     assert areas.max() > 0.98
+    assert areas.mean() == pytest.approx(0.875, abs=0.01)
 
 
 @pytest.mark.parametrize("which", ["brightness", "saturation", "contrast"])
@@ -133,6 +158,13 @@ def test_each_colour_change_is_that_of_pillow(which, end):
     }[which]
     ours = jitter_colours(tensor_of(image), drawn, STUDY_SET)
     torch.testing.assert_close(ours, tensor_of(enhance(image).enhance(0.5 + end)), atol=2, rtol=0)
+
+
+def test_a_shift_of_hue_keeps_greys():
+    grey = torch.tensor([0.0, 90, 255]).view(3, 1, 1, 1).expand(3, 3, 4, 4)
+    drawn = torch.full((3, 4), MIDDLE)
+    drawn[:, 3] = 1
+    torch.testing.assert_close(jitter_colours(grey, drawn, STUDY_SET), grey, atol=0.01, rtol=0)
 
 
 def test_a_shift_of_hue_turns_the_colour_and_keeps_the_luma():
@@ -156,6 +188,28 @@ def test_pressing_is_what_a_real_jpeg_does(quality):
     damage = (real - own).abs().mean()
     assert (ours - real).abs().mean() < 0.4 * damage
     assert (ours - own).abs().mean() == pytest.approx(float(damage), rel=0.15)
+
+
+def test_the_rounding_steps_are_those_of_a_real_jpeg():
+    file = io.BytesIO()
+    photo().save(file, "jpeg", quality=50)
+    steps = Image.open(file).quantization
+    assert [steps[0], steps[1]] == [[*sum(LUMA_STEPS, ())], [*sum(CHROMA_STEPS, ())]]
+
+
+@pytest.mark.parametrize(
+    ("drawn", "factor", "sigma", "quality"),
+    [(0.0, 1.0, 0.3, 25.0), (0.5, 2.0, 0.75, 57.5), (1.0, 3.0, 1.2, 90.0)],
+)
+def test_three_tenths_of_a_batch_are_shrunk_blurred_or_pressed_each(drawn, factor, sigma, quality):
+    images = noise(10).float()
+    found = degrade(images, torch.full((10, 3), drawn), share=slice(None), batch_size=10)
+    changes = ((shrink, factor), (blur, sigma), (press, quality))
+    parts = [
+        change(part, torch.full((3,), by))
+        for (change, by), part in zip(changes, images[:9].split(3), strict=True)
+    ]
+    torch.testing.assert_close(found, torch.cat([*parts, images[9:]]))
 
 
 def test_blur_is_a_gaussian():
