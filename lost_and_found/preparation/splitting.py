@@ -297,7 +297,6 @@ class _Deal:
                 weights = samples / self.totals[classes]
                 gains = weights @ (samples[:, None] - 2 * self.needs[classes])
                 loss = weights @ (samples + 2 * self.needs[classes, giver])
-                gains[giver] = -loss
                 taker = int(gains.argmin())
                 if gains[taker] + loss < -1e-9:
                     self.give(group, taker)
