@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from lost_and_found import notebooks
 from lost_and_found.errors import InvalidConfig, LostAndFoundError
-from lost_and_found.preparation.distribution import draw, left_out_text, plan, quotas
+from lost_and_found.preparation.distribution import draw, left_out_text, plan, quotas, target_weights
 from lost_and_found.published import multiplayer_counts, singleplayer_counts
 from lost_and_found.workspace import ENRICH, Workspace
 from tests.pairs import make_pairs
@@ -104,6 +104,15 @@ def test_countries_that_are_left_out_are_listed_by_reason_with_what_they_have():
         "fewer than minimum_count 10 (2):\nJP 7, US 5\ntoo few for its share (2):\nFR 1,100, BR 9"
     )
     assert left_out_text(planned[planned["quota"] > 0]) == "none"
+
+
+def test_a_target_is_known_by_its_name():
+    available = {"FR": 9, "DE": 1}
+    assert target_weights("collected", available) == available
+    assert target_weights("uniform", available) == {"FR": 1, "DE": 1}
+    assert sum(target_weights("multiplayer", available).values()) == 18_582
+    with pytest.raises(InvalidConfig, match="'even' is not one of"):
+        target_weights("even", available)
 
 
 @pytest.mark.parametrize("weight", [187, 3, 49, 1 / 3])
