@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from lost_and_found.data_lists import new_list, pin, read_list, sublist
 from lost_and_found.data_loader import Selection, find_pairs, load_samples, records_table
 from lost_and_found.errors import BrokenSample, InvalidConfig, ListMismatch, MissingInput
+from lost_and_found.samples import read_record
 from tests.pairs import make_pairs, noise_jpeg
 
 
@@ -90,6 +91,14 @@ def test_order_shuffle_and_limit_depend_on_the_ids_alone(seed, order):
     assert shuffled.order([names[place] for place in order]) == shuffled.order(names)
 
 
+def test_a_shuffle_goes_by_its_seed_and_a_limit_takes_its_first_ids():
+    names = [f"s_m_game{number:02}_0" for number in range(30)]
+    first, second = (Selection(shuffle_seed=seed).order(names) for seed in (1, 2))
+    assert sorted(first) == sorted(second) == names
+    assert names != first != second != names
+    assert Selection(shuffle_seed=1, limit=10).order(names) == first[:10]
+
+
 def test_a_nested_folder_gives_the_same_order_as_a_flat_one(folder, tmp_path):
     for sample in load_samples(folder):
         nested = tmp_path / "nested" / sample.id[-1] / "deep"
@@ -133,6 +142,7 @@ def test_the_table_has_a_row_for_each_sample_in_order(folder):
     assert table["game"].nunique() == 4
     assert table.loc[0, ["country_code", "country_name", "region"]].isna().all()
     assert table["lat"].isna().sum() == 1
+    assert table.loc[1, ["lat", "lon"]].tolist() == read_record(samples[1].record)["coordinates"]
 
 
 # Pinned lists

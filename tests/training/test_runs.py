@@ -269,6 +269,8 @@ def test_training_stops_when_patience_is_lost_and_keeps_the_best(tmp_path):
     assert run.summary["epochs"] == run.summary["best_epoch"] + 3
     best = run.metrics.set_index("epoch").loc[run.summary["best_epoch"]]
     assert best["val/loss"] == run.metrics["val/loss"].min() == pytest.approx(run.summary["val/loss"])
+    # That of a network which knows nothing of four countries.
+    assert run.metrics["train/loss"].tolist() == pytest.approx([np.log(4)] * len(run.metrics), abs=0.2)
 
 
 def test_the_learning_rate_falls_in_steps(eight_pictures, tmp_path):

@@ -19,6 +19,7 @@ from made_splits import cache_of, write_samples
 
 from lost_and_found.errors import NotFinite, OutOfMemory, StorageFull
 from lost_and_found.training import epochs, runs
+from lost_and_found.training.averaging import MovingAverage
 from lost_and_found.training.backends import explained_memory
 from lost_and_found.training.config import TrainingConfig
 from lost_and_found.training.epochs import Training
@@ -79,6 +80,33 @@ def same_numbers(run, other):
     assert all(torch.equal(ours[name], theirs[name]) for name in ours)
 
 
+def shown(split, monkeypatch, **settings):
+    """Which pictures each epoch of a training takes, in its order."""
+    config, taken = dataclasses.replace(CONFIG, epochs=2, **settings), {1: [], 2: []}
+
+    def note(self, pixels, labels, **more):
+        taken[self.epoch + 1] += pixels.sum(dim=(1, 2, 3)).tolist()
+
+    training = Training(config, build_target(config, split.table), InitialWeights("none", ""))
+    with monkeypatch.context() as patch:
+        patch.setattr(Training, "take_step", note)
+        training.fit(split, split, folder=None, tracker=Untracked())
+    return taken.values()
+
+
+def test_every_epoch_and_every_seed_has_an_order_of_its_own(split, monkeypatch):
+    first, second = shown(split, monkeypatch)
+    other, _ = shown(split, monkeypatch, seed=1)
+    assert len(set(first)) == len(split)
+    assert sorted(first) == sorted(second) == sorted(other)
+    assert first != second != other != first
+
+
+def test_balanced_sampling_shows_some_pictures_twice(split, monkeypatch):
+    first, _ = shown(split, monkeypatch, sampling="balanced", logit_adjustment=0.0)
+    assert len(set(first)) < len(first) == len(split)
+
+
 @pytest.mark.parametrize("steps", [1, 3, 9])  # within an epoch, at its end, and at the very end
 def test_a_training_stopped_anywhere_goes_on_exactly(uninterrupted, split, tmp_path, monkeypatch, steps):
     interrupted_training(CONFIG, split, tmp_path, monkeypatch, steps=steps)
@@ -128,6 +156,18 @@ def test_a_step_whose_gradients_are_too_large_for_float16_changes_no_weights(spl
     assert training.scaler.get_scale() == 2.0**39
     training.scaler = torch.amp.GradScaler("cpu", init_scale=2.0)
     assert changed()
+
+
+@pytest.mark.parametrize("precision", ["float32", "float16"])
+def test_gradients_are_clipped_to_the_norm_of_the_config(split, precision):
+    config = dataclasses.replace(CONFIG, precision=precision, clip_norm=0.01)
+    training = Training(config, build_target(config, split.table), InitialWeights("none", "asked for"))
+    training.scaler = torch.amp.GradScaler("cpu", init_scale=8.0, enabled=precision == "float16")
+    training.stepping.train()
+    ((pixels, labels),) = Split(split, training.target, training.device).batches([torch.arange(4)])
+    training.take_step(pixels, labels, count=4, progress=1.0)
+    norms = torch.stack([parameter.grad.norm() for parameter in training.model.parameters()])
+    assert norms.norm().item() == pytest.approx(0.01, rel=0.01)
 
 
 def test_a_termination_is_a_stop_too(uninterrupted, split, tmp_path, monkeypatch):
@@ -290,10 +330,18 @@ def test_other_errors_of_torch_are_left_alone():
     assert not isinstance(error.value, OutOfMemory)
 
 
-def test_the_moving_average_is_what_is_kept(split, tmp_path):
+def test_the_moving_average_is_what_is_kept(split, tmp_path, monkeypatch):
+    noted, update = [], MovingAverage.update
+
+    def note(self, model, *, steps):
+        noted.append(steps)
+        update(self, model, steps=steps)
+
+    monkeypatch.setattr(MovingAverage, "update", note)
     config = dataclasses.replace(CONFIG, ema_decay=0.9)
     training = Training(config, build_target(config, split.table), InitialWeights("none", ""))
     training.fit(split, split, folder=tmp_path, tracker=Untracked())
+    assert noted == list(range(9))
     kept = runs.load_run(tmp_path, device="cpu").model.state_dict()
     own = training.model.state_dict()
     assert any(not torch.equal(kept[name], own[name]) for name in kept)
