@@ -62,11 +62,16 @@ def test_filters_keep_what_fits(folder, selection, expected):
 def test_half_pairs_are_not_loaded_and_are_named(folder):
     (folder / "practice_singleplayer_game000_0.jpg").unlink()
     (folder / "practice_singleplayer_game000_1.json").unlink()
+    (folder / "below").mkdir()
+    (folder / "practice_singleplayer_game000_2.json").rename(
+        folder / "below" / "practice_singleplayer_game000_2.json"
+    )
     pairs, halves = find_pairs(folder)
-    assert len(pairs) == 18
+    assert len(pairs) == 17
     assert halves == {
         "practice_singleplayer_game000_0": "image missing",
         "practice_singleplayer_game000_1": "record missing",
+        "practice_singleplayer_game000_2": "image missing",  # beside the record
     }
 
 
@@ -136,7 +141,7 @@ def test_a_broken_record_stops_a_selection_that_needs_it(folder):
 
 def test_the_table_has_a_row_for_each_sample_in_order(folder):
     samples = load_samples(folder, selection=Selection(shuffle_seed=1))
-    samples[0].record.write_text("{}")
+    samples[0].record.write_text('{"coordinates": null}')
     table = records_table(samples)
     assert list(table["id"]) == ids(samples)
     assert table["game"].nunique() == 4

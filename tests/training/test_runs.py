@@ -99,6 +99,7 @@ def test_a_loaded_model_gives_the_same_logits(eight_pictures, tmp_path):
     with torch.inference_mode():
         kept, loaded = (one.model.eval()(one.normalisation(pixels)) for one in (training, run))
     torch.testing.assert_close(loaded, kept, rtol=0, atol=0)
+    assert runs.measure(run, eight_pictures)["loss"] == pytest.approx(run.summary["val/loss"], rel=1e-4)
 
 
 def test_predictions_are_probabilities_in_any_batch_size(trained, eight_pictures):
