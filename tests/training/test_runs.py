@@ -91,7 +91,7 @@ def test_a_run_holds_all_that_prediction_needs(trained, eight_pictures):
 
 
 def test_a_loaded_model_gives_the_same_logits(eight_pictures, tmp_path):
-    config = dataclasses.replace(CONFIG, epochs=1)
+    config = dataclasses.replace(CONFIG, epochs=1, normalisation="half")
     training = Training(config, build_target(config, eight_pictures.table), InitialWeights("none", ""))
     training.fit(eight_pictures, eight_pictures, folder=tmp_path, tracker=Untracked())
     pixels = torch.from_numpy(eight_pictures.pixels)
