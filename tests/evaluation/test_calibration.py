@@ -36,6 +36,12 @@ def test_a_model_that_keeps_its_word_is_told_from_one_that_does_not(calibrated, 
     assert (held[1:].mean() > 0.7) == calibrated
 
 
+def test_a_model_that_is_right_more_often_than_it_says_is_not_sure_enough():
+    probabilities = np.tile([0.6, 0.4], (100, 1))
+    table = calibration_table(probabilities, np.zeros(100, dtype=int), resamples=100)
+    assert calibration_text(table).endswith("it is not sure enough")
+
+
 def test_of_few_pictures_and_of_errors_that_cancel_it_is_not_said_that_a_model_is_calibrated():
     few = calibration_table(*made_up(20, calibrated=False), resamples=100)
     sure = np.repeat([0.55, 0.95], 500)

@@ -17,6 +17,7 @@ from lost_and_found.training import runs
 from lost_and_found.training.config import TrainingConfig
 from lost_and_found.training.epochs import Training
 from lost_and_found.training.models import InitialWeights
+from lost_and_found.training.optimizer import learning_rate_of
 from lost_and_found.training.runs import load_run, predict
 from lost_and_found.training.targets import build_target
 from lost_and_found.training.tracking import Untracked
@@ -291,3 +292,4 @@ def test_a_pretrained_backbone_can_learn_at_a_tenth(eight_pictures, used, backbo
     training = Training(config, target, InitialWeights(used, "", state=state))
     rates = {group["name"]: group["lr"] for group in training.optimizer.param_groups}
     assert rates == pytest.approx({"head": 1e-3, "backbone": backbone})
+    assert learning_rate_of(training.optimizer) == 1e-3

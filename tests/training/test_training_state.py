@@ -107,6 +107,35 @@ def test_balanced_sampling_shows_some_pictures_twice(split, monkeypatch):
     assert len(set(first)) < len(first) == len(split)
 
 
+def weights_after_a_step(split, **settings):
+    config = dataclasses.replace(CONFIG, **settings)
+    training = Training(config, build_target(config, split.table), InitialWeights("none", ""))
+    training.stepping.train()
+    ((pixels, labels),) = Split(split, training.target, training.device).batches([torch.arange(4)])
+    training.take_step(pixels, labels, count=4, progress=1.0)
+    return torch.cat([parameter.detach().flatten() for parameter in training.model.parameters()])
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"seed": 1},
+        {"learning_rate": 2e-3},
+        {"weight_decay": 0.5},
+        {"warmup_epochs": 2.0},
+        {"augmentation": "none"},
+        {"normalisation": "half"},
+        {"label_smoothing": 0.5},
+        {"precision": "bfloat16"},
+    ],
+    ids=str,
+)
+def test_a_step_heeds_every_setting_and_repeats_with_the_same(split, settings):
+    before = weights_after_a_step(split)
+    assert torch.equal(before, weights_after_a_step(split))
+    assert not torch.equal(before, weights_after_a_step(split, **settings))
+
+
 @pytest.mark.parametrize("steps", [1, 3, 9])  # within an epoch, at its end, and at the very end
 def test_a_training_stopped_anywhere_goes_on_exactly(uninterrupted, split, tmp_path, monkeypatch, steps):
     interrupted_training(CONFIG, split, tmp_path, monkeypatch, steps=steps)
