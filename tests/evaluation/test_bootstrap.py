@@ -38,6 +38,12 @@ def test_single_samples_have_the_exact_interval_of_tables():
     assert (found.low, found.high) == pytest.approx((beta.ppf(0.025, 7, 4), beta.ppf(0.975, 8, 3)), abs=0.02)
 
 
+def test_how_many_samples_groups_are_worth_is_what_was_worked_out_by_hand():
+    # 0.25 / (0.01 * 5/4 * 99/100) is 20.2, times the squared ratio of Student's t for 99 and for 4 degrees.
+    worth = bootstrap.effective_samples(*np.array([0.25, 0.01]), n=100, most=100, groups=5)
+    assert worth == pytest.approx(20.202 * (1.98422 / 2.77645) ** 2, rel=1e-4)
+
+
 @pytest.mark.parametrize(("few", "size"), [(1, 4), (1, 3), (1, 10), (5, 10)])
 def test_groups_that_all_do_equally_well_do_not_hang_together(few, size):
     right = np.tile(

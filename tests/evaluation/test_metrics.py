@@ -180,6 +180,16 @@ def test_intervals_over_groups_are_wider_when_groups_say_the_same():
     assert ratio == pytest.approx(np.sqrt(5), rel=0.1)
 
 
+def test_the_interval_of_top1_goes_by_all_groups_and_not_by_those_of_a_class():
+    right = np.random.default_rng(0).random(60) < 0.6
+    groups, truth = np.arange(60) // 10, np.repeat([0, 1], [10, 50])
+    of_one, of_two = (
+        score(one_hot(np.where(right, true, 1 - true), 2), true, groups=groups, resamples=100).top_k[1]
+        for true in (np.zeros(60, dtype=int), truth)
+    )
+    assert of_one == of_two
+
+
 def test_groups_of_one_are_the_same_as_no_groups():
     probabilities, truth = made_up(samples=100)
     names = [f"{number:03}" for number in range(100)]
