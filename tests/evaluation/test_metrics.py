@@ -107,6 +107,7 @@ def test_scores_agree_with_scikit_learn():
     assert scores.precision.value == pytest.approx(precision, nan_ok=True)
     assert scores.recall.value == pytest.approx(recall, nan_ok=True)
     assert scores.support.tolist() == support.tolist()
+    assert scores.predicted.tolist() == np.bincount(predicted, minlength=len(labels)).tolist()
     assert np.array_equal(scores.confusion, sklearn_metrics.confusion_matrix(truth, predicted, labels=labels))
 
 
