@@ -87,6 +87,7 @@ def test_answers_that_hang_together_are_worth_less():
     assert independent_answers(right, players, pictures) < 10
     shuffled = np.random.default_rng(0).permutation(right)
     assert independent_answers(shuffled, players, pictures) > 30
+    assert independent_answers(np.ones(100), players, pictures) == 10  # nothing tells how far they do
 
 
 def test_nineteen_of_twenty_intervals_of_a_model_hold_the_truth_where_some_pictures_are_answered_more_often():
