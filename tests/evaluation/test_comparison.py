@@ -223,6 +223,8 @@ def test_paired_intervals_are_those_of_a_plain_loop_over_groups():
     for code, values in draws.items():
         own = answers["truth"] == code if code else np.ones(120, dtype=bool)
         assert found["difference"][code] == pytest.approx(gain[own].mean())
+        for run in ("reference", "candidate"):
+            assert found[run][code] == pytest.approx(answers[run][own].mean())
         n, games = own.sum(), len(np.unique(answers["group"][own]))
         worth = bootstrap.effective_samples(gain[own].var(), np.var(values), n=n, most=n, groups=games)
         worth = n if games == n else float(worth)
