@@ -32,7 +32,7 @@ from tqdm.auto import tqdm
 from lost_and_found.digests import digest
 from lost_and_found.errors import FolderInUse, InvalidConfig, MissingInput
 from lost_and_found.locks import sole_writer
-from lost_and_found.samples import read_json, table_bytes, write_atomically, write_json
+from lost_and_found.samples import read_json, remove_leftovers, table_bytes, write_atomically, write_json
 from lost_and_found.training.config import NORMALISATIONS, TrainingConfig
 from lost_and_found.training.models import InitialWeights, Normalisation, build_model, pick_device
 from lost_and_found.training.pixel_cache import COPY_SIZE, PixelCache
@@ -129,6 +129,7 @@ def new_run_folder(folder: Path) -> Iterator[Path]:
         if folder.is_dir():
             shutil.rmtree(folder)
         partial.mkdir(parents=True, exist_ok=True)
+        remove_leftovers(partial)  # each may be as large as a checkpoint, and would stay in the run
         yield partial
         partial.rename(folder)  # with the checkpoint, from which it would end at once if this went wrong
         (folder / CHECKPOINT).unlink(missing_ok=True)

@@ -166,6 +166,14 @@ def test_an_interrupted_run_is_not_a_run_and_is_begun_anew(trained, eight_pictur
     assert not partial.exists()
 
 
+def test_what_a_killed_process_was_writing_does_not_stay_in_the_run(tmp_path):
+    (tmp_path / ".run.partial").mkdir()
+    (tmp_path / ".run.partial" / ".checkpoint.pt.123.tmp").touch()
+    with runs.new_run_folder(tmp_path / "run"):
+        pass
+    assert list((tmp_path / "run").iterdir()) == []
+
+
 @pytest.mark.parametrize("name", ["config.json", "labels.json", "summary.json", "environment.json"])
 @pytest.mark.parametrize("content", ["", '{"target": "cou', "[1, 2]"])
 def test_a_run_with_a_damaged_file_is_an_error_that_names_it(trained, tmp_path, name, content):
