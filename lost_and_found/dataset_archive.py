@@ -7,6 +7,7 @@ A shared drive hands over one large file a thousand times faster than the many s
 from __future__ import annotations
 
 import argparse
+import glob
 import sys
 import tarfile
 from collections import defaultdict
@@ -19,6 +20,7 @@ from lost_and_found.commands import command
 from lost_and_found.data_lists import read_list
 from lost_and_found.errors import MissingInput, StorageFull
 from lost_and_found.samples import NO_ROOM, read_json, replacing
+from lost_and_found.signals import exit_when_stopped
 from lost_and_found.workspace import ENRICH, REPOSITORY, TRAIN, Workspace
 
 NEEDED_LISTS = (".train", ".val", ".test")
@@ -43,6 +45,8 @@ def pack_dataset(workspace: Workspace, output: Path, *, with_pairs: bool = True)
         files += _visible(workspace.input(ENRICH))
     try:
         output.parent.mkdir(parents=True, exist_ok=True)
+        for leftover in output.parent.glob(f".{glob.escape(output.name)}.*.tmp"):
+            leftover.unlink()  # of a killed process, as large as the archive
         with (
             replacing(output) as temporary,
             # GNU's format has no further header for each file, and no limit to its size.
@@ -112,6 +116,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "--pixels-only", action="store_true", help="pack the pixel cache instead of the pairs"
     )
     options = parser.parse_args(arguments)
+    exit_when_stopped()
     workspace = Workspace(options.root, options.dataset)
     output = (options.output or Path()).resolve()
     if output.is_dir():

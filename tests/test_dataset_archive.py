@@ -2,6 +2,9 @@
 
 import json
 import shutil
+import signal
+import subprocess
+import sys
 import tarfile
 from pathlib import Path
 
@@ -140,3 +143,19 @@ def test_ctrl_c_is_no_fault_to_trace_and_leaves_no_archive(dataset, tmp_path, mo
     assert dataset_archive.main(["made", "--root", str(dataset.root), "--output", str(tmp_path)]) == 130
     assert capsys.readouterr().err.endswith("stopped\n")
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+def test_a_packing_that_was_stopped_leaves_nothing_but_the_next_archive(dataset, tmp_path, number):
+    stopped = (
+        "import os, sys, tarfile\n"
+        "from lost_and_found import dataset_archive\n"
+        f"tarfile.TarFile.add = lambda *_, **__: os.kill(os.getpid(), {int(number)})\n"
+        "sys.exit(dataset_archive.main(sys.argv[1:]))\n"
+    )
+    arguments = ["made", "--root", str(dataset.root), "--output", str(tmp_path)]
+    done = subprocess.run([sys.executable, "-c", stopped, *arguments], capture_output=True)
+    assert done.returncode in (128 + number, -number)
+    assert bool(list(tmp_path.iterdir())) == (number == signal.SIGKILL)
+    assert dataset_archive.main(arguments) == 0
+    assert [path.name for path in tmp_path.iterdir()] == ["made.tar"]
