@@ -88,3 +88,11 @@ def test_importing_the_loader_is_quiet_and_light():
         [sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, cwd="/"
     )
     assert (done.stdout, done.stderr) == ("False False\n", "")
+
+
+def test_git_ignores_what_a_killed_process_leaves():
+    left = ["data-lists/.made.train.txt.123.tmp", ".practice.tar.123.tmp"]
+    ignored = subprocess.run(
+        ["git", "-C", REPOSITORY, "check-ignore", "--no-index", *left], capture_output=True, text=True
+    )
+    assert ignored.stdout.splitlines() == left
