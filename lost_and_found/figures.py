@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any, Literal
 
 import matplotlib.pyplot as plt
@@ -16,7 +18,7 @@ from matplotlib.figure import Figure
 
 from lost_and_found.errors import BrokenSample
 from lost_and_found.geo.outlines import country_outlines
-from lost_and_found.samples import Sample, read_image
+from lost_and_found.samples import Sample, read_image, write_atomically
 
 BLUE, ORANGE, GREY = "#2f6f9f", "#c8612c", "#8a8a8a"
 LAND, BORDER = "#eeeeee", "#b5b5b5"
@@ -24,6 +26,13 @@ LAND, BORDER = "#eeeeee", "#b5b5b5"
 SHADES = ListedColormap(plt.get_cmap("Blues")(np.linspace(0.12, 1, 256)))
 PICTURE = (320, 180)
 LONGEST_NAME = 24
+
+
+def save_figure(figure: Figure, path: Path, *, bbox_inches: str | None = None) -> None:
+    """Write a figure, in the format of the file's ending; whoever sees the file sees all of it."""
+    image = io.BytesIO()
+    figure.savefig(image, format=path.suffix.removeprefix("."), dpi=120, bbox_inches=bbox_inches)
+    write_atomically(path, image.getvalue())
 
 
 def short_name(name: str) -> str:

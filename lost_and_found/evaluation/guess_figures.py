@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -15,10 +14,10 @@ from tqdm.auto import tqdm
 
 from lost_and_found.evaluation.photos import PhotoGuesses, point_text, without_dots
 from lost_and_found.evaluation.predictions import GUESSES
-from lost_and_found.figures import BLUE, ORANGE, plot_world, short_name, tidy
+from lost_and_found.figures import BLUE, ORANGE, plot_world, save_figure, short_name, tidy
 from lost_and_found.geo.countries import find_country
 from lost_and_found.preparation.pictures import fit
-from lost_and_found.samples import read_image, write_atomically
+from lost_and_found.samples import read_image
 from lost_and_found.texts import printable
 from lost_and_found.training.runs import Run
 
@@ -47,11 +46,9 @@ def write_guess_figures(
         photo = without_dots(Path(guess["photo"]))
         path = folder / photo.relative_to(within).with_name(f"{photo.name}.png")
         figure = plot_photo_guess(guess, shares, copy_size=run.copy_size)
-        image = io.BytesIO()
-        figure.savefig(image, dpi=120)
-        plt.close(figure)
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(path, image.getvalue())
+        save_figure(figure, path)
+        plt.close(figure)
         written.append(path)
     return written
 

@@ -1,0 +1,36 @@
+"""Figures as files."""
+
+import resource
+
+import matplotlib.pyplot as plt
+import pytest
+from PIL import Image
+
+from lost_and_found.errors import StorageFull
+from lost_and_found.figures import save_figure
+from lost_and_found.workspace import REPOSITORY
+
+
+def test_a_figure_is_whole_or_not_there(tmp_path):
+    figure = plt.figure(figsize=(3, 2))
+    figure.add_subplot().plot([1, 2])
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, before[1]))
+    try:
+        with pytest.raises(StorageFull, match=r"figure\.png: no room"):
+            save_figure(figure, tmp_path / "figure.png")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert list(tmp_path.iterdir()) == []
+    save_figure(figure, tmp_path / "figure.png")
+    save_figure(figure, tmp_path / "figure.svg", bbox_inches="tight")
+    plt.close(figure)
+    with Image.open(tmp_path / "figure.png") as image:
+        assert image.size == (360, 240)
+    assert (tmp_path / "figure.svg").read_text().rstrip().endswith("</svg>")
+
+
+def test_notebooks_write_figures_in_no_other_way():
+    notebooks = sorted(REPOSITORY.glob("[1-9]-*/*.ipynb"))
+    assert notebooks
+    assert not [path.name for path in notebooks if ".savefig(" in path.read_text(encoding="utf-8")]
