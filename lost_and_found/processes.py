@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import multiprocessing
 import os
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from typing import TypeVar
@@ -55,7 +56,9 @@ def _pooled(
 ) -> Iterator[Result]:
     chunks = iter([items[start : start + chunk_size] for start in range(0, len(items), chunk_size)])
     # Spawned, because a forked copy of a notebook's kernel inherits locks that its threads hold.
-    pool = ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn"))
+    pool = ProcessPoolExecutor(
+        workers, mp_context=multiprocessing.get_context("spawn"), initializer=_end_with_parent
+    )
     pending: list[Future[list[Result]]] = []
     try:
         for chunk in itertools.islice(chunks, workers * CHUNKS_IN_FLIGHT_PER_WORKER):
@@ -66,6 +69,17 @@ def _pooled(
                 pending.append(pool.submit(_work, function, chunk))
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _end_with_parent() -> None:
+    """Have this worker end when its parent is killed, instead of writing on and then waiting for ever."""
+
+    def watch() -> None:
+        if parent := multiprocessing.parent_process():
+            parent.join()
+            os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def _work(function: Callable[[Item], Result], chunk: Sequence[Item]) -> list[Result]:

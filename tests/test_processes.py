@@ -2,7 +2,11 @@
 
 import functools
 import os
+import subprocess
+import sys
+from pathlib import Path
 
+import psutil
 import pytest
 
 from lost_and_found.errors import BrokenSample
@@ -41,3 +45,28 @@ def test_an_error_in_a_worker_reaches_the_caller_whole(workers):
     with pytest.raises(BrokenSample) as caught:
         list(map_in_processes(work, range(20), description="test", workers=workers, chunk_size=2))
     assert caught.value.reason == "is bad"
+
+
+@pytest.mark.parametrize("end", ["terminate", "kill"])
+def test_workers_end_with_the_process_that_is_killed(end):
+    code = (
+        "from test_processes import process_of\n"
+        "from lost_and_found.processes import map_in_processes\n"
+        "results = map_in_processes(process_of, range(1000), description='test', workers=2, chunk_size=1)\n"
+        "print(next(results), flush=True)\n"
+        "input()\n"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", code],
+        cwd=Path(__file__).parent,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+    ) as process:
+        assert process.stdout.readline()
+        workers = psutil.Process(process.pid).children()
+        getattr(process, end)()
+    _, alive = psutil.wait_procs(workers, timeout=10)
+    for worker in alive:
+        worker.kill()
+    assert not alive
