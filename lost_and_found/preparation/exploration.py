@@ -55,7 +55,8 @@ def country_distribution(tables: Mapping[str, pd.DataFrame], *, most: int = 40) 
         axes.xaxis.get_major_locator().set_params(integer=True)
         present = int((counts[name] > 0).sum())
         between = "\n" if len(tables) > 2 else ": "
-        tidy(axes, f"{name}{between}{len(table):,} samples, {present} countries")
+        also = "\n" if len(tables) > 3 else ", "  # six digits would reach into the next title
+        tidy(axes, f"{name}{between}{len(table):,} samples{also}{present} countries")
         axes.tick_params(axis="x", labelsize=8)
     panels[0, 0].set_yticks(places, labels, fontsize=8)
     panels[0, 0].set_ylim(len(shown) - 0.4, -0.6)

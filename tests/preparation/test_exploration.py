@@ -1,3 +1,4 @@
+import itertools
 import json
 import re
 
@@ -9,6 +10,7 @@ from PIL import Image
 from sample_photos import encoded, photo, sample_id
 
 from lost_and_found.errors import MissingInput
+from lost_and_found.geo.regions import regions
 from lost_and_found.preparation import exploration
 from lost_and_found.preparation.cleaning import Thresholds, clean
 from lost_and_found.preparation.maps import write_heat_map
@@ -57,6 +59,17 @@ def test_countries_are_shown_by_name_with_counts_and_the_rest_in_one_bar(collect
     assert "3 others" in shown
     assert " 2  (20.0 %)" in shown
     assert "all: 10 samples, 6 countries" in shown
+
+
+def test_the_titles_of_four_panels_with_as_many_pictures_as_the_study_had_stay_apart():
+    codes = sorted(set(regions()["country_code"]))[:138]
+    table = pd.DataFrame({"country_code": np.resize(codes, 332_786)})
+    figure = exploration.country_distribution({name: table for name in ("all", "train", "val", "test")})
+    figure.draw_without_rendering()
+    titles = [text for text in figure.findobj(plt.Text) if "samples" in text.get_text()]
+    boxes = [title.get_window_extent() for title in titles]
+    assert len(boxes) == 4
+    assert all(left.x1 < right.x0 for left, right in itertools.pairwise(boxes))
 
 
 def test_a_grid_shows_pictures_with_labels_and_says_which_cant_be_read(collection):
