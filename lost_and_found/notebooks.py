@@ -23,6 +23,7 @@ from typing import Any
 import nbformat
 import yaml
 
+from lost_and_found.bars import AS_TEXT
 from lost_and_found.commands import command
 from lost_and_found.errors import InvalidConfig, LostAndFoundError, MissingInput, did_you_mean
 from lost_and_found.signals import STOPPED
@@ -236,6 +237,7 @@ def execute(path: Path, output: Path, parameters: Mapping[str, Scalar]) -> None:
     from traitlets.config import Config
 
     os.environ["PYDEVD_DISABLE_FILE_VALIDATION"] = "1"  # else every kernel warns about frozen modules
+    os.environ[AS_TEXT] = "1"  # a widget would be seen in the executed copy alone
     try:
         with tempfile.TemporaryDirectory(prefix="kernel-", dir=_place_for_sockets()) as sockets:
             papermill.execute_notebook(
@@ -245,6 +247,7 @@ def execute(path: Path, output: Path, parameters: Mapping[str, Scalar]) -> None:
                 cwd=path.parent,
                 kernel_name="python3",
                 progress_bar=False,
+                coalesce_streams=True,  # of a bar the copy keeps the last state
                 stdout_file=sys.stdout,
                 stderr_file=sys.stderr,
                 # By default a notebook is given up where the output of a cell is read four seconds after its

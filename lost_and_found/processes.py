@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from typing import TypeVar
 
-from tqdm.auto import tqdm
+from lost_and_found.bars import progress_bar
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -44,7 +44,7 @@ def map_in_processes(
         Whatever `function` raises; items that were not yet begun are then left alone.
     """
     workers = min(workers or available_cores(), -(-len(items) // chunk_size))
-    with tqdm(total=len(items), desc=description, unit=" items", disable=not items) as bar:
+    with progress_bar(total=len(items), desc=description, unit=" items", disable=not items) as bar:
         results = map(function, items) if workers <= 1 else _pooled(function, items, workers, chunk_size)
         for result in results:
             yield result

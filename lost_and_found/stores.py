@@ -17,8 +17,8 @@ from urllib.parse import unquote
 
 import fsspec
 from fsspec.archive import AbstractArchiveFileSystem
-from tqdm.auto import tqdm
 
+from lost_and_found.bars import progress_bar
 from lost_and_found.errors import StoreError, some_of
 from lost_and_found.samples import IMAGE_SUFFIXES, write_atomically
 
@@ -112,7 +112,7 @@ class Store:
         problems: list[str] = []
         with (
             ThreadPoolExecutor(THREADS) as pool,
-            tqdm(total=len(wanted), desc=f"fetch from {self.location}", unit=" files") as bar,
+            progress_bar(total=len(wanted), desc=f"fetch from {self.location}", unit=" files") as bar,
         ):
             jobs = [pool.submit(self._fetch_one, path, target, verify) for path, target in wanted.items()]
             try:

@@ -99,6 +99,19 @@ def test_what_a_kernel_logs_of_being_ended_is_not_shown(repository, capfd):
     assert "KeyboardInterrupt" not in said.out + said.err
 
 
+def test_progress_is_seen_while_a_notebook_runs_and_its_copy_keeps_the_last_of_it(repository, capfd):
+    count = "from lost_and_found.processes import map_in_processes\nmap_ = map_in_processes"
+    work = "len(list(map_(abs, range(3), description='counting', workers=1)))"
+    path = write_notebook(repository / "1-one" / "02-count.ipynb", count, work)
+    notebooks.execute(path, repository / "copy.ipynb", {})
+    seen = capfd.readouterr().err
+    assert "counting:   0%" in seen
+    assert "counting: 100%" in seen
+    copy = (repository / "copy.ipynb").read_text()
+    assert "counting: 100%" in copy
+    assert "counting:   0%" not in copy
+
+
 def test_output_may_be_taken_slowly(repository, monkeypatch):
     class Pager(io.StringIO):
         def write(self, text):

@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from tqdm.auto import tqdm
 
+from lost_and_found.bars import progress_bar
 from lost_and_found.evaluation.photos import PhotoGuesses, point_text, without_dots
 from lost_and_found.evaluation.predictions import GUESSES
 from lost_and_found.figures import BLUE, ORANGE, plot_world, save_figure, short_name, tidy
@@ -42,7 +42,7 @@ def write_guess_figures(
     read = guesses.table[guesses.table["problem"] == ""][:limit]
     rows = zip(read.iterrows(), country_shares(run, guesses.decoded[:limit]), strict=True)
     written = []
-    for (_, guess), shares in tqdm(rows, desc="figures", total=len(read), unit=" photos"):
+    for (_, guess), shares in progress_bar(rows, desc="figures", total=len(read), unit=" photos"):
         photo = without_dots(Path(guess["photo"]))
         path = folder / photo.relative_to(within).with_name(f"{photo.name}.png")
         figure = plot_photo_guess(guess, shares, copy_size=run.copy_size)

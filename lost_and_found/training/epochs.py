@@ -11,8 +11,9 @@ from typing import Any
 import pandas as pd
 import torch
 from torch import Tensor
-from tqdm.auto import tqdm
+from tqdm import tqdm
 
+from lost_and_found.bars import progress_bar
 from lost_and_found.errors import NotFinite
 from lost_and_found.samples import write_json, write_table
 from lost_and_found.signals import caught_signals
@@ -303,7 +304,7 @@ class Training:
         """A bar over all pictures of all epochs, those of earlier processes done."""
         done = self.epoch * images + min(self.step * self.config.batch_size, images)
         total = self.config.epochs * images
-        return tqdm(total=total, initial=done, unit=" images", disable=not self.world.is_main)
+        return progress_bar(total=total, initial=done, unit=" images", disable=not self.world.is_main)
 
     def is_best(self, *, count: int) -> bool:
         """Whether this epoch, the last of `history`, takes the place of the best before it.

@@ -27,8 +27,8 @@ import pandas as pd
 import safetensors.torch
 import torch
 from torch import nn
-from tqdm.auto import tqdm
 
+from lost_and_found.bars import progress_bar
 from lost_and_found.digests import digest
 from lost_and_found.errors import FolderInUse, InvalidConfig, MissingInput
 from lost_and_found.locks import sole_writer
@@ -319,7 +319,7 @@ def _outputs(run: Run, pixels: np.ndarray, batch_size: int) -> Iterator[tuple[sl
             f"run {run.id} predicts from uint8 pixels of shape (N, {', '.join(map(str, wanted))}), "
             f"not from {pixels.dtype} {pixels.shape}"
         )
-    for start in tqdm(range(0, len(pixels), batch_size), desc="predicting", unit=" batches"):
+    for start in progress_bar(range(0, len(pixels), batch_size), desc="predicting", unit=" batches"):
         rows = slice(start, start + batch_size)
         yield rows, run.model(run.normalisation(as_tensor(pixels[rows]).to(run.device)))
 

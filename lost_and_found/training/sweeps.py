@@ -20,8 +20,8 @@ from typing import Any
 
 import yaml
 from dotenv import load_dotenv
-from tqdm.auto import tqdm
 
+from lost_and_found.bars import progress_bar
 from lost_and_found.commands import command
 from lost_and_found.errors import InvalidConfig, LostAndFoundError
 from lost_and_found.locks import sole_writer
@@ -72,7 +72,8 @@ def run_sweep(
     total = planned_trials(sweep, limit)
     with sole_writer(folder, wait=False):
         trials = begin(folder, sweep, seed=seed)
-        with tqdm(total=total, initial=min(len(trials), total), desc=sweep.name, unit=" trials") as bar:
+        done = min(len(trials), total)
+        with progress_bar(total=total, initial=done, desc=sweep.name, unit=" trials") as bar:
             while len(trials) < total:
                 number = len(trials) + 1
                 parameters = propose(sweep, trials, number, seed=seed)

@@ -16,8 +16,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 
 from dotenv import dotenv_values
-from tqdm.auto import tqdm
 
+from lost_and_found.bars import progress_bar
 from lost_and_found.collection.game.books import Books
 from lost_and_found.collection.game.chromium import VARIABLE
 from lost_and_found.collection.game.exits import STATUS, error_of
@@ -152,7 +152,7 @@ class Fleet:
         """
         books = self._books
         total = self._job.rounds or None
-        with tqdm(total=total, initial=books.saved, desc=self._site.name, unit=" rounds") as bar:
+        with progress_bar(total=total, initial=books.saved, desc=self._site.name, unit=" rounds") as bar:
             shown = ""
             try:
                 while self._go_on():

@@ -1,0 +1,28 @@
+"""Progress bars: widgets in a notebook that somebody has open, otherwise text."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from typing import Any
+
+from tqdm import auto, tqdm
+
+AS_TEXT = "LOST_AND_FOUND_BARS_AS_TEXT"  # set for kernels whose output a command hands on to a terminal
+SECONDS_BETWEEN_TEXTS = 5  # each is a message from the kernel
+
+
+def progress_bar(
+    items: Iterable[Any] | None = None,
+    *,
+    desc: str | None = None,
+    total: int | None = None,
+    initial: int = 0,
+    unit: str,
+    disable: bool = False,
+) -> tqdm[Any]:
+    """A tqdm bar, with some of tqdm's arguments."""
+    options: dict[str, Any] = {"desc": desc, "total": total, "initial": initial, "unit": unit}
+    if os.environ.get(AS_TEXT):
+        return tqdm(items, mininterval=SECONDS_BETWEEN_TEXTS, disable=disable, **options)
+    return auto.tqdm(items, disable=disable, **options)
