@@ -10,7 +10,7 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -23,6 +23,10 @@ from lost_and_found.samples import ID_PATTERN, IMAGE_SUFFIXES, Record, Sample, d
 from lost_and_found.stores import Store
 
 READ_IN_PROCESSES_FROM = 5_000
+COLUMNS = ["id", "game", "lat", "lon", "country_code", "country_name", "region"]
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,9 +169,7 @@ def read_records(samples: Sequence[Sample]) -> list[Record]:
     Raises:
         BrokenSample: a record can't be read.
     """
-    workers = None if len(samples) >= READ_IN_PROCESSES_FROM else 1
-    paths = [sample.record for sample in samples]
-    return list(map_in_processes(read_record, paths, description="records", workers=workers, chunk_size=500))
+    return _read(read_record, [sample.record for sample in samples])
 
 
 def records_table(samples: Sequence[Sample]) -> pd.DataFrame:
@@ -176,19 +178,21 @@ def records_table(samples: Sequence[Sample]) -> pd.DataFrame:
     `game` is what belongs together: the id without its round, or the record's `group` where it has one.
     Degrees are NaN and texts None where the record has none.
     """
-    records = read_records(samples)
-    points = [record.get("coordinates") or (np.nan, np.nan) for record in records]
-    return pd.DataFrame(
-        {
-            "id": [sample.id for sample in samples],
-            "game": [_game(sample.id, record) for sample, record in zip(samples, records, strict=True)],
-            "lat": np.array([lat for lat, _ in points], dtype=float),
-            "lon": np.array([lon for _, lon in points], dtype=float),
-            "country_code": pd.Series([record.get("country_code") for record in records], dtype=object),
-            "country_name": pd.Series([record.get("country_name") for record in records], dtype=object),
-            "region": pd.Series([record.get("region") for record in records], dtype=object),
-        }
-    )
+    table = pd.DataFrame(_read(_row, samples), columns=COLUMNS, dtype=object)
+    return table.astype({"id": str, "game": str, "lat": float, "lon": float})
+
+
+def _read(function: Callable[[Item], Result], items: Sequence[Item]) -> list[Result]:
+    workers = None if len(items) >= READ_IN_PROCESSES_FROM else 1
+    return list(map_in_processes(function, items, description="records", workers=workers, chunk_size=500))
+
+
+def _row(sample: Sample) -> tuple[object, ...]:
+    """A row of `records_table`; made where the record is read, since whole records are slow to hand over."""
+    record = read_record(sample.record)
+    lat, lon = record.get("coordinates") or (np.nan, np.nan)
+    texts = (record.get(name) for name in ("country_code", "country_name", "region"))
+    return (sample.id, _game(sample.id, record), lat, lon, *texts)
 
 
 def _game(sample_id: str, record: Record) -> str:

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from lost_and_found.data_lists import new_list, pin, read_list, sublist
 from lost_and_found.data_loader import Selection, find_pairs, load_samples, records_table
 from lost_and_found.errors import BrokenSample, InvalidConfig, ListMismatch, MissingInput
-from lost_and_found.samples import read_record
+from lost_and_found.processes import map_in_processes
+from lost_and_found.samples import read_record, write_pair
 from tests.pairs import make_pairs, noise_jpeg
 
 
@@ -151,6 +152,22 @@ def test_the_table_has_a_row_for_each_sample_in_order(folder):
 
 
 # Pinned lists
+
+
+def test_what_a_table_of_records_leaves_out_is_not_handed_over_by_the_workers(tmp_path, monkeypatch):
+    handed = []
+
+    def watched(*arguments, **options):
+        for result in map_in_processes(*arguments, **options):
+            handed.append(result)
+            yield result
+
+    monkeypatch.setattr("lost_and_found.data_loader.map_in_processes", watched)
+    record = {"country_code": "FR", "regions": [["France_Corse_FRA-1", [42.0, 9.0]]]}
+    sample = write_pair(tmp_path, "made_single_a_0", image=noise_jpeg(0), suffix=".jpg", record=record)
+    assert records_table([sample])["country_code"].tolist() == ["FR"]
+    assert "FR" in str(handed)
+    assert "Corse" not in str(handed)
 
 
 def test_a_pinned_list_is_found_again_whatever_was_added(folder, list_path):
