@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterable
 from typing import Any
 
@@ -24,5 +25,13 @@ def progress_bar(
     """A tqdm bar, with some of tqdm's arguments."""
     options: dict[str, Any] = {"desc": desc, "total": total, "initial": initial, "unit": unit}
     if os.environ.get(AS_TEXT):
-        return tqdm(items, mininterval=SECONDS_BETWEEN_TEXTS, disable=disable, **options)
+        return _TextBar(items, mininterval=SECONDS_BETWEEN_TEXTS, disable=disable, **options)
     return auto.tqdm(items, disable=disable, **options)
+
+
+class _TextBar(tqdm):
+    """Its line is ended before anything else is printed; a kernel would hold the line break back."""
+
+    def close(self) -> None:
+        super().close()
+        print(end="", file=sys.stderr, flush=True)

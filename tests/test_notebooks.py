@@ -112,6 +112,16 @@ def test_progress_is_seen_while_a_notebook_runs_and_its_copy_keeps_the_last_of_i
     assert "counting:   0%" not in copy
 
 
+def test_what_is_printed_after_a_progress_bar_begins_a_line(repository, monkeypatch):
+    bar = "from lost_and_found.bars import progress_bar\nlist(progress_bar(range(3), unit=' steps'))"
+    path = write_notebook(repository / "1-one" / "02-count.ipynb", f"{bar}\nprint('counted')")
+    terminal = io.StringIO()
+    monkeypatch.setattr(sys, "stdout", terminal)
+    monkeypatch.setattr(sys, "stderr", terminal)
+    notebooks.execute(path, repository / "copy.ipynb", {})
+    assert "steps/s]\ncounted\n" in terminal.getvalue()
+
+
 def test_output_may_be_taken_slowly(repository, monkeypatch):
     class Pager(io.StringIO):
         def write(self, text):
