@@ -147,7 +147,7 @@ def _ambiguous() -> dict[str, tuple[str, ...]]:
 
 
 def _spellings(code: str) -> Iterator[str]:
-    """All names of a country, the shown one first; "Korea, Republic of" also as "Republic of Korea"."""
+    """All names of a country, the shown one first."""
     yield _countries()[code].name
     yield from OTHER_NAMES.get(code, ())
     record = pycountry.countries.get(alpha_2=code)
@@ -155,8 +155,6 @@ def _spellings(code: str) -> Iterator[str]:
         name = getattr(record, field, None)
         if name:
             yield name
-            if name.count(", ") == 1:
-                yield " ".join(reversed(name.split(", ")))
 
 
 def _key(text: str) -> str:

@@ -37,6 +37,7 @@ STATES = """
         ("Réunion", "RE"), ("Reunion", "RE"), ("Holland", "NL"), ("the Netherlands", "NL"),
         ("Palestine", "PS"), ("Palestine, State of", "PS"), ("Kosovo", "XK"), ("XK", "XK"), ("XKX", "XK"),
         ("Congo", "CG"), ("Republic of the Congo", "CG"), ("DR Congo", "CD"),
+        ("Democratic Republic of the Congo", "CD"), ("Republic of Korea", "KR"),
         ("Congo, The Democratic Republic of the", "CD"), ("DRC", "CD"), ("Zaire", "CD"), ("Micronesia", "FM"),
         ("Hong Kong", "HK"), ("Hong Kong S.A.R.", "HK"), ("Macau", "MO"), ("Macao", "MO"), ("Taiwan", "TW"),
         ("Taiwan, Province of China", "TW"), ("Republic of China", "TW"), ("China", "CN"), ("Curaçao", "CW"),
