@@ -10,9 +10,15 @@ from PIL import Image, ImageFilter
 from sample_photos import encoded, photo, sample_id
 
 from lost_and_found.errors import InvalidConfig
+from lost_and_found.preparation import measures as measures_module
 from lost_and_found.preparation.cleaning import Thresholds, clean, contradictions, similar_hashes
 from lost_and_found.preparation.measures import measure_images
-from lost_and_found.preparation.pictures import channel_variance, laplacian_variance, perceptual_hash
+from lost_and_found.preparation.pictures import (
+    channel_variance,
+    laplacian_variance,
+    measure_image,
+    perceptual_hash,
+)
 from lost_and_found.preparation.places import close_pairs, first_at_same_place
 from lost_and_found.samples import Sample
 
@@ -107,13 +113,24 @@ def test_measures_are_kept_and_only_changed_images_are_measured_again(tmp_path):
     assert second["perceptual_hash"][2] == first["perceptual_hash"][2]
 
 
-def test_measures_survive_an_interruption(tmp_path):
+def test_measures_survive_an_interruption(tmp_path, monkeypatch):
     samples = [written(tmp_path, sample_id(n), encoded(photo(n, (64, 36)))) for n in range(5)]
-    # What can't be encoded as a path stops the work in the middle, as a keyboard interrupt would.
-    samples.append(Sample("bad", "\0", ".jpg"))
-    with pytest.raises(ValueError, match="null"):
-        measure_images(samples, stored=tmp_path / "measures.csv", workers=1)
-    measure_images(samples[:5], stored=tmp_path / "measures.csv", workers=1)
+    stored, asked, was_stored = tmp_path / "measures.csv", [], []
+
+    def interrupted(path):
+        asked.append(path.stem)
+        was_stored.append(stored.exists())
+        if len(asked) == 4:
+            raise KeyboardInterrupt
+        return measure_image(path)
+
+    monkeypatch.setattr(measures_module, "measure_image", interrupted)
+    monkeypatch.setattr(measures_module, "STORE_EVERY", 2)
+    with pytest.raises(KeyboardInterrupt):
+        measure_images(samples, stored=stored, workers=1)
+    measure_images(samples, stored=stored, workers=1)
+    assert asked == [sample_id(n) for n in (0, 1, 2, 3, 3, 4)]
+    assert was_stored == [False, False, True, True, True, True]  # a process that is killed ends no block
 
 
 def made(count, **columns):
