@@ -146,20 +146,22 @@ def test_a_collection_is_enriched_and_every_rejection_and_change_is_listed(folde
 
 def test_a_second_run_does_only_what_changed_and_still_knows_all_changes(folders):
     small, rich = folders
-    for number in range(3):
-        add_pair(small, sample_id(number), IMAGE, {"coordinates": JOHOR_STRAIT, "country_code": "MY"})
+    moved = {"coordinates": JOHOR_STRAIT, "country_code": "MY"}
+    in_namibia = {"coordinates": [-17.6, 15.0], "country_code": "AO"}
+    for number, record in enumerate([moved, moved, in_namibia, {"coordinates": LJUBLJANA}]):
+        add_pair(small, sample_id(number), IMAGE, record)
     first = enrich_collection(small, rich, workers=1)
     again = enrich_collection(small, rich, workers=1)
-    assert (again.written, again.kept) == (0, 3)
+    assert (again.written, again.kept) == (0, 4)
     pd.testing.assert_frame_equal(again.changed, first.changed)
     assert again.counts().to_dict()["given another country"] == 3
 
     (rich / "changed.csv").unlink()  # as after a run that was killed before its end
     add_pair(small, sample_id(1), IMAGE, {"coordinates": LJUBLJANA})
     third = enrich_collection(small, rich, workers=1)
-    assert (third.written, third.kept) == (1, 2)
+    assert (third.written, third.kept) == (1, 3)
     assert third.changed["id"].tolist() == [sample_id(0), sample_id(2)]
-    assert enrich_collection(small, rich, maximum_sea_km=5, workers=1).written == 3
+    assert enrich_collection(small, rich, maximum_sea_km=5, workers=1).written == 4
 
 
 def test_a_new_image_of_the_source_is_linked_anew(folders):
