@@ -220,6 +220,8 @@ def test_a_second_run_does_only_what_changed(folders):
     (raw / f"{sample_id(2)}.json").unlink()
     (raw / f"{sample_id(3)}.jpg").unlink()
     add_pair(raw, sample_id(3), photo(3, (640, 360)), suffix=".png")
+    for name in (f"{sample_id(8)}.jpg", "figure.png"):  # half a pair of a killed process, and no sample
+        (small / name).touch()
     second = resize_collection(raw, small, workers=1)
     assert (second.written, second.kept, second.removed, len(second.rejected)) == (2, 1, 1, 1)
     assert (small / f"{sample_id(0)}.jpg").stat().st_mtime_ns == before
@@ -227,6 +229,7 @@ def test_a_second_run_does_only_what_changed(folders):
         f"{sample_id(0)}.jpg",
         f"{sample_id(1)}.jpg",
         f"{sample_id(3)}.png",
+        "figure.png",
     }
 
 
