@@ -72,7 +72,9 @@ def test_a_second_import_writes_nothing_and_takes_up_what_changed(tmp_path):
     report = import_labelled(source, out, site="s", workers=1)
     assert (report.written, report.removed, report.imported) == (2, 2, 2)
     assert not list(out.glob(".*.tmp"))
-    changed = find_pairs(out)[0][photo_id("s", "France/0.jpg")]
+    pairs, halves = find_pairs(out)
+    assert (pairs.keys(), halves) == ({photo_id("s", f"France/{number}.jpg") for number in (0, 2)}, {})
+    changed = pairs[photo_id("s", "France/0.jpg")]
     assert changed.image.read_bytes() == picture(seed=3)
 
 
