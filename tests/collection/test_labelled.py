@@ -53,6 +53,7 @@ def test_a_row_with_all_columns_becomes_a_record(tmp_path):
         "path;country\na.jpg;Réunion\nb.jpg;USA\n",
         'country\tpath\n"Réunion"\ta.jpg\nUSA\t.\\b.jpg\n\n',
         "path,country\ra.jpg,Réunion\rb.jpg,USA\r",
+        "path , country\n a.jpg, Réunion\nb.jpg , USA\n",
         'path;country;note\na.jpg;Réunion;"1,2,3,4"\nb.jpg;USA;\n;;\n; ;\n',
     ],
 )
