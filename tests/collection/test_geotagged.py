@@ -57,6 +57,7 @@ def test_a_position_in_the_exif_is_read_with_its_sign(tmp_path, changes, expecte
         (GOOD | {2: degrees(48, 51)}, "GPS latitude is not degrees, minutes and seconds"),
         (GOOD | {2: (IFDRational(48), IFDRational(51), IFDRational(0, 0))}, "zero denominator"),
         (GOOD | {4: degrees(2, 61, 0)}, "GPS longitude is out of range"),
+        (GOOD | {4: degrees(2, 21, 61)}, "GPS longitude is out of range"),
         (GOOD | {2: degrees(91, 0, 0)}, "latitude beyond ±90"),
         (GOOD | {4: degrees(181, 0, 0)}, "longitude beyond ±180"),
         ({1: "N", 2: degrees(0, 0, 0), 3: "E", 4: degrees(0, 0, 0)}, "no position"),

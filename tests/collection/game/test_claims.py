@@ -212,11 +212,12 @@ def test_a_deleted_pair_no_longer_counts_and_is_not_collected_again(open_claims,
     assert f"{GAME}_0" in claims
 
 
-def test_a_full_disk_leaves_no_half_pair(open_claims, folder, monkeypatch):
+@pytest.mark.parametrize("suffix", [".png", ".json"])
+def test_a_full_disk_leaves_no_half_pair(open_claims, folder, monkeypatch, suffix):
     claims = open_claims()
 
     def write(path, data, real=module.write_atomically):
-        if path.suffix == ".json":
+        if path.suffix == suffix:
             raise StorageFull(f"{path}: no room")
         real(path, data)
 
