@@ -19,10 +19,13 @@ def test_a_round_that_is_found_on_the_disk_before_its_worker_tells_of_it_counts_
     assert claims.save(job.folder, sample, image=b"png", record=record, target=0)
     books.note_recovery(Recovery((), (), ()))
     books.note(event("round", worker="alive", id=sample, seconds=1.0))
-    assert books.saved == 1
-    assert [one["id"] for one in read_events(job.folder) if one["event"] == "round"] == [sample]
+    assert (books.saved, books.rounds_per_minute) == (1, 0)
     claims.close()
     books.close()
+    with closing(Books(job)) as later:
+        later.put_in_order()
+        assert (later.saved, later.earlier_runs) == (1, 0)
+    assert [one["id"] for one in read_events(job.folder) if one["event"] == "round"] == [sample]
 
 
 def test_a_line_that_was_cut_off_within_a_letter_is_passed_over(tmp_path):

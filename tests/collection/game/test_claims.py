@@ -100,7 +100,7 @@ def test_games_of_a_server_that_is_gone_are_abandoned(open_claims):
 
 def test_games_are_reserved_so_that_the_target_is_met_and_not_passed(open_claims, folder):
     one, two, three = (open_claims(name) for name in ("one", "two", "three"))
-    assert one.reserve(5, target=7)
+    assert one.reserve(5, target=7) and one.reserve(5, target=7)  # the second in place of the first
     assert two.reserve(5, target=7)
     assert not three.reserve(5, target=7)
     assert all(save(one, folder, number, target=7) for number in range(5))
