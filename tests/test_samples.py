@@ -7,6 +7,7 @@ import pickle
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import EpsImagePlugin, Image
 
-from lost_and_found.errors import BrokenSample, InvalidConfig
+from lost_and_found.errors import BrokenSample, InvalidConfig, StorageFull
 from lost_and_found.samples import (
     SampleId,
     damage,
@@ -82,10 +83,11 @@ def test_a_missing_record_says_so(tmp_path):
         read_record(tmp_path / "none.json")
 
 
-def test_a_record_without_coordinates_is_fine(tmp_path):
+@pytest.mark.parametrize("record", [{"country_name": "Kosovo"}, {"coordinates": [90.0, -180.0]}])
+def test_a_record_without_coordinates_is_fine_and_so_is_one_at_their_ends(tmp_path, record):
     path = tmp_path / "record.json"
-    path.write_text('{"country_name": "Kosovo"}')
-    assert read_record(path) == {"country_name": "Kosovo"}
+    path.write_text(json.dumps(record))
+    assert read_record(path) == record
 
 
 def test_a_broken_sample_survives_the_trip_between_processes():
@@ -253,6 +255,15 @@ def test_a_full_disk_leaves_the_old_file_and_no_half_of_the_new_one(tmp_path):
     assert "free some space and run again" in done.stderr
     assert path.read_bytes() == bytes(500)
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_disk_that_has_no_room_for_another_name_is_full(tmp_path, monkeypatch):
+    def refuse(*_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(Path, "write_bytes", refuse)
+    with pytest.raises(StorageFull):
+        write_atomically(tmp_path / "file", b"")
 
 
 WRITE = """

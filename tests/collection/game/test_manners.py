@@ -185,7 +185,8 @@ def test_an_account_that_is_held_back_has_no_turn_and_no_one_who_has_one_may_use
     turns.hold_back("a", for_s=500)
     assert 900 < turns.held("a") <= 1000
     assert 900 < turns.take("a", every_s=1) <= 1000
-    assert turns.held("b") == 0
+    turns.hold_back("b", for_s=0)
+    assert turns.held("b") == turns.held("c") == 0
 
 
 TAKE = """
