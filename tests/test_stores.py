@@ -37,6 +37,11 @@ class FileServer(http.server.SimpleHTTPRequestHandler):
         pass
 
 
+@pytest.fixture(autouse=True)
+def no_pauses(monkeypatch):
+    monkeypatch.setattr(stores, "PAUSE_S", 0.0)
+
+
 @pytest.fixture
 def remote(tmp_path):
     make_pairs(tmp_path / "remote" / "a", 5)
@@ -52,7 +57,7 @@ def server(remote):
     with http.server.ThreadingHTTPServer(
         ("127.0.0.1", 0), functools.partial(handler, directory=str(remote))
     ) as server:
-        thread = threading.Thread(target=server.serve_forever)
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
         thread.start()
         server.handler = handler
         server.url = f"http://127.0.0.1:{server.server_port}/"
@@ -91,8 +96,7 @@ def test_files_of_an_archive_are_not_mixed_up(tmp_path):
         assert (tmp_path / "here" / path.name).read_bytes() == path.read_bytes()
 
 
-def test_a_folder_of_a_server_that_can_not_be_listed_is_no_empty_one(server, tmp_path, monkeypatch):
-    monkeypatch.setattr(stores, "PAUSE_S", 0.0)
+def test_a_folder_of_a_server_that_can_not_be_listed_is_no_empty_one(server, tmp_path):
     server.handler.unlisted = "/b/"
     with pytest.raises(StoreError, match=r"can't be listed \(.*/b/: .*; is it there"):
         load_samples(tmp_path / "here", pinned=tmp_path / "list.txt", store=server.url)
@@ -103,9 +107,8 @@ def test_a_folder_of_a_server_that_can_not_be_listed_is_no_empty_one(server, tmp
     ("suffix", "content"), [(".jpg", b"<html>log in</html>"), (".json", b'{"a": '), (".json", b'["log in"]')]
 )
 def test_what_arrives_broken_is_not_kept_and_comes_whole_the_next_time(
-    server, remote, tmp_path, suffix, content, monkeypatch
+    server, remote, tmp_path, suffix, content
 ):
-    monkeypatch.setattr(stores, "PAUSE_S", 0.0)
     (path,) = remote.rglob(f"practice_singleplayer_game000_0{suffix}")
     whole = path.read_bytes()
     path.write_bytes(content)
