@@ -103,7 +103,7 @@ class Parameter:
             case "constant":
                 return []
             case "categorical":
-                return [math.sqrt(0.5) * (_key(value) == _key(choice)) for choice in self.values]
+                return [math.sqrt(0.5) * (value == choice) for choice in self.values]
             case "log_uniform_values":
                 return [math.log(float(value) / self.low) / math.log(self.high / self.low)]
             case "normal":
@@ -113,7 +113,7 @@ class Parameter:
     def place(self, value: Value) -> float:
         """A place at which that value is."""
         if self.distribution in ("constant", "categorical"):
-            return ([_key(choice) for choice in self.values].index(_key(value)) + 0.5) / len(self.values)
+            return (self.values.index(value) + 0.5) / len(self.values)
         if self.distribution == "int_uniform":
             return (float(value) - self.low + 0.5) / (self.high - self.low + 1)
         return self.features(value)[0]
@@ -182,7 +182,7 @@ def _choices(name: str, content: Mapping[str, Any]) -> Parameter:
         raise InvalidConfig(f"parameter {name}: values is {values!r}; it must be a list with something in it")
     for value in values:
         _check_value(name, value)
-    if len({_key(value) for value in values}) < len(values):
+    if len(set(values)) < len(values):
         raise InvalidConfig(f"parameter {name}: values names one of {values} twice")
     return Parameter(
         name=name, distribution="constant" if is_constant else "categorical", values=tuple(values)
@@ -236,8 +236,3 @@ def _check_range(parameter: Parameter) -> None:
 
 def _is_whole(value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)
-
-
-def _key(value: Value) -> tuple[str, Value]:
-    """Tells 1 from True, which are equal in Python, but not 1 from 1.0, which are one setting."""
-    return ("bool" if isinstance(value, bool) else "", value)

@@ -73,6 +73,13 @@ def test_a_grid_tries_every_combination_once_the_last_parameter_fastest(sizes):
     assert propose(sweep, [], grid_size(sweep) + 1) is None
 
 
+def test_a_grid_of_numbers_holds_all_that_lie_in_the_range():
+    sizes = {"distribution": "q_uniform", "min": 0.1, "max": 1.0, "q": 0.25}
+    sweep = sweep_of("grid", {"size": sizes, "depth": {"min": 3, "max": 4}})
+    expected = itertools.product((0.25, 0.5, 0.75, 1.0), (3, 4))
+    assert [tuple(one.values()) for one in all_of(sweep)] == list(expected)
+
+
 NUMBERS = st.floats(-1e6, 1e6).map(lambda value: round(value, 3))
 RANGES = st.tuples(NUMBERS, NUMBERS).filter(lambda pair: pair[1] - pair[0] >= 1).map(sorted)
 
@@ -108,6 +115,7 @@ def test_values_lie_in_their_range_and_are_found_again(ends, place):
         ({"min": 0.0, "max": 0.3}, 0.5, 0.15),
         ({"min": 0, "max": 0.3}, 0.5, 0.15),
         ({"distribution": "normal", "mu": 2, "sigma": 0.5}, 0.5, 2.0),
+        ({"distribution": "normal"}, 0.8413447460685429, 1.0),
         ({"values": ["x", "y", "z"]}, 0.75, "z"),
         ({"value": True}, 0.75, True),
     ],
@@ -282,6 +290,7 @@ def test_a_plain_sweep_has_wandbs_defaults(tmp_path):
             {"parameters": {"x": {"min": 1, "max": 2, "q": 5, "distribution": "q_uniform"}}},
             "no multiple of q",
         ),
+        ({"parameters": {"x": {"min": 1, "max": 2, "q": 0, "distribution": "q_uniform"}}}, "q and sigma"),
         ({"parameters": {"x": {"min": 0.0, "max": 1.0}}}, "uniform, which can't be searched as a grid"),
         ({"command": ["${interpreter}", "${args_json}"]}, r"command has \$\{args_json\}"),
         ({"command": ["${program} ${args}"]}, "each in a line of its own"),
