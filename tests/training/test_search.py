@@ -256,6 +256,7 @@ def written(tmp_path, **changed):
 def test_a_plain_sweep_has_wandbs_defaults(tmp_path):
     sweep = read_sweep(written(tmp_path, metric={"name": "loss"}))
     assert (sweep.name, sweep.goal, sweep.command) == ("plain", "minimize", DEFAULT_COMMAND)
+    assert (sweep.run_cap, read_sweep(written(tmp_path, run_cap=1)).run_cap) == (None, 1)
 
 
 @pytest.mark.parametrize(
@@ -266,10 +267,13 @@ def test_a_plain_sweep_has_wandbs_defaults(tmp_path):
         ({"method": ...}, "method is None"),
         ({"metric": ...}, "metric must have a name"),
         ({"metric": {"name": "x", "target": 1}}, "metric must have a name"),
+        ({"metric": {"goal": "maximize"}}, "metric must have a name"),
         ({"metric": {"name": "x", "goal": "most"}}, "allowed are maximize, minimize"),
         ({"run_cap": 0}, "run_cap is 0"),
+        ({"run_cap": "9"}, "run_cap is '9'"),
         ({"name": "a/b"}, "plain name"),
         ({"parameters": {}}, "parameters must be a mapping"),
+        ({"parameters": ["x"]}, "parameters must be a mapping"),
         ({"parameters": {"x": {"value": 1}}}, "no parameter varies"),
         ({"parameters": {"x": 1}}, "parameter x is 1; it must be a mapping"),
         ({"parameters": {"x": {"parameters": {"y": {"value": 1}}}}}, "parameter x is nested"),
