@@ -4,14 +4,16 @@ import dataclasses
 import itertools
 import math
 
+import numpy as np
 import pytest
 import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.special import ndtri
 
 from lost_and_found.errors import InvalidConfig, MissingInput
 from lost_and_found.training.config import TrainingConfig
-from lost_and_found.training.search import grid_size, planned_trials, propose
+from lost_and_found.training.search import expected_improvement, grid_size, planned_trials, propose
 from lost_and_found.training.search_space import read_parameter
 from lost_and_found.training.sweep_files import DEFAULT_COMMAND, Sweep, read_sweep
 from lost_and_found.training.trial_log import FAILED, Trial
@@ -169,6 +171,13 @@ def test_bayes_finds_a_better_optimum_than_random_draws_for_the_same_number_of_t
     }
     assert best["bayes"] > best["random"]
     assert best["bayes"] > -0.05
+
+
+@pytest.mark.parametrize(("mean", "deviation"), [(0.0, 1.0), (1.2, 0.5), (-1.0, 2.0), (0.8, 0.0)])
+def test_the_expected_improvement_is_the_mean_of_what_exceeds_the_best(mean, deviation):
+    scores = mean + deviation * ndtri((np.arange(10_000) + 0.5) / 10_000)
+    (found,) = expected_improvement(np.array([mean]), np.array([deviation]), best=0.7)
+    assert found == pytest.approx((scores - 0.7).clip(min=0).mean(), abs=1e-4)
 
 
 def exploding(parameters):
