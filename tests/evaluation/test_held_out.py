@@ -121,6 +121,8 @@ def test_a_missing_list_names_the_notebook_and_no_list_is_made(workspace, name):
     workspace.list_path(name).unlink()
     with pytest.raises(MissingInput, match="05-split-list"):
         held_out.load_test_samples(workspace, run)
+    with pytest.raises(MissingInput, match="05-split-list"):
+        held_out.load_split(workspace, name)
     assert not workspace.list_path(name).exists()
 
 
