@@ -53,7 +53,7 @@ def _draw_curves(figure: SubFigure, runs: Sequence[ComparedRun], *, target: str,
         if column == "loss" and drawn and 0 < FAR_APART * min(drawn) < max(drawn):
             axes.set_yscale("log")  # or a loss that diverged would flatten all others
         axes.set_xlabel("epoch")
-        axes.xaxis.get_major_locator().set_params(integer=True)
+        axes.xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)
         axes.grid(axis="y", color="#dddddd", linewidth=0.8)
         better = "lower" if column in LOWER_IS_BETTER else "higher"
         tidy(axes, f"{target}: {column.replace('_', ' ')} on the validation split ({better} is better)")

@@ -43,7 +43,7 @@ def plot_curves(run: Run) -> Figure:
         axes.axvline(run.summary["best_epoch"], color=GREY, linestyle=":", linewidth=1)
         tidy(axes, title)
         axes.set_xlabel("epoch")
-        axes.xaxis.get_major_locator().set_params(integer=True)
+        axes.xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)
         axes.grid(axis="y", color="#dddddd", linewidth=0.8)
         if len(names) > 1:  # below, where no line can run through it
             axes.legend(frameon=False, fontsize=8, ncols=2, loc="upper center", bbox_to_anchor=(0.5, -0.18))

@@ -1,3 +1,5 @@
+import dataclasses
+
 import matplotlib as mpl
 import pytest
 from matplotlib import pyplot
@@ -18,6 +20,12 @@ def test_the_figure_shows_every_metric_and_the_best_epoch(run):
     figure = plot_curves(run)
     lines = {line.get_label() for panel in figure.axes for line in panel.get_lines()}
     assert {"train/loss", "val/loss", "val/top1", "val/balanced_accuracy", "lr"} <= lines
+    pyplot.close(figure)
+
+
+def test_the_epochs_of_a_run_of_one_are_whole_numbers(run):
+    figure = plot_curves(dataclasses.replace(run, metrics=run.metrics[:1]))
+    assert all(tick == round(tick) for panel in figure.axes for tick in panel.get_xticks())
     pyplot.close(figure)
 
 
