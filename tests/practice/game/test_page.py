@@ -54,8 +54,17 @@ def test_a_newcomer_is_asked_about_cookies_and_logs_in(in_browser, game):
 def test_whoever_is_not_logged_in_comes_back_to_the_same_page_after_it(in_browser, game):
     async def play(browser):
         async with visitor(browser, game) as page:
+            asked = asyncio.Event()
+
+            async def hold(route):
+                await asked.wait()
+                await route.continue_()
+
+            await page.route("**/api/me", hold)
             await page.goto("/maps/world")
             await press(page, "Manage choices")
+            asked.set()
+            await page.wait_for_url("**/signin?**")
             await press(page, "Save choices")
             await page.get_by_label("Email").fill("ann@example.org")
             await page.get_by_label("Password").fill(PASSWORD)

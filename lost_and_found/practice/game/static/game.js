@@ -72,7 +72,8 @@ let page = null;
 /** A new page in place of the one shown, which stops whatever it was doing. */
 function turnOver() {
   page?.leaving.abort();
-  document.querySelector("dialog")?.close(); // whoever goes back leaves it open
+  // Whoever goes back leaves it open. What is asked about cookies, before all else, is of no page.
+  if (!root.inert) document.querySelector("dialog")?.close();
   page = new Page(root);
   return page;
 }
