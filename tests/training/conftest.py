@@ -34,3 +34,10 @@ def server() -> Iterator[WandbServer]:
         yield server
         server.shutdown()
         thread.join()
+
+
+@pytest.fixture(scope="module")
+def split(tmp_path_factory: pytest.TempPathFactory) -> PixelCache:
+    """A split of twelve pictures."""
+    folder = tmp_path_factory.mktemp("twelve")
+    return cache_of(write_samples(folder / "pictures", count=12), folder=folder / "pixels")

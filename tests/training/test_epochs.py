@@ -1,0 +1,183 @@
+"""What the steps and epochs of a training do, and which epoch is kept."""
+
+import dataclasses
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from made_splits import cache_of, write_samples
+from test_training_state import CONFIG, same_numbers, train
+
+from lost_and_found.training import runs
+from lost_and_found.training.averaging import MovingAverage
+from lost_and_found.training.epochs import Training
+from lost_and_found.training.models import InitialWeights
+from lost_and_found.training.splits import Split
+from lost_and_found.training.targets import build_target
+from lost_and_found.training.tracking import Untracked
+from lost_and_found.training.trainer import train_run
+
+
+def shown(split, monkeypatch, **settings):
+    """Which pictures each epoch of a training takes, in its order."""
+    config, taken = dataclasses.replace(CONFIG, epochs=2, **settings), {1: [], 2: []}
+
+    def note(self, pixels, labels, **more):
+        taken[self.epoch + 1] += pixels.sum(dim=(1, 2, 3)).tolist()
+
+    training = Training(config, build_target(config, split.table), InitialWeights("none", ""))
+    with monkeypatch.context() as patch:
+        patch.setattr(Training, "take_step", note)
+        training.fit(split, split, folder=None, tracker=Untracked())
+    return taken.values()
+
+
+def test_every_epoch_and_every_seed_has_an_order_of_its_own(split, monkeypatch):
+    first, second = shown(split, monkeypatch)
+    other, _ = shown(split, monkeypatch, seed=1)
+    assert len(set(first)) == len(split)
+    assert sorted(first) == sorted(second) == sorted(other)
+    assert first != second != other != first
+
+
+def test_balanced_sampling_shows_some_pictures_twice(split, monkeypatch):
+    first, _ = shown(split, monkeypatch, sampling="balanced", logit_adjustment=0.0)
+    assert len(set(first)) < len(first) == len(split)
+
+
+def weights_after_a_step(split, **settings):
+    config = dataclasses.replace(CONFIG, **settings)
+    training = Training(config, build_target(config, split.table), InitialWeights("none", ""))
+    training.stepping.train()
+    ((pixels, labels),) = Split(split, training.target, training.device).batches([torch.arange(4)])
+    training.take_step(pixels, labels, count=4, progress=1.0)
+    return torch.cat([parameter.detach().flatten() for parameter in training.model.parameters()])
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"seed": 1},
+        {"learning_rate": 2e-3},
+        {"weight_decay": 0.5},
+        {"warmup_epochs": 2.0},
+        {"augmentation": "none"},
+        {"normalisation": "half"},
+        {"label_smoothing": 0.5},
+        {"precision": "bfloat16"},
+    ],
+    ids=str,
+)
+def test_a_step_heeds_every_setting_and_repeats_with_the_same(split, settings):
+    before = weights_after_a_step(split)
+    assert torch.equal(before, weights_after_a_step(split))
+    assert not torch.equal(before, weights_after_a_step(split, **settings))
+
+
+@pytest.mark.parametrize("clip_norm", [0.0, 1.0])
+def test_a_step_whose_gradients_are_too_large_for_float16_changes_no_weights(split, clip_norm):
+    config = dataclasses.replace(CONFIG, precision="float16", clip_norm=clip_norm)
+    training = Training(config, build_target(config, split.table), InitialWeights("none", "asked for"))
+    training.scaler = torch.amp.GradScaler("cpu", init_scale=2.0**40)  # float16 ends at 65504
+    training.stepping.train()
+    before = [parameter.clone() for parameter in training.model.parameters()]
+    ((pixels, labels),) = Split(split, training.target, training.device).batches([torch.arange(4)])
+
+    def changed():
+        training.take_step(pixels, labels, count=4, progress=1.0)
+        pairs = zip(before, training.model.parameters(), strict=True)
+        return any(not torch.equal(one, other) for one, other in pairs)
+
+    assert not changed()
+    assert training.scaler.get_scale() == 2.0**39
+    training.scaler = torch.amp.GradScaler("cpu", init_scale=2.0)
+    assert changed()
+
+
+@pytest.mark.parametrize("precision", ["float32", "float16"])
+def test_gradients_are_clipped_to_the_norm_of_the_config(split, precision):
+    config = dataclasses.replace(CONFIG, precision=precision, clip_norm=0.01)
+    training = Training(config, build_target(config, split.table), InitialWeights("none", "asked for"))
+    training.scaler = torch.amp.GradScaler("cpu", init_scale=8.0, enabled=precision == "float16")
+    training.stepping.train()
+    ((pixels, labels),) = Split(split, training.target, training.device).batches([torch.arange(4)])
+    training.take_step(pixels, labels, count=4, progress=1.0)
+    norms = torch.stack([parameter.grad.norm() for parameter in training.model.parameters()])
+    assert norms.norm().item() == pytest.approx(0.01, rel=0.01)
+
+
+def test_the_moving_average_is_what_is_kept(split, tmp_path, monkeypatch):
+    noted, update = [], MovingAverage.update
+
+    def note(self, model, *, steps):
+        noted.append(steps)
+        update(self, model, steps=steps)
+
+    monkeypatch.setattr(MovingAverage, "update", note)
+    monkeypatch.setattr(Training, "is_best", lambda *_, **__: True)
+    config = dataclasses.replace(CONFIG, ema_decay=0.9)
+    training = Training(config, build_target(config, split.table), InitialWeights("none", ""))
+    training.fit(split, split, folder=tmp_path, tracker=Untracked())
+    assert noted == list(range(9))
+    kept = runs.load_run(tmp_path, device="cpu").model.state_dict()
+    own = training.model.state_dict()
+    assert any(not torch.equal(kept[name], own[name]) for name in kept)
+    average = training.average.model.state_dict()
+    assert all(torch.equal(kept[name], average[name]) for name in kept)
+
+
+@pytest.mark.parametrize(
+    ("target", "count", "scores", "losses", "kept"),
+    [
+        ("country", 479, [0.3236, 0.3194, 0.3132, 0.3152, 0.3173], [2.47, 2.36, 2.333, 2.334, 2.35], 3),
+        ("country", 66_000, [0.3236, 0.3194, 0.3132, 0.3152, 0.3173], [2.47, 2.36, 2.333, 2.334, 2.35], 1),
+        ("country", 66_000, [0.60, 0.70, 0.71], [1.5, 1.2, 1.3], 3),
+        ("country", 400, [0.30, 0.32, 0.34, 0.36, 0.345], [2.0, 2.1, 2.2, 2.3, 2.25], 3),
+        ("country", 479, [0.30, 0.30, 0.30], [2.0, 2.0, 2.0], 1),
+        ("country", 100, [0.0, 0.0, 0.0], [5.0, 4.0, 3.0], 3),
+        ("coordinates", 479, [900.0, 850.0, 860.0], [0.5, 0.4, 0.3], 2),
+    ],
+)
+def test_of_epochs_that_differ_by_chance_alone_the_lowest_loss_is_kept(
+    split, target, count, scores, losses, kept
+):
+    config = dataclasses.replace(CONFIG, target=target)
+    training = Training(config, build_target(config, split.table), InitialWeights("none", ""))
+    for epoch, (score, loss) in enumerate(zip(scores, losses, strict=True), start=1):
+        training.history.append({training.best_metric: score, "val/loss": loss})
+        if training.is_best(count=count):
+            training.best_epoch = epoch
+    assert training.best_epoch == kept
+
+
+def test_numbers_of_a_deterministic_training_repeat(split, tmp_path):
+    config = dataclasses.replace(CONFIG, deterministic=True, epochs=1)
+    one, two = (train(config, split, tmp_path / name) for name in "ab")
+    same_numbers(one, two)
+    assert not torch.are_deterministic_algorithms_enabled()
+
+
+@pytest.mark.parametrize("target", ["region", "coordinates"])
+def test_every_target_learns_eight_pictures_and_is_loaded_again(tmp_path, target):
+    from lost_and_found.geo.regions import regions
+
+    known = regions().iloc[[10, 900, 2000, 4000] * 2].reset_index(drop=True)
+    split = cache_of(write_samples(tmp_path / "pictures", count=8), folder=tmp_path / "pixels")
+    table = split.table.assign(**{name: known[name] for name in ("region", "country_code", "lat", "lon")})
+    ten_times = dataclasses.replace(
+        split, pixels=np.tile(split.pixels, (10, 1, 1, 1)), table=pd.concat([table] * 10, ignore_index=True)
+    )
+    split = dataclasses.replace(split, table=table)
+    config = dataclasses.replace(
+        CONFIG, target=target, augmentation="none", epochs=14, batch_size=8, learning_rate=2e-3
+    )
+    run = train_run(config, train=ten_times, val=split, folder=tmp_path, tracking="off")
+    assert run.summary["val/within_750_km"] == 1
+    assert runs.measure(run, split)["median_km"] == pytest.approx(
+        run.summary["val/median_km"], rel=0.01, abs=1
+    )
+    points = run.target.points(runs.predict(run, split.pixels))
+    assert points.shape == (8, 2)
+    if target == "region":
+        assert run.summary["val/country_top1"] == 1
