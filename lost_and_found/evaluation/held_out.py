@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,12 +14,11 @@ from lost_and_found.data_loader import load_samples
 from lost_and_found.errors import InvalidConfig, LeakyList, ListMismatch, MissingInput
 from lost_and_found.samples import Sample, read_json
 from lost_and_found.training.config import TARGETS
-from lost_and_found.training.pixel_cache import CacheSpec, PixelCache, cache_pixels
+from lost_and_found.training.pixel_cache import CacheSpec, PixelCache, cache_pixels, read_cache
 from lost_and_found.training.runs import ASKED_FOR, Run, is_complete, predict
-from lost_and_found.workspace import ENRICH, TEST, TRAIN, Workspace
+from lost_and_found.workspace import ENRICH, TRAIN, Workspace
 
 SPLIT = "2-data-preparation/05-split-list"
-DISTANCES = "4-evaluation/03-measure-distances"
 
 
 def find_run(folder: Path, run_id: str = "", *, targets: Sequence[str] = TARGETS) -> Path:
@@ -80,10 +80,13 @@ def load_test_samples(workspace: Workspace, run: Run) -> tuple[list[Sample], Pin
     return load_split(workspace, ".test"), pinned
 
 
-def tested_text(workspace: Workspace) -> str:
-    """How many runs were tested on the workspace's test split by now, and what follows from that."""
-    folders = [workspace.root / notebook / workspace.dataset for notebook in (TEST, DISTANCES)]
-    count = len({table.parent.name for folder in folders for table in folder.glob("*/*.csv")})
+def tested_text(folder: Path) -> str:
+    """How many runs were tested on a test split by now, and what follows from that.
+
+    Args:
+        folder: of the notebook that tests, for this dataset: one folder below for each run.
+    """
+    count = len({table.parent for table in folder.glob("*/*.csv")})
     if count < 2:
         return "No other run was tested on this split here, so none was chosen by it."
     return (
@@ -106,19 +109,24 @@ def load_split(workspace: Workspace, name: str) -> list[Sample]:
 def cache_test_pixels(
     run: Run, samples: Sequence[Sample], table: pd.DataFrame, *, list_digest: str, folder: Path
 ) -> PixelCache:
-    """The pixel cache of the test split in the size that the run wants.
+    """The pixel cache of the test split in the size that the run wants: training's, if it is still there.
 
     Args:
         run: from `load_run`.
         samples: in the order of the list.
         table: their records, as from `records_table`.
         list_digest: of the pinned list.
-        folder: where the cache is kept.
+        folder: where another cache is kept, made if training's is gone.
     """
     config = run.config
     spec = CacheSpec(
         list_name=f"{config.dataset}.test", list_digest=list_digest, width=config.width, height=config.height
     )
+    made_by_training = run.folder.parent.parent / "pixels" / spec.folder_name
+    if made_by_training.is_dir():
+        cache = read_cache(made_by_training, spec=spec)
+        if cache.ids == [sample.id for sample in samples]:
+            return replace(cache, table=table)
     return cache_pixels(samples, table, folder=folder, spec=spec)
 
 

@@ -17,7 +17,7 @@ from lost_and_found.errors import LeakyList, ListMismatch, MissingInput
 from lost_and_found.evaluation import held_out
 from lost_and_found.samples import Sample, write_pair
 from lost_and_found.training.config import TrainingConfig
-from lost_and_found.training.pixel_cache import CacheSpec, cache_pixels
+from lost_and_found.training.pixel_cache import CacheSpec, cache_pixels, cache_split
 from lost_and_found.training.runs import ASKED_FOR, load_run
 from lost_and_found.training.trainer import train_run
 from lost_and_found.workspace import REPOSITORY, Workspace
@@ -166,6 +166,23 @@ def test_probabilities_come_in_the_order_of_the_list_and_of_the_labels(workspace
     assert probabilities.sum(axis=1) == pytest.approx(np.ones(9), abs=1e-5)
 
 
+def test_the_test_pixels_of_training_are_taken_with_the_records_as_they_are_now(workspace, tmp_path):
+    run = the_run(workspace)
+    samples, pinned = held_out.load_test_samples(workspace, run)
+    table = records_table(samples)
+    made = cache_split(workspace, ".test", folder=runs_of(workspace).parent / "pixels", width=32, height=32)
+    corrected = table.assign(country_code="US")
+    arguments = {"list_digest": pinned.digest, "folder": tmp_path / "pixels"}
+    cache = held_out.cache_test_pixels(run, samples, corrected, **arguments)
+    assert cache.folder == made.folder
+    assert not (tmp_path / "pixels").exists()
+    assert set(cache.table["country_code"]) == {"US"}
+    shutil.rmtree(made.folder)
+    again = held_out.cache_test_pixels(run, samples, table, **arguments)
+    assert again.folder.parent == tmp_path / "pixels"
+    assert np.array_equal(again.pixels, made.pixels)
+
+
 @pytest.mark.end_to_end
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_the_notebook_leaves_a_report_and_ends_with_the_table(workspace, tmp_path):
@@ -185,18 +202,10 @@ def test_the_notebook_leaves_a_report_and_ends_with_the_table(workspace, tmp_pat
 
 
 def test_how_many_runs_were_tested_is_told(tmp_path):
-    workspace = Workspace(tmp_path, "made")
-    by_country, by_km = (
-        workspace.output(f"4-evaluation/{one}") for one in ("01-test-model", "03-measure-distances")
-    )
-    (by_country / "pixels" / "made.test-32x32-0").mkdir(parents=True)
-    (by_country / "pixels" / "made.test-32x32-0" / "labels.csv").touch()
-    for folder, run, said in (
-        (by_country, "first", "No other run was tested"),
-        (by_km, "first", "No other run was tested"),
-        (by_km, "second", "2 runs were tested on this split"),
-    ):
-        (folder / run).mkdir()
-        (folder / run / "overall.csv").touch()
-        (folder / run / "predictions.csv").touch()
-        assert held_out.tested_text(workspace).startswith(said)
+    (tmp_path / "pixels" / "made.test-32x32-0").mkdir(parents=True)
+    (tmp_path / "pixels" / "made.test-32x32-0" / "labels.csv").touch()
+    for run, said in (("first", "No other run was tested"), ("second", "2 runs were tested on this split")):
+        (tmp_path / run).mkdir()
+        (tmp_path / run / "overall.csv").touch()
+        (tmp_path / run / "predictions.csv").touch()
+        assert held_out.tested_text(tmp_path).startswith(said)
