@@ -138,6 +138,15 @@ def test_a_script_of_the_regions_tells_how_it_is_used(script):
     assert done.stdout.startswith(f"usage: scripts/{script} ")
 
 
+@pytest.mark.parametrize(("argument", "status"), [("--help", 0), ("-h", 0), ("--dry-run", 2)])
+@pytest.mark.parametrize("script", ["setup", "setup-browser"])
+def test_a_set_up_that_is_asked_for_help_installs_nothing(tmp_path, script, argument, status):
+    path = shutil.copy(REPOSITORY / "scripts" / script, tmp_path)
+    done = subprocess.run([path, argument], capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stderr) == (status, "")
+    assert "Safe to run again" in done.stdout
+
+
 @pytest.mark.parametrize("script", RUNNERS)
 @pytest.mark.parametrize("way", ["in the checkout", "by a link"])
 def test_a_script_finds_its_checkout_whatever_it_is_called_by_and_wherever_cd_looks(tmp_path, script, way):
