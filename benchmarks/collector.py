@@ -30,8 +30,10 @@ ROUNDS_PER_BROWSER = ROUNDS_PER_GAME * CollectJob.games_per_browser
 def main() -> None:
     """Print seconds per round for one and two workers beside the floor, and a worker's memory over time."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--rounds", type=int, default=40, help="of each worker at pace 1; 0: none")
-    parser.add_argument("--memory-rounds", type=int, default=300, help="of one worker at pace 0.1; 0: none")
+    parser.add_argument("--rounds", type=int, default=40, help="rounds of each worker at pace 1; 0 for none")
+    parser.add_argument(
+        "--memory-rounds", type=int, default=300, help="rounds of one worker at pace 0.1; 0 for none"
+    )
     arguments = parser.parse_args()
     floor_s = Pace().floor_s
     if arguments.rounds:

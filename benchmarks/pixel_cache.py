@@ -27,7 +27,7 @@ def main() -> None:
     """Print images per second of all three, and ratios."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--images", type=int, default=8_000)
-    parser.add_argument("--folder", type=Path, help="JPEGs to use, searched below; default: generated ones")
+    parser.add_argument("--folder", type=Path, help="folder tree of JPEGs to use (default: generated ones)")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         scratch = Path(name)

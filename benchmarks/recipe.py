@@ -8,11 +8,11 @@ FOLDER is a workspace in which stages 1 and 2 have run. Each row of the table ad
 and is trained with the same seeds, for as many epochs. Scores of the table are of the validation split, on
 which the changes were chosen.
 
-The last row is then held against the first on pictures that had no part in a choice: those of the train
-and the test split are dealt into folds, and each is tested with networks that were trained on the others.
-The validation split still says which epoch is kept. `--compare region-labels` holds normalised against
-published labels in the same way, `--compare coordinate-losses` the angular loss against the published one.
-Runs that are there already are not trained again.
+The last row is then compared with the first on pictures that played no part in any choice: those of the
+train and the test split are divided into folds, and each is tested with networks trained on the others.
+The validation split still says which epoch is kept. `--compare region-labels` compares normalised with
+published labels in the same way, `--compare coordinate-losses` the angular loss with the published one.
+Runs that exist already are not trained again.
 """
 
 from __future__ import annotations
@@ -138,14 +138,14 @@ def _parser() -> argparse.ArgumentParser:
     add("--dataset", required=True)
     add("--architecture", default="mobilenet_v2")
     add("--weights", default="none")
-    add("--normalisation", default="half", help="that of the weights, for all rows")
+    add("--normalisation", default="half", help="the one that the weights expect, for all rows")
     add("--epochs", type=int, default=12)
     add("--seeds", type=int, default=3)
-    add("--folds", type=int, default=5, help="0 to compare nothing beyond the validation split")
+    add("--folds", type=int, default=5, help="0 stays on the validation split")
     add("--compare", choices=("recipe", "region-labels", "coordinate-losses"), default="recipe")
     add("--rows", type=int, nargs="*", help="only these, counted from 0")
-    add("--processes", type=int, default=1, help="runs that are trained at the same time")
-    add("--threads", type=int, help="of each")
+    add("--processes", type=int, default=1, help="runs to train at the same time")
+    add("--threads", type=int, help="threads of each run")
     return parser
 
 

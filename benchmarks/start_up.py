@@ -51,7 +51,7 @@ def main() -> None:
     """Print both times and their ratio."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--pairs", type=int, default=PUBLISHED_PAIRS)
-    parser.add_argument("--folder", type=Path, help="for some gigabytes of small files")
+    parser.add_argument("--folder", type=Path, help="where to put some gigabytes of small files")
     arguments = parser.parse_args()
     if arguments.folder:
         arguments.folder.mkdir(parents=True, exist_ok=True)

@@ -102,8 +102,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--width", type=int, default=130)
     parser.add_argument("--height", type=int, default=80)
     parser.add_argument("--batch-size", type=int)
-    parser.add_argument("--images", type=int, help="in the pixel cache")
-    parser.add_argument("--seconds", type=float, default=8.0, help="of each round")
+    parser.add_argument("--images", type=int, help="number of pictures in the pixel cache")
+    parser.add_argument("--seconds", type=float, default=8.0, help="length of each round")
     parser.add_argument("--compile", choices=("auto", "on", "off"), default="auto")
     parser.add_argument(
         "--scratch", type=Path, help="folder for the pictures; for --headline 10 GB, 52 GB at 320x180"

@@ -103,7 +103,7 @@ def _anonymous(member: tarfile.TarInfo) -> tarfile.TarInfo:
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command line; returns the exit status."""
     parser = argparse.ArgumentParser(
-        prog="scripts/pack-dataset", description="Write what a training needs of a dataset to one archive."
+        prog="scripts/pack-dataset", description="Pack what training needs of a dataset into one archive."
     )
     parser.add_argument("dataset", help="its name, as in the notebooks")
     parser.add_argument(

@@ -164,7 +164,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="scripts/train", description=f"Train as {TRAIN}.ipynb does, without Jupyter."
     )
-    parser.add_argument("--processes", type=int, default=1, metavar="N", help="one for each GPU (default: 1)")
+    parser.add_argument("--processes", type=int, default=1, metavar="N", help="one per GPU (default: 1)")
     parser.add_argument(
         "--profile", default="", metavar="NAME", help="train as scripts/run-stages does with this profile"
     )
@@ -172,7 +172,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--environment",
         action="store_true",
-        help=f"take parameters from variables such as {ENVIRONMENT_PREFIX}EPOCHS too; -p wins",
+        help=f"also take parameters from variables such as {ENVIRONMENT_PREFIX}EPOCHS; -p wins",
     )
     parser.add_argument("--list", action="store_true", help="print the parameters and stop")
     options = parser.parse_args(arguments)

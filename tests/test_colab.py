@@ -158,8 +158,8 @@ def test_a_failing_step_stops_with_its_reason(trained, arguments, reason):
             ["--repository", "{folder}/absent"],
             "repository: fatal: repository '{folder}/absent' does not exist",
         ),
-        ([], "repository: this script lies in no checkout; give --repository ADDRESS"),
-        (["--repository", "{folder}", "--folder", "drive"], "repository: drive is there, and no clone"),
+        ([], "repository: this script is not in a checkout; give --repository ADDRESS"),
+        (["--repository", "{folder}", "--folder", "drive"], "repository: drive exists and is not a clone"),
         (["--dataset"], "command line: --dataset needs a value"),
         (["--datset", "x"], "command line: there is no option --datset"),
     ],
@@ -268,7 +268,7 @@ def test_an_archive_that_would_replace_programs_is_not_unpacked(trained, tmp_pat
     done = machine.run("--dataset", "strange", script=machine.checkout / "scripts" / "colab-train")
     (machine.kept / "strange.tar").unlink()
     assert done.returncode == 1
-    assert f"strange.tar holds {name}, which is of no dataset" in done.stderr.splitlines()[-1]
+    assert f"strange.tar holds {name}, which is not part of a dataset" in done.stderr.splitlines()[-1]
     assert program.read_bytes() == before
     assert not (machine.checkout / "data-lists" / "strange.train.txt").exists()
 

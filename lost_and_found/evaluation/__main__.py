@@ -85,14 +85,14 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="scripts/guess",
         description="Where were these photos taken? A trained model guesses.",
-        epilog="Probabilities are scores to rank countries by and not calibrated: a model is often "
+        epilog="Probabilities are scores to rank countries by, not calibrated: a model is often "
         "overconfident, and one trained with logit_adjustment leans less on how frequent countries are. "
         "Exit status: 0 done; 1 an error, or a photo that can't be read; 2 wrong usage.",
     )
     add = parser.add_argument
     add("photos", nargs="*", type=Path, metavar="PHOTO", help="an image, or a folder of images")
     add("--page", action="store_true", help="serve a page to drop photos on, for this machine only")
-    add("--port", type=int, help="of the page (default: the first free one from 7860)")
+    add("--port", type=int, help="port of the page (default: the first free one from 7860)")
     add("--dataset", default="practice", help="the dataset that the model was trained on (default: practice)")
     add("--run", default="", metavar="ID", help="a run's id or folder (default: the last one trained)")
     add("--csv", type=Path, metavar="FILE", help="also write all guesses to this table")
@@ -100,7 +100,7 @@ def _parser() -> argparse.ArgumentParser:
         "--figures",
         type=Path,
         metavar="FOLDER",
-        help="write a picture of each guess to it: the photo, the countries, and a map of the probability",
+        help="write a figure of each guess to this folder: photo, countries, and a probability map",
     )
     add("--device", default="auto", help="auto, cpu, mps or cuda (default: auto)")
     add("--root", type=Path, default=REPOSITORY, help="where the stages write (default: the repository)")

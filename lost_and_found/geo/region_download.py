@@ -104,7 +104,7 @@ def _fetch(url: str) -> bytes:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Put Natural Earth's full-resolution regions into the cache folder, where they are used from then on."""
     parser = argparse.ArgumentParser(prog="scripts/download-regions", description=main.__doc__)
-    parser.add_argument("--url", default=URL, help="of the map (default: Natural Earth's own)")
+    parser.add_argument("--url", default=URL, help="address of the map (default: Natural Earth's own)")
     parser.add_argument(
         "--sha256", help="digest that the download must have (default: that of the first download)"
     )

@@ -147,7 +147,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         help="QGIS's world_map.gpkg (scripts/build-regions' default) or the official admin-1 file",
     )
     parser.add_argument(
-        "--output", type=Path, default=SHIPPED, help="default: the file that the package ships"
+        "--output",
+        type=Path,
+        default=SHIPPED,
+        help="where to write it (default: the file that the package ships)",
     )
     title = "Natural Earth 4.1 admin-1, simplified for QGIS"
     parser.add_argument("--title", default=title, help=f"what the file says it is (default: {title})")

@@ -130,14 +130,14 @@ def _parser() -> argparse.ArgumentParser:
         description="Where was this taken? A quiz in which people play against the model.",
     )
     add = parser.add_argument
-    add("--dataset", default=PRACTICE, help="whose pictures (default: practice)")
+    add("--dataset", default=PRACTICE, help="dataset to show pictures of (default: practice)")
     add("--list", default="", metavar="NAME", help="a pinned list (default: the dataset's test list)")
     add("--rounds", type=int, default=20, help="pictures in a session (default: 20)")
     add(
         "--image-size",
         default="320x180",
         metavar="WxH",
-        help=f"of the pictures in pixels, or '{MODEL_SIZE}' for the model's own (default: 320x180)",
+        help=f"picture size in pixels, or '{MODEL_SIZE}' for the model's own (default: 320x180)",
     )
     add(
         "--run",
@@ -145,7 +145,7 @@ def _parser() -> argparse.ArgumentParser:
         metavar="ID",
         help="the tested run to play against (default: the one tested last)",
     )
-    add("--port", type=int, help="default: the first free one from 7860")
+    add("--port", type=int, help="port of the page (default: the first free one from 7860)")
     add(
         "--host",
         default="127.0.0.1",

@@ -244,22 +244,24 @@ def sweep_folder(workspace: Workspace, sweep: Sweep) -> Path:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="scripts/tune",
-        description="Search for good settings, as a sweep in W&B's format says, without W&B.",
+        description="Search for good settings with a sweep in W&B's format, but without W&B.",
         epilog="Exit status: 0 done, 1 an error, 2 wrong usage, 130 Ctrl-C, 143 SIGTERM. "
-        "The same command goes on where the last one stopped.",
+        "The same command resumes where the last one stopped.",
     )
     add = parser.add_argument
-    add("sweep", type=Path, metavar="SWEEP.yaml", help="such as 3-training/sweeps/study-grid.yaml")
+    add(
+        "sweep", type=Path, metavar="SWEEP.yaml", help="sweep file, such as 3-training/sweeps/study-grid.yaml"
+    )
     add("--dataset", help="name of the pinned lists (default: the sweep's, or practice)")
     add("--root", type=Path, default=REPOSITORY, help="where the stages write (default: the repository)")
     add(
         "--trials",
         type=int,
         metavar="N",
-        help="stop when the sweep has this many trials (default: its own end)",
+        help="stop when the sweep has this many trials (default: when it ends by itself)",
     )
-    add("--name", default="", help="of the sweep and its folder (default: the file's)")
-    add("--seed", type=int, default=0, help="of random and Bayesian proposals (default: 0)")
+    add("--name", default="", help="name of the sweep and its folder (default: the file's)")
+    add("--seed", type=int, default=0, help="seed of random and Bayesian proposals (default: 0)")
     add(
         "-p",
         nargs=2,

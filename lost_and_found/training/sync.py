@@ -138,7 +138,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         prog="scripts/sync-runs", description="Send runs that were tracked offline to W&B."
     )
     parser.add_argument("--dry-run", action="store_true", help="only say what would be sent; needs no key")
-    parser.add_argument("--dataset", default="", metavar="NAME", help="of the runs (default: all datasets)")
+    parser.add_argument(
+        "--dataset", default="", metavar="NAME", help="send only runs of this dataset (default: all)"
+    )
     parser.add_argument(
         "--root",
         type=Path,
@@ -154,7 +156,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if options.dry_run:
             unsent = unsent_runs(root, dataset=options.dataset)
             folders = [folder for of_run in unsent.values() for folder in of_run]
-            print("\n".join(f"would send {folder}" for folder in folders) or "everything is sent")
+            print("\n".join(f"would send {folder}" for folder in folders) or "everything has been sent")
             return 0
         failed = send_all(root, dataset=options.dataset, dotenv=REPOSITORY / ".env")
     except KeyboardInterrupt:

@@ -45,14 +45,14 @@ CONVERTERS: dict[str, Callable[[str], object]] = {"str": str, "int": int, "float
 def trial_parser(**options: Any) -> argparse.ArgumentParser:  # noqa: ANN401 - argparse's own
     """A parser with an option for every field of `TrainingConfig` and for `PLACES`; it sets what is given."""
     parser = argparse.ArgumentParser(
-        allow_abbrev=False, argument_default=argparse.SUPPRESS, **{"description": "One training.", **options}
+        allow_abbrev=False, argument_default=argparse.SUPPRESS, **{"description": "Train one run.", **options}
     )
     for field in dataclasses.fields(TrainingConfig):
         # The notebook calls it `predicts`, since `target` is a parameter of another notebook.
         names = ("--target", "--predicts") if field.name == "target" else (f"--{field.name}",)
         kind = str(field.type)
         parser.add_argument(*names, dest=field.name, type=_converter(kind), metavar=kind.upper())
-    parser.add_argument("--root", metavar="FOLDER", help="of the workspace (default: the repository)")
+    parser.add_argument("--root", metavar="FOLDER", help="where the stages write (default: the repository)")
     parser.add_argument("--tracking", metavar="MODE", help="auto, online, offline or off (default: auto)")
     return parser
 

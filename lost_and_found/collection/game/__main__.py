@@ -17,13 +17,13 @@ from lost_and_found.workspace import REPOSITORY
 ENDING = f"""
 Pairs go to {NOTEBOOK}/DATASET/, the log to its .collect/log.jsonl.
 The same command resumes where the last one stopped. Ctrl-C lets the rounds in
-progress end; a second one doesn't.
+progress finish; a second Ctrl-C doesn't.
 
-A live site is off until you state in ROOT/.env that you have the right to collect from
+The live site is off until you state in ROOT/.env that you have the right to collect from
 it; read its terms of service first. The practice game needs no statement.
 
 exit status:
-  0 all rounds are there, or --minutes are over
+  0 all rounds are there, or --minutes have passed
   1 any other error          2 wrong usage           3 the site has changed
   4 log-in refused           5 not permitted         6 disk full
   7 no browser               8 stuck: workers died again and again
@@ -67,35 +67,40 @@ def _parser() -> argparse.ArgumentParser:
         "--rounds",
         type=int,
         required=True,
-        help="pairs to have in the folder in the end; 0 goes on until stopped",
+        help="how many pairs the folder should hold in the end; 0 goes on until stopped",
     )
-    add("--instances", type=int, default=1, help="browsers at once (default: 1)")
+    add("--instances", type=int, default=1, help="browsers to run at once (default: 1)")
     add("--dataset", default="", help="name of the output folder (default: the site)")
     add("--root", type=Path, default=REPOSITORY, help="where the stages write (default: the repository)")
-    add("--url", help="of a practice game that is already running (default: one is started)")
-    add("--pace", type=float, default=1.0, help="of the practice game: 0.1 is ten times as fast (default: 1)")
-    add("--seed", type=int, default=0, help="of the practice game (default: 0)")
+    add("--url", help="address of a practice game that is already running (default: one is started)")
+    add("--pace", type=float, default=1.0, help="practice game: 0.1 is ten times as fast (default: 1)")
+    add("--seed", type=int, default=0, help="practice game: same seed, same games (default: 0)")
     add(
         "--fault",
         dest="faults",
         action=_Fault,
         default=(),
         metavar="SPEC",
-        help="misbehaviour of the practice game, such as rate-limit@3 or log-out/20; may be repeated",
+        help="practice game: misbehave, as in rate-limit@3 or log-out/20; may be repeated",
     )
     add("--headed", action="store_true", help="show the browsers' windows")
     add(
         "--games-per-browser",
         type=int,
         default=20,
-        help="games before a fresh browser is started (default: 20)",
+        help="games after which a fresh browser is started (default: 20)",
     )
-    add("--memory-mb", type=int, default=2500, help="a worker that uses more is replaced (default: 2500)")
+    add(
+        "--memory-mb",
+        type=int,
+        default=2500,
+        help="replace a worker that uses more than this (default: 2500)",
+    )
     add("--min-free-gb", type=float, default=2.0, help="disk space to leave free (default: 2)")
     add(
         "--seconds-per-round",
         type=float,
-        help="least time between rounds of an account (default: 20 on the live site)",
+        help="minimum time between rounds of one account (default: 20 on the live site)",
     )
     add(
         "--patience",

@@ -30,9 +30,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="scripts/practice-game",
-        description="A local game of street views to play, and to collect from.",
+        description="A local street-view game, to play and to collect from.",
     )
-    parser.add_argument("--port", type=int, default=8765, help="0 is any free one (default: 8765)")
+    parser.add_argument("--port", type=int, default=8765, help="0 takes any free one (default: 8765)")
     parser.add_argument("--seed", type=int, default=0, help="same seed, same games (default: 0)")
     parser.add_argument("--pace", type=float, default=1.0, help="0.1 is ten times as fast (default: 1)")
     parser.add_argument(
@@ -40,7 +40,8 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         action="append",
         default=[],
         metavar="SPEC",
-        help=f"misbehave: NAME, NAME@N or NAME/N with a NAME of {', '.join(FAULTS)}; may be repeated",
+        help="misbehave: NAME always, NAME@N at the N-th opportunity, NAME/N at every N-th; may be repeated. "
+        f"NAME is one of {', '.join(FAULTS)}",
     )
     return parser.parse_args(arguments)
 
