@@ -81,10 +81,10 @@ def calibration_table(
 def calibration_text(table: pd.DataFrame) -> str:
     """The first row as a sentence: bins may be off where their mean is not."""
     whole = table.iloc[0]
-    verdict = "on average it may be as sure as it should be"
+    verdict = "on average it shows neither over- nor underconfidence"
     if not whole["low"] <= whole["probability"] <= whole["high"]:
         too_sure = whole["probability"] > whole["high"]
-        verdict = f"on average it is {'too sure' if too_sure else 'not sure enough'}"
+        verdict = f"on average it is {'over' if too_sure else 'under'}confident"
     shares = (f"{100 * whole[name]:.1f} %" for name in ("probability", "right", "low", "high"))
     return (
         "the model gives its first guesses {} on average, and {} of them are right ({} to {}): {}"
@@ -95,7 +95,7 @@ def plot_calibration(table: pd.DataFrame) -> Figure:
     """Share right against probability, bin by bin, beside the line of a model that is calibrated."""
     figure, axes = plt.subplots(figsize=(5.2, 4.8), layout="constrained")
     bins = table[1:]
-    axes.plot([0, 100], [0, 100], color=GREY, linewidth=1, linestyle=":", label="as sure as right")
+    axes.plot([0, 100], [0, 100], color=GREY, linewidth=1, linestyle=":", label="perfectly calibrated")
     sure = 100 * bins["probability"].to_numpy()
     columns = ("right", "low", "high")
     draw_intervals(axes, bins, sure, along="y", columns=columns, color=BLUE, markersize=5)

@@ -41,10 +41,11 @@ def build_page(run: Run) -> gr.Blocks:
         title="Lost & Found", analytics_enabled=False, delete_cache=(KEPT_S, KEPT_S), fill_width=True
     ) as page:
         gr.Markdown(
-            "# Where was this photo taken?\nA model guesses from the photo's middle, cut to the shape of "
+            "# Where was this photo taken?\n"
+            "A model guesses from the middle of the photo, cropped to the shape of "
             f"{'x'.join(map(str, run.copy_size))} and shrunk to {run.config.width}x{run.config.height} "
             "pixels. Photos don't leave this machine. Probabilities are scores to rank by: models tend to be "
-            "too sure."
+            "overconfident."
         )
         with gr.Row():
             photo = gr.Image(
@@ -58,7 +59,7 @@ def build_page(run: Run) -> gr.Blocks:
                 label="Country", num_top_classes=GUESSES, visible=bool(run.target.country_codes)
             )
         point = gr.Markdown()
-        gr.Markdown("## Map of the probability" if run.target.country_codes else "## The guessed point")
+        gr.Markdown("## Probability map" if run.target.country_codes else "## The guessed point")
         world = gr.Image(
             show_label=False,  # it would cover a part of the map
             alt_text="The world: the likelier a country, the darker it is; a star is the guessed point",

@@ -90,8 +90,8 @@ def tested_text(folder: Path) -> str:
     if count < 2:
         return "No other run was tested on this split here, so none was chosen by it."
     return (
-        f"{count} runs were tested on this split here. The best of them was lucky in it too, and would\n"
-        "score less on other pictures: choose by validation (02-compare-runs), and report that run's test."
+        f"{count} runs were tested on this split here. The best of them was also lucky on it, and would\n"
+        "score lower on other pictures: choose by validation (02-compare-runs), and report that run's test."
     )
 
 

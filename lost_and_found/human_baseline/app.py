@@ -53,7 +53,7 @@ class Page:
                         ("Amateur: I play rarely or never", EXPERIENCES[0]),
                         ("Advanced: I play often", EXPERIENCES[1]),
                     ],
-                    label="How experienced are you with guessing places?",
+                    label="How experienced are you at guessing places?",
                 )
                 self.start = gr.Button("Start", variant="primary")
             self.problem = gr.HTML()

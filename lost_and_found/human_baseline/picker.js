@@ -111,18 +111,18 @@ function setGuesses(codes) {
 
 function add(country) {
   if (sent) return;
-  if (guesses().length >= MOST) return say(`At most ${MOST} countries. Take one back first.`);
+  if (guesses().length >= MOST) return say(`At most ${MOST} countries. Remove one first.`);
   setGuesses([...guesses(), country.code]);
   input.value = "";
   close();
   const left = MOST - guesses().length;
-  say(`${country.name} is guess ${guesses().length}. ${left ? `${left} more possible.` : "Press Enter to send."}`);
+  say(`${country.name} is guess ${guesses().length}. ${left ? `You can add ${left} more.` : "Press Enter to send."}`);
 }
 
 function remove(code) {
   if (sent) return;
   setGuesses(guesses().filter((one) => one !== code));
-  say(`${byCode.get(code).name} taken back.`);
+  say(`${byCode.get(code).name} removed.`);
   input.focus();
 }
 
@@ -154,7 +154,7 @@ function take() {
   if (taken >= 0) return say(`${byCode.get(guesses()[taken]).name} is already guess ${taken + 1}.`);
   const found = active >= 0 ? matches[active] : search(input.value)[0];
   if (found) add(found);
-  else say(`Not counted: no country is like “${input.value.trim().slice(0, 40)}”.`);
+  else say(`Not counted: no country matches “${input.value.trim().slice(0, 40)}”.`);
 }
 
 // -- drawing --
@@ -202,7 +202,7 @@ function drawChosen() {
       cross.type = "button";
       cross.textContent = "×";
       cross.dataset.code = code;
-      cross.setAttribute("aria-label", `Take back ${byCode.get(code).name}`);
+      cross.setAttribute("aria-label", `Remove ${byCode.get(code).name}`);
       item.append(name, cross);
       return item;
     })
@@ -220,7 +220,7 @@ function propose() {
 
 input.addEventListener("input", () => {
   propose();
-  if (input.value.trim() && !matches.length) say(`No country is like “${input.value.trim().slice(0, 40)}”.`);
+  if (input.value.trim() && !matches.length) say(`No country matches “${input.value.trim().slice(0, 40)}”.`);
   else say("");
 });
 

@@ -136,7 +136,9 @@ class Quiz:
         """
         name = _clean(name)
         if not name:
-            raise NotTaken("Enter a name, so that you find yourself on the leaderboard. Any name will do.")
+            raise NotTaken(
+                "Enter a name, so that you can find yourself on the leaderboard. Any name will do."
+            )
         if name[0] in FORMULA:
             raise NotTaken(f"A name can't begin with {name[0]}; put a letter before it, or choose another.")
         if len(name) > LONGEST_NAME:

@@ -42,7 +42,7 @@ def outcome(answered: Outcome) -> str:
     colour = "right" if answered.rank else "wrong"
     repeated = ""
     if answered.repeated:
-        repeated = '<p class="notice">You had answered this picture already; the first answer counts.</p>'
+        repeated = '<p class="notice">You have already answered this picture; your first answer counts.</p>'
     parts = [
         _progress(answered.place, answered.rounds, done=answered.place),
         repeated,
@@ -92,8 +92,8 @@ def leaderboard(standings: Sequence[Standing]) -> str:
     more = f"<p>and {len(standings) - LEADERS} more</p>" if len(standings) > LEADERS else ""
     heads = ("", "player", "first guess", "among five", "pictures", "model's first guess", "experience")
     return (
-        '<p class="help">Right answers; the best is who is best for sure, by the lower end of the 95 % '
-        'interval of the first guess</p><div class="wide"><table class="leaders">'
+        '<p class="help">Right answers, ranked by the lower end of the 95 % interval of the first guess</p>'
+        '<div class="wide"><table class="leaders">'
         f"{_head(*heads)}<tbody>{rows}</tbody></table></div>{more}"
     )
 

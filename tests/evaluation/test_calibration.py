@@ -27,7 +27,8 @@ def test_a_table_worked_out_by_hand():
 
 
 @pytest.mark.parametrize(
-    ("calibrated", "verdict"), [(True, "it may be as sure as it should be"), (False, "it is too sure")]
+    ("calibrated", "verdict"),
+    [(True, "it shows neither over- nor underconfidence"), (False, "it is overconfident")],
 )
 def test_a_model_that_keeps_its_word_is_told_from_one_that_does_not(calibrated, verdict):
     table = calibration_table(*made_up(2000, calibrated=calibrated), resamples=200)
@@ -39,7 +40,7 @@ def test_a_model_that_keeps_its_word_is_told_from_one_that_does_not(calibrated, 
 def test_a_model_that_is_right_more_often_than_it_says_is_not_sure_enough():
     probabilities = np.tile([0.6, 0.4], (100, 1))
     table = calibration_table(probabilities, np.zeros(100, dtype=int), resamples=100)
-    assert calibration_text(table).endswith("it is not sure enough")
+    assert calibration_text(table).endswith("it is underconfident")
 
 
 def test_of_few_pictures_and_of_errors_that_cancel_it_is_not_said_that_a_model_is_calibrated():
@@ -50,7 +51,7 @@ def test_of_few_pictures_and_of_errors_that_cancel_it_is_not_said_that_a_model_i
     )
     assert cancelling["high"].iloc[-1] < cancelling["probability"].iloc[-1]
     for table in (few, cancelling):
-        assert "on average it may be as sure" in calibration_text(table)
+        assert "on average it shows neither" in calibration_text(table)
 
 
 def test_intervals_are_wider_where_samples_hang_together():

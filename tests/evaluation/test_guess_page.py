@@ -89,7 +89,7 @@ def test_the_photo_has_a_name_for_screen_readers_and_nothing_lies_over_the_map(r
         await page.get_by_role("img", name="Your photo").wait_for()
         world = page.get_by_role("img", name="The world")
         await world.wait_for()
-        boxes = [await one.bounding_box() for one in (page.get_by_text("Map of the probability"), world)]
+        boxes = [await one.bounding_box() for one in (page.get_by_text("Probability map"), world)]
         await page.close()
         return boxes
 
@@ -116,7 +116,10 @@ def test_the_page_says_which_part_of_a_photo_the_model_sees(run_of):
     (width, height), size = run.copy_size, f"{run.config.width}x{run.config.height}"
     with served(run) as address:
         page = httpx.get(f"{address}config", timeout=60).text
-    assert f"the photo's middle, cut to the shape of {width}x{height} and shrunk to {size} pixels" in page
+    assert (
+        f"the middle of the photo, cropped to the shape of {width}x{height} and shrunk to {size} pixels"
+        in page
+    )
 
 
 def test_what_is_no_photo_is_told_and_the_next_one_is_guessed(run_of, in_browser, photo, tmp_path):

@@ -211,7 +211,7 @@ def test_a_long_name_and_the_words_on_the_leaderboard_are_cut_nowhere_on_a_phone
             await answer(page, "france")
             await press(page, "Enter")
             await page.get_by_text("Leaderboard").click()
-            for text in ("Done, ", "Right answers; the best"):
+            for text in ("Done, ", "Right answers, ranked"):
                 words = page.get_by_text(text)
                 await words.wait_for()
                 assert await words.evaluate("one => one.scrollWidth <= one.clientWidth")
@@ -276,9 +276,9 @@ def test_everything_has_a_name_for_screen_readers(on_page):
         assert await page.locator(f"#{active}").inner_text() == "France"
         await press(page, "Enter")
         assert await page.locator("[role=status].picker-message").inner_text() == (
-            "France is guess 1. 4 more possible."
+            "France is guess 1. You can add 4 more."
         )
-        await page.get_by_role("button", name="Take back France").wait_for()
+        await page.get_by_role("button", name="Remove France").wait_for()
         await page.get_by_role("img", name="Street picture 1 of 2, to be located").wait_for()
         await press(page, "Enter")
         await page.get_by_role("img", name=re.compile(r"^Map\. .* is the answer")).wait_for()

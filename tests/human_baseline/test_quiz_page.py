@@ -134,7 +134,7 @@ def test_two_tabs_of_one_player_are_one_session(in_browser, tmp_path):
             await answer(page, "france")
             await other.bring_to_front()
             await answer(other, "japan")
-            assert "You had answered this picture already" in await other.inner_text(".quiz")
+            assert "You have already answered this picture" in await other.inner_text(".quiz")
             await press(other, "Enter")
             await other.get_by_text("Picture 2 of 3").wait_for()
 
@@ -171,12 +171,12 @@ def test_nothing_and_nonsense_are_not_counted_and_say_why(on_page):
         )
         await page.keyboard.type("qqqq")
         await press(page, "Enter")
-        assert await message.inner_text() == "Not counted: no country is like “qqqq”."
+        assert await message.inner_text() == "Not counted: no country matches “qqqq”."
         await page.fill(FIELD, "")
         for text in ("france", "japan", "brazil", "chile", "peru", "kenya"):
             await page.keyboard.type(text)
             await press(page, "Enter")
-        assert await message.inner_text() == "At most 5 countries. Take one back first."
+        assert await message.inner_text() == "At most 5 countries. Remove one first."
         await page.fill(FIELD, "")
         await press(page, "Backspace", "Backspace")
         assert await page.locator(".chosen li span").all_inner_texts() == [

@@ -75,7 +75,7 @@ def test_the_verdict_says_which_guess_was_right(tmp_path, guesses, verdict):
 def test_an_answer_given_twice_says_that_the_first_counts(tmp_path):
     quiz = made_quiz(tmp_path, rounds=1)
     player = play(quiz, "Ann", lambda item: ["FR"])
-    assert "the first answer counts" in views.outcome(quiz.answer(player, 1, ["JP"]))
+    assert "your first answer counts" in views.outcome(quiz.answer(player, 1, ["JP"]))
 
 
 def test_the_summary_holds_people_against_the_model(tmp_path):

@@ -13,11 +13,11 @@ TEXTS = {
     "games": "Games",
     "drawn": "Drawn, not photographed",
     "drawn_more": "All pictures are drawn by the computer, not photographed. "
-    "No such place exists quite like that.",
+    "No real place looks quite like them.",
     "hero": "Where on Earth is this?",
-    "hero_more": "You stand beside a road. "
+    "hero_more": "You are standing beside a road. "
     "Look around, set your pin on the map, and see how far off you were.",
-    "globe": "A globe that turns",
+    "globe": "A turning globe",
     "loading": "Loading",
     # Consent and account
     "consent": "We use cookies to keep you logged in and, if you agree, to remember what you have seen.",
@@ -40,9 +40,9 @@ TEXTS = {
     "classic_maps": "Classic Maps",
     "classic_maps_more": "Five rounds on your own, 5,000 points each",
     "multiplayer": "Multiplayer",
-    "multiplayer_more": "Against others, until one is left",
+    "multiplayer_more": "Against others, until only one is left",
     "world": "World",
-    "world_more": "Roadsides in all countries that have a street view. Five rounds, no time limit.",
+    "world_more": "Roadsides in all countries that have street view. Five rounds, no time limit.",
     "play": "Play",
     "got_it": "Got it",
     "multiplayer_intro": "Play against others on the same streets.",

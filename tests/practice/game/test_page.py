@@ -354,7 +354,7 @@ def test_the_globe_on_the_first_page_has_no_sea_in_the_desert(in_browser, game):
     async def play(browser):
         async with visitor(browser, game, reduced_motion="reduce") as page:
             await page.goto("/")
-            globe = page.get_by_role("img", name="A globe that turns")
+            globe = page.get_by_role("img", name="A turning globe")
             await expect(globe).to_be_visible()
             await page.wait_for_function("one => one.width > 300", arg=await globe.element_handle())
             found = await globe.evaluate(DESERT)
