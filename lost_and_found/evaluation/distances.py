@@ -104,7 +104,7 @@ def nearest_and_farthest(countries: pd.DataFrame, *, ends: int) -> str:
     left_out = len(countries) - 2 * ends
     if left_out > 0:
         lines[1 + ends : -ends] = [(f"... {left_out} more", "", "")]
-    return aligned(lines) if len(countries) else "no country has pictures enough to be listed"
+    return aligned(lines) if len(countries) else "no country has enough pictures to be listed"
 
 
 def plot_distances(guesses: pd.DataFrame) -> Figure:

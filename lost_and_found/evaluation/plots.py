@@ -96,7 +96,7 @@ def plot_confusions(axes: Axes, scores: Scores, country_codes: Sequence[str]) ->
         chosen += [one for one in pair if one not in chosen]
     chosen = sorted(chosen[:COUNTRIES_IN_HEAT_MAP], key=lambda one: -scores.support[one])
     if not chosen:
-        axes.text(0.5, 0.5, "not one error", ha="center", va="center")
+        axes.text(0.5, 0.5, "no errors", ha="center", va="center")
         axes.set_axis_off()
         return
     support = np.maximum(scores.support[chosen], 1)[:, None]

@@ -123,7 +123,7 @@ def overall_text(overall: pd.DataFrame) -> str:
 def country_text(countries: pd.DataFrame) -> str:
     """Recall of countries with aligned columns."""
     if countries.empty:
-        return "no (other) country has pictures enough to be ranked"
+        return "no (other) country has enough pictures to be ranked"
     lines = [("", "found", "95 % interval", "pictures")]
     for row in countries.to_dict("records"):
         interval = f"{100 * row['low']:.0f} to {100 * row['high']:.0f} %"
@@ -134,7 +134,7 @@ def country_text(countries: pd.DataFrame) -> str:
 def confusion_text(confusions: pd.DataFrame) -> str:
     """The most frequent errors with aligned columns; the last says how many of how many pictures they are."""
     if confusions.empty:
-        return "not one error"
+        return "no errors"
     lines = [("", "share", "95 % interval", "pictures")]
     for row in confusions.to_dict("records"):
         interval = f"{100 * row['low']:.0f} to {100 * row['high']:.0f} %"

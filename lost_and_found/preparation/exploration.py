@@ -159,5 +159,5 @@ def measure_density(measures: pd.DataFrame, thresholds: Thresholds) -> Figure:
     blurred = (both["laplacian_variance"] < thresholds.laplacian_variance) & ~dark
     axes.set_xlabel(MEASURES["channel_variance"] + " (levels²)")
     axes.set_ylabel(MEASURES["laplacian_variance"] + " (levels²)")
-    tidy(axes, f"{len(both):,} pictures: {dark.sum():,} dark or empty, {blurred.sum():,} more blurred")
+    tidy(axes, f"{len(both):,} pictures: {dark.sum():,} dark or empty, another {blurred.sum():,} blurred")
     return figure

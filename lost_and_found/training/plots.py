@@ -73,7 +73,7 @@ def plot_augmentation(cache: PixelCache, name: str, *, seed: int) -> Figure:
         for axes, image in zip(panels[:, column], images, strict=True):
             axes.imshow(image.permute(1, 2, 0).round().byte().numpy(), aspect="auto")
             axes.set_axis_off()
-    panels[0, 0].set_title("as it is", fontsize=9, loc="left")
+    panels[0, 0].set_title("original", fontsize=9, loc="left")
     panels[0, 1].set_title(f"augmentation {name!r}", fontsize=9, loc="left")
     return figure
 

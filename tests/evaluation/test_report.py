@@ -102,7 +102,7 @@ def test_a_confusion_is_shown_beside_the_number_of_its_countrys_pictures():
     (line,) = tables.confusion_text(confusions).splitlines()[1:]
     assert line.split()[:5] == ["Brazil", "taken", "for", "France", "60"]
     assert line.endswith("3 of 5")
-    assert tables.confusion_text(confusions[:0]) == "not one error"
+    assert tables.confusion_text(confusions[:0]) == "no errors"
 
 
 def test_a_score_that_there_is_none_of_says_so():
