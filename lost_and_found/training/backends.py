@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import sys
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -82,6 +84,24 @@ def tuned_backends(config: TrainingConfig) -> Iterator[None]:
         torch.set_float32_matmul_precision(precision)
         torch.backends.cudnn.benchmark, torch.backends.cudnn.allow_tf32 = benchmark, rounds
         torch.use_deterministic_algorithms(deterministic)
+
+
+@contextmanager
+def memory_freed_after_errors() -> Iterator[None]:
+    """Take their variables from the functions that an error ends.
+
+    A notebook keeps its last error, which keeps them, and with them the memory that a training has on a GPU:
+    the next one, with smaller batches perhaps, would have what is left.
+    """
+    handled = sys.exception()  # by the caller, whose functions are left alone
+    try:
+        yield
+    except BaseException as error:
+        link: BaseException | None = error
+        while link and link is not handled:
+            traceback.clear_frames(link.__traceback__)
+            link = link.__context__
+        raise
 
 
 @contextmanager

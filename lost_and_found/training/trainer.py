@@ -7,7 +7,7 @@ from pathlib import Path
 from lost_and_found.errors import InvalidConfig
 from lost_and_found.samples import read_json
 from lost_and_found.training import runs
-from lost_and_found.training.backends import explained_memory, tuned_backends
+from lost_and_found.training.backends import explained_memory, memory_freed_after_errors, tuned_backends
 from lost_and_found.training.config import TrainingConfig
 from lost_and_found.training.distributed import joined
 from lost_and_found.training.epochs import Training
@@ -54,12 +54,15 @@ def train_run(
     place = folder / runs.run_id(config, weights, caches)
     with joined(config.device) as world:
         if not world.from_main(runs.is_complete(place)):
-            with tuned_backends(config), explained_memory(config, world.device):
-                training = Training(config, build_target(config, train.table), weights, world)
-                if world.is_main:
-                    _write_run(training, caches, place=place, test=test, tracking=tracking)
-                else:
-                    training.fit(train, val, folder=None, tracker=Untracked())
+            with tuned_backends(config), explained_memory(config, world.device), memory_freed_after_errors():
+                # Not a variable here, where the caller's error would keep it.
+                _fit(
+                    Training(config, build_target(config, train.table), weights, world),
+                    caches,
+                    place=place,
+                    test=test,
+                    tracking=tracking,
+                )
         elif world.is_main:
             begun = read_json(place / "environment.json")
             runs.warn_of_other_code(begun, name=place.name, so="it is loaded, and not trained again")
@@ -79,10 +82,13 @@ def _check_sizes(config: TrainingConfig, caches: dict[str, PixelCache]) -> None:
             )
 
 
-def _write_run(
+def _fit(
     training: Training, caches: dict[str, PixelCache], *, place: Path, test: PixelCache | None, tracking: str
 ) -> None:
-    """Train in the main process, which fills the run folder."""
+    """Train; the main process fills the run folder."""
+    if not training.world.is_main:
+        training.fit(caches["train"], caches["val"], folder=None, tracker=Untracked())
+        return
     with (
         runs.new_run_folder(place) as partial,
         tracked(tracking, run_id=place.name, config=training.config.to_json(), folder=partial) as tracker,

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import threading
+import weakref
 from pathlib import Path
 
 import pandas as pd
@@ -263,6 +264,28 @@ def test_too_little_memory_suggests_half_the_batch(tmp_path):
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert "OutOfMemory: cpu has too little memory for batches of 512" in done.stderr
     assert "try batch_size 256" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("error", "seen"),
+    [(torch.OutOfMemoryError("CUDA out of memory"), OutOfMemory), (KeyboardInterrupt(), KeyboardInterrupt)],
+)
+def test_an_error_that_a_notebook_keeps_keeps_nothing_of_the_training(
+    split, tmp_path, monkeypatch, error, seen
+):
+    trainings, compute = [], Training.compute
+
+    def failing(self, *arguments):
+        compute(self, *arguments)
+        trainings.append(weakref.ref(self))
+        if len(trainings) == 2:
+            raise error
+
+    monkeypatch.setattr(Training, "compute", failing)
+    with pytest.raises(seen) as kept:
+        train(CONFIG, split, tmp_path)
+    assert kept.value.__traceback__
+    assert trainings[0]() is None
 
 
 def test_other_errors_of_torch_are_left_alone():
