@@ -16,13 +16,15 @@ from lost_and_found.training.fused import problem_of
 
 # Compiling takes more than a minute (EfficientNet-B1, H200), which shorter trainings don't win back.
 COMPILING_PAYS_FROM_IMAGES = 10_000_000
-# What the CPU's allocators say when there is no memory, and CUDA while it records; the rest has a type.
+# What is said when there is no memory by the CPU's allocators, by CUDA while it records, and by cuBLAS; the
+# rest has a type.
 NO_MEMORY = (
     "not enough memory",
     "can't allocate memory",
     "Cannot allocate memory",
     "bad_alloc",
     "CUDA error: out of memory",
+    "CUBLAS_STATUS_ALLOC_FAILED",
 )
 
 

@@ -266,6 +266,12 @@ def test_too_little_memory_suggests_half_the_batch(tmp_path):
     assert "try batch_size 256" in done.stderr
 
 
+def test_too_little_memory_of_a_gpu_for_a_library_is_told_as_such():
+    said = "CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"
+    with pytest.raises(OutOfMemory, match="try batch_size 2"), explained_memory(CONFIG, torch.device("cuda")):
+        raise RuntimeError(said)
+
+
 @pytest.mark.parametrize(
     ("error", "seen"),
     [(torch.OutOfMemoryError("CUDA out of memory"), OutOfMemory), (KeyboardInterrupt(), KeyboardInterrupt)],
