@@ -18,6 +18,8 @@ from lost_and_found.training.targets import Labels, Target
 # Part of a GPU's free memory that the splits of a training may fill; the rest is for the network.
 RESIDENT_SHARE = 0.5
 BATCHES_AHEAD = 2
+# Copies to a GPU that may be under way. Each keeps page-locked memory, which the system can't swap out.
+COPIES_AHEAD = 8
 
 
 class Split:
@@ -58,15 +60,16 @@ class Split:
 
     def _read_ahead(self, parts: Sequence[Tensor]) -> Iterator[Tensor]:
         waiting: deque[Future[Tensor]] = deque()
+        copies: deque[torch.cuda.Event] = deque()
         remaining = iter(parts)
         with ThreadPoolExecutor(1) as reader:
             try:
                 for rows in remaining:
                     waiting.append(reader.submit(self._read, rows))
                     if len(waiting) > BATCHES_AHEAD:
-                        yield self._sent(waiting.popleft())
+                        yield self._send(waiting.popleft(), copies)
                 while waiting:
-                    yield self._sent(waiting.popleft())
+                    yield self._send(waiting.popleft(), copies)
             finally:
                 reader.shutdown(wait=True, cancel_futures=True)
 
@@ -74,8 +77,13 @@ class Split:
         pixels = self.pixels[rows]
         return pixels.pin_memory() if self.device.type == "cuda" else pixels
 
-    def _sent(self, read: Future[Tensor]) -> Tensor:
-        return read.result().to(self.device, non_blocking=True)
+    def _send(self, read: Future[Tensor], copies: deque[torch.cuda.Event]) -> Tensor:
+        pixels = read.result().to(self.device, non_blocking=True)
+        if self.device.type == "cuda":
+            copies.append(torch.cuda.current_stream(self.device).record_event())
+            if len(copies) > COPIES_AHEAD:
+                copies.popleft().synchronize()
+        return pixels
 
 
 def as_tensor(pixels: np.ndarray) -> Tensor:

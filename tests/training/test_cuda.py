@@ -225,6 +225,16 @@ def test_pixels_that_stay_on_the_device_and_those_that_are_sent_are_the_same(spl
         assert torch.equal(labels["country"], same["country"])
 
 
+def test_few_batches_on_their_way_to_the_device_keep_page_locked_memory(split, monkeypatch):
+    monkeypatch.setattr(splits, "RESIDENT_SHARE", 0.0)
+    (sent,) = read_splits([split], build_target(CONFIG, split.table), GPU)
+    torch.cuda.synchronize()
+    torch.cuda.reset_peak_host_memory_stats()
+    for _ in sent.batches([torch.arange(4)] * 60):
+        torch.cuda._sleep(10_000_000)  # a step that takes longer than reading
+    assert torch.cuda.host_memory_stats()["active_requests.peak"] < 20
+
+
 @pytest.mark.parametrize("architecture", ["mobilenet_v3_small", "resnet18", "efficientnet_b1"])
 def test_a_deterministic_training_stopped_within_an_epoch_goes_on_exactly(
     split, tmp_path, monkeypatch, architecture
