@@ -11,11 +11,10 @@ import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
-from dotenv import load_dotenv
-
 from lost_and_found import notebooks
 from lost_and_found.commands import command
 from lost_and_found.data_lists import read_list
+from lost_and_found.dotenv_file import load_dotenv
 from lost_and_found.errors import SiteError
 from lost_and_found.human_baseline.answers import read_answers
 from lost_and_found.human_baseline.opening import MODEL_SIZE, answers_path, open_quiz

@@ -19,10 +19,10 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from dotenv import load_dotenv
 
 from lost_and_found.bars import progress_bar
 from lost_and_found.commands import command
+from lost_and_found.dotenv_file import load_dotenv
 from lost_and_found.errors import InvalidConfig, LostAndFoundError
 from lost_and_found.locks import sole_writer
 from lost_and_found.samples import read_json

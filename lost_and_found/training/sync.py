@@ -17,9 +17,8 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from dotenv import dotenv_values
-
 from lost_and_found.commands import command
+from lost_and_found.dotenv_file import dotenv_values
 from lost_and_found.errors import MissingInput
 from lost_and_found.signals import STOPPED
 from lost_and_found.workspace import REPOSITORY
@@ -102,6 +101,7 @@ def key_environment(dotenv: Path) -> dict[str, str]:
 
     Raises:
         MissingInput: neither has WANDB_API_KEY.
+        InvalidConfig: `.env` is in another encoding than UTF-8.
     """
     added = {name: value for name, value in dotenv_values(dotenv).items() if value}
     environment = {**added, **os.environ}

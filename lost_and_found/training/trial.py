@@ -17,8 +17,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dotenv import load_dotenv
-
+from lost_and_found.dotenv_file import load_dotenv
 from lost_and_found.errors import LostAndFoundError
 from lost_and_found.samples import write_atomically
 from lost_and_found.signals import exit_when_stopped
@@ -86,8 +85,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     exit_when_stopped()
     parser = trial_parser(prog="python -m lost_and_found.training.trial")
     values = vars(parser.parse_args(arguments))
-    load_dotenv(REPOSITORY / ".env")
     try:
+        load_dotenv(REPOSITORY / ".env")
         run = train_trial(values)
     except LostAndFoundError as error:
         print(f"error: {error}", file=sys.stderr)

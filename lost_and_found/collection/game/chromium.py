@@ -14,13 +14,13 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from dotenv import dotenv_values
 from playwright.async_api import Browser, async_playwright
 from playwright.async_api import Error as PlaywrightError
 from playwright.sync_api import sync_playwright
 
 from lost_and_found.collection.game.exits import status_of
-from lost_and_found.errors import BrowserMissing
+from lost_and_found.dotenv_file import dotenv_values
+from lost_and_found.errors import BrowserMissing, LostAndFoundError
 
 VARIABLE = "LOST_AND_FOUND_CHROMIUM"
 LONGEST_START_S = 30.0
@@ -107,13 +107,12 @@ async def launched(*, headed: bool = False) -> AsyncIterator[Browser]:
 
 def main() -> int:
     """Print the browser that a collection from this folder would start; the exit status."""
-    environment = {**dotenv_values(".env"), **os.environ}
-    known = {name: value for name, value in environment.items() if value is not None}
-    with sync_playwright() as playwright:
-        bundled = Path(playwright.chromium.executable_path)
     try:
+        known = {**dotenv_values(".env"), **os.environ}
+        with sync_playwright() as playwright:
+            bundled = Path(playwright.chromium.executable_path)
         print(find_chromium(known, bundled=bundled))
-    except BrowserMissing as error:
+    except LostAndFoundError as error:
         print(f"error: {error}", file=sys.stderr)
         return status_of(error)
     return 0

@@ -15,8 +15,6 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 
-from dotenv import dotenv_values
-
 from lost_and_found.bars import progress_bar
 from lost_and_found.collection.game.books import Books
 from lost_and_found.collection.game.chromium import VARIABLE
@@ -34,6 +32,7 @@ from lost_and_found.collection.game.log import event
 from lost_and_found.collection.game.manners import check_permission, check_robots, pace_s
 from lost_and_found.collection.game.session import Account
 from lost_and_found.collection.game.sites import Site
+from lost_and_found.dotenv_file import dotenv_values
 from lost_and_found.errors import BrowserMissing, CollectionStuck, LostAndFoundError, StorageFull
 from lost_and_found.locks import sole_writer
 from lost_and_found.signals import caught_signals
@@ -70,8 +69,7 @@ def collect(job: CollectJob) -> CollectSummary:
         CollectionStuck: workers died again and again without saving a round.
     """
     begun_at = time.monotonic()
-    environment = {**dotenv_values(job.root / ".env"), **os.environ}
-    known = {name: value for name, value in environment.items() if value is not None}
+    known = {**dotenv_values(job.root / ".env"), **os.environ}
     if chromium := known.get(VARIABLE):
         os.environ[VARIABLE] = chromium  # the workers look for it in their own environment
     check_permission(site_named(job.site, job.url or "http://localhost"), known)
