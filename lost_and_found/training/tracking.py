@@ -25,6 +25,7 @@ from lost_and_found.locks import sole_writer
 from lost_and_found.samples import read_json, write_json
 
 MODES = ("auto", "online", "offline", "off")
+WANDB_MODES = ("online", "offline", "shared", "disabled", "dryrun", "run")
 PROJECT = "lost-and-found"
 STAGING = ".wandb"
 TEST_FILES = ("cache.json", "labels.csv", "pixels.npy")
@@ -176,15 +177,21 @@ def tracked(mode: str, *, run_id: str, config: Mapping[str, Any], folder: Path) 
             where it lies.
 
     Raises:
-        InvalidConfig: an unknown mode.
+        InvalidConfig: an unknown mode, or WANDB_MODE is one.
     """
     if mode not in MODES:
         raise InvalidConfig(f"tracking is {mode!r}; allowed are {', '.join(MODES)}")
+    asked = os.environ.get("WANDB_MODE")
     if mode == "auto":
-        mode = os.environ.get("WANDB_MODE") or ("online" if has_key() else "offline")
+        mode = asked or ("online" if has_key() else "offline")
     if mode in ("off", "disabled"):
         yield Untracked()
         return
+    if asked and asked not in WANDB_MODES:  # W&B refuses it whatever it is asked for
+        raise InvalidConfig(
+            f"WANDB_MODE is {asked!r}; W&B knows {', '.join(WANDB_MODES)}; "
+            "correct it in the environment or in .env"
+        )
     staging = folder.parent / STAGING / run_id
     if not (folder / "wandb").exists():  # begun anew: nothing refers to what a former attempt left
         shutil.rmtree(staging, ignore_errors=True)

@@ -152,6 +152,20 @@ def test_an_unknown_mode_is_refused(tmp_path):
         pass
 
 
+@pytest.mark.parametrize("mode", ["auto", "offline"])
+def test_an_unknown_mode_in_the_environment_is_named_with_those_that_w_and_b_knows(
+    tmp_path, monkeypatch, mode
+):
+    monkeypatch.setenv("WANDB_MODE", "ofline")
+    with (
+        pytest.raises(InvalidConfig, match="WANDB_MODE is 'ofline'; W&B knows online, offline, shared, "),
+        tracked(mode, run_id="made", config={}, folder=tmp_path),
+    ):
+        pass
+    with tracked("off", run_id="made", config={}, folder=tmp_path):  # which doesn't ask W&B
+        pass
+
+
 @pytest.mark.parametrize(
     ("name", "allowed"),
     [
