@@ -64,8 +64,8 @@ def read_profile(name: str, *, repository: Path = REPOSITORY) -> Profile:
         )
         raise MissingInput(f"there is no profile {name!r}; choose {known}, or a notebook: {single}")
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        content = yaml.safe_load(path.read_bytes())  # in UTF-8 or, with its mark, UTF-16
+    except yaml.YAMLError as error:
         raise InvalidConfig(f"{path} is not valid YAML ({error})") from None
     match content:
         case {"notebooks": [*names], **others} if all(isinstance(one, str) for one in names):

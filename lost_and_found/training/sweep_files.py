@@ -99,7 +99,7 @@ def read_sweep(path: Path, *, fixed: Mapping[str, Value] | None = None, name: st
     if not path.is_file():
         raise MissingInput(f"there is no sweep {path}; some are in {REPOSITORY / '3-training/sweeps'}")
     try:
-        content = yaml.safe_load(path.read_text())
+        content = yaml.safe_load(path.read_bytes())  # in UTF-8 or, with its mark, UTF-16
         return _sweep(content, fixed=fixed or {}, name=name or _name(content, path))
     except yaml.YAMLError as error:
         raise InvalidConfig(f"{path} is not valid YAML ({error})") from None

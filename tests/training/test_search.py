@@ -317,12 +317,20 @@ def test_what_the_local_agent_can_not_do_is_refused_by_name(tmp_path, changed, m
     assert "plain.yaml" in str(error.value)
 
 
-@pytest.mark.parametrize("text", ["- a\n", "a: [\n", ""])
+@pytest.mark.parametrize("text", ["- a\n", "a: [\n", "", "name: Z\xfcrich"])
 def test_what_is_no_sweep_is_refused(tmp_path, text):
     path = tmp_path / "plain.yaml"
-    path.write_text(text)
+    path.write_text(text, encoding="latin-1")
     with pytest.raises(InvalidConfig, match="plain"):
         read_sweep(path)
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-8-sig"])
+def test_a_sweep_is_read_as_the_editors_of_windows_save_it(tmp_path, encoding):
+    path = written(tmp_path, name="Zürich")
+    before = read_sweep(path)
+    path.write_text(path.read_text(encoding="utf-8"), encoding=encoding)
+    assert read_sweep(path) == before
 
 
 def test_a_sweep_that_is_not_there_says_where_some_are(tmp_path):
