@@ -12,13 +12,15 @@ import argparse
 import ast
 import logging
 import os
+import signal
 import sys
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any
+from types import FrameType
+from typing import Any, NoReturn
 
 import nbformat
 import yaml
@@ -351,14 +353,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
         found = [one for path in sorted(REPOSITORY.glob(f"{STAGES}/*.ipynb")) for one in problems(path)]
         print("\n".join(found) or "notebooks: no problems")
         return 1 if found else 0
+    signal.signal(signal.SIGTERM, _interrupt)
     try:
         run(read_profile(options.profile), dict(options.p), preset=options.preset)
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as stop:
         # What the stopped kernel reports to asyncio would hide the line below.
         logging.getLogger("asyncio").setLevel(logging.CRITICAL)
         print(f"\n{STOPPED}", file=sys.stderr)
-        return 130
+        return 128 + (signal.SIGTERM if stop.args else signal.SIGINT)
     return 0
+
+
+def _interrupt(number: int, _: FrameType | None) -> NoReturn:
+    """End like Ctrl-C: the kernel is stopped first."""
+    raise KeyboardInterrupt(number)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,8 @@
 """The runner of notebooks, and how every stored notebook must look."""
 
 import io
+import signal
+import subprocess
 import sys
 import tempfile
 import time
@@ -17,6 +19,7 @@ from lost_and_found.errors import (
     MissingInput,
     MissingWeights,
 )
+from lost_and_found.signals import STOPPED
 
 ALL_NOTEBOOKS = sorted(notebooks.REPOSITORY.glob(f"{notebooks.STAGES}/*.ipynb"))
 PROFILES = sorted((notebooks.REPOSITORY / "scripts" / "profiles").glob("*.yaml"))
@@ -97,6 +100,27 @@ def test_what_a_kernel_logs_of_being_ended_is_not_shown(repository, capfd):
     said = capfd.readouterr()
     assert "shown" in said.out
     assert "KeyboardInterrupt" not in said.out + said.err
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_whoever_stops_it_is_told_last_that_the_same_command_resumes(repository, number):
+    begun, path = repository / "begun", repository / "1-one" / "02-wait.ipynb"
+    write_notebook(path, f"import time\nopen({str(begun)!r}, 'w').close()\ntime.sleep(60)")
+    program = (
+        "import sys\nfrom pathlib import Path\nfrom lost_and_found import notebooks\n"
+        f"notebooks.run = lambda *_, **__: notebooks.execute(Path({str(path)!r}), Path('copy.ipynb'), {{}})\n"
+        "sys.exit(notebooks.main(['run']))"
+    )
+    running = subprocess.Popen(
+        [sys.executable, "-c", program], cwd=repository, stderr=subprocess.PIPE, text=True
+    )
+    while not begun.exists():
+        assert running.poll() is None
+        time.sleep(0.05)
+    running.send_signal(number)
+    _, said = running.communicate(timeout=60)
+    assert running.returncode == 128 + number
+    assert said.splitlines()[-1] == STOPPED
 
 
 def test_progress_is_seen_while_a_notebook_runs_and_its_copy_keeps_the_last_of_it(repository, capfd):
