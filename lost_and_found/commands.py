@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import select
 import signal
 import sys
 from collections.abc import Callable
@@ -11,6 +13,7 @@ from typing import ParamSpec
 from lost_and_found.errors import LostAndFoundError
 
 P = ParamSpec("P")
+STDOUT = 1
 
 
 def command(
@@ -19,7 +22,7 @@ def command(
     """Makes the expected errors of a `main` a line on stderr and an exit status, instead of a traceback.
 
     Expected are the project's own, and files and folders that can't be used, such as write-protected ones.
-    Ctrl-C is a line, too.
+    Ctrl-C is a line, too. Where nobody reads what is printed any more, as after `| head`, the command ends.
 
     Args:
         status_of: exit status of an error.
@@ -29,13 +32,17 @@ def command(
         @wraps(main)
         def run(*args: P.args, **kwargs: P.kwargs) -> int:
             try:
-                return main(*args, **kwargs)
+                status = main(*args, **kwargs)
+                sys.stdout.flush()
+                return status
             except KeyboardInterrupt:
                 print("\nstopped", file=sys.stderr)
                 return 128 + signal.SIGINT
             except LostAndFoundError as error:
                 text, status = str(error), status_of(error)
             except OSError as error:
+                if isinstance(error, BrokenPipeError) and _nobody_reads():
+                    return 128 + signal.SIGPIPE
                 if error.filename is None:
                     raise
                 text, status = f"{error.filename}: {error.strerror}", status_of(error)
@@ -45,3 +52,13 @@ def command(
         return run
 
     return told
+
+
+def _nobody_reads() -> bool:
+    """Whether stdout is a broken pipe; what it still holds is dropped then, for Python to end in silence."""
+    poll = select.poll()
+    poll.register(STDOUT, 0)
+    is_broken = any(event & select.POLLERR for _, event in poll.poll(0))
+    if is_broken:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), STDOUT)
+    return is_broken

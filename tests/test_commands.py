@@ -1,5 +1,8 @@
 """How commands tell their errors."""
 
+import subprocess
+import sys
+
 import pytest
 
 from lost_and_found import commands, dataset_archive, errors, notebook_script, notebooks
@@ -41,7 +44,24 @@ def test_each_error_has_its_exit_status(capsys):
     assert capsys.readouterr().err == "error: no list; make one\nerror: runs: Permission denied\n"
 
 
-@pytest.mark.parametrize("error", [ValueError("a fault of ours"), ConnectionResetError("by peer")])
+@pytest.mark.parametrize("length", [10, 100_000])
+def test_a_command_whose_output_nobody_reads_any_more_ends_in_silence(length):
+    program = (
+        "import sys\nfrom lost_and_found.commands import command\n@command()\n"
+        f"def main():\n    sys.stdin.read()\n    print('a' * {length})\n    return 0\nsys.exit(main())"
+    )
+    pipe = subprocess.PIPE
+    command = [sys.executable, "-c", program]
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe) as running:
+        running.stdout.close()
+        running.stdin.close()  # only now it prints
+        assert running.stderr.read() == b""
+    assert running.returncode == 141
+
+
+@pytest.mark.parametrize(
+    "error", [BrokenPipeError("of a worker"), ValueError("a fault of ours"), ConnectionResetError("by peer")]
+)
 def test_what_nobody_expected_keeps_its_traceback(error):
     @commands.command()
     def main():
