@@ -21,6 +21,7 @@ from typing import NoReturn
 import nbformat
 
 from lost_and_found.commands import command
+from lost_and_found.data_lists import read_list
 from lost_and_found.digests import digest
 from lost_and_found.errors import InvalidConfig, LostAndFoundError
 from lost_and_found.notebooks import (
@@ -135,11 +136,15 @@ def write_script(values: Mapping[str, Scalar], defaults: Mapping[str, Scalar]) -
     """The training notebook as a script under `<root>/executed/<dataset>/`, named by its content.
 
     So trainings with other parameters that start at the same time don't change each other's.
+
+    Raises:
+        MissingInput: there is no such dataset, of which the notebook would tell after it made its folder.
     """
     text = converted(NOTEBOOK, values).encode()
     place = {**defaults, **values}
     root = NOTEBOOK.parent / str(place["root"])
     workspace = Workspace(root, str(place["dataset"]))  # which refuses what is no plain name
+    read_list(workspace.list_path(".train"))
     folder = workspace.root / "executed" / workspace.dataset / Path(TRAIN).parent
     folder.mkdir(parents=True, exist_ok=True)
     script = folder / f"{Path(TRAIN).name}-{digest(text)[:8]}.py"

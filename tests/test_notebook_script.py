@@ -149,6 +149,13 @@ def test_a_wrong_value_is_refused_before_anything_is_staged_or_read(arguments, m
     assert message in capsys.readouterr().err
 
 
+def test_a_dataset_that_is_not_there_leaves_no_folder_behind(tmp_path, capsys):
+    assert notebook_script.main(["-p", "dataset", "absent", "-p", "root", str(tmp_path)]) == 1
+    missing = tmp_path / "data-lists" / "absent.train.txt"
+    assert capsys.readouterr().err.startswith(f"error: {missing} is missing; notebooks 03 to 05")
+    assert not list(tmp_path.iterdir())
+
+
 def listed(capsys, *arguments):
     assert notebook_script.main(["--list", *arguments]) == 0
     return dict(line.split("=", 1) for line in capsys.readouterr().out.splitlines())
