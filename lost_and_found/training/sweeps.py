@@ -27,6 +27,7 @@ from lost_and_found.errors import InvalidConfig, LostAndFoundError
 from lost_and_found.locks import sole_writer
 from lost_and_found.samples import read_json
 from lost_and_found.signals import STOP_SIGNALS, STOPPED, caught_signals, exit_when_stopped
+from lost_and_found.training.config import TARGETS, TrainingConfig
 from lost_and_found.training.search import Parameters, planned_trials, propose
 from lost_and_found.training.search_space import Value
 from lost_and_found.training.sweep_files import Sweep, read_sweep
@@ -45,6 +46,9 @@ FAULTS_OF = {
 }
 WRONG_USAGE = 2
 POLL_S = 0.1
+TRIAL = "lost_and_found.training.trial"
+# Numbers in the summary of a run beside those of its validation.
+OTHER_METRICS = ("train/loss", "best_epoch", "epochs", "parameters", "processes", "seconds")
 
 
 def run_sweep(
@@ -66,10 +70,12 @@ def run_sweep(
 
     Raises:
         FolderInUse: another agent works on this sweep.
-        InvalidConfig: the folder is of another sweep, the sweep has no end, or its command is wrong.
+        InvalidConfig: the folder is of another sweep, or the sweep has no end, a wrong command or a metric
+            that its runs don't have.
         LostAndFoundError: a trial failed in a way that has nothing to do with its parameters.
     """
     total = planned_trials(sweep, limit)
+    _refuse_unknown_metric(sweep)
     with sole_writer(folder, wait=False):
         trials = begin(folder, sweep, seed=seed)
         done = min(len(trials), total)
@@ -224,6 +230,23 @@ def _ended(status: int) -> str:
 def _last_line(log: Path) -> str:
     lines = log.read_text(errors="replace").replace("\r", "\n").split("\n")
     return next((line.strip() for line in reversed(lines) if line.strip()), "it printed nothing")
+
+
+def _refuse_unknown_metric(sweep: Sweep) -> None:
+    """Tell before the first training that its run won't have the metric; other programs have their own."""
+    if TRIAL not in sweep.command:
+        return
+    from lost_and_found.training.targets import metrics_of  # imports torch, which takes seconds
+
+    named = [one.values for one in sweep.parameters if one.name == "target"]
+    for target in named[0] if named else (TrainingConfig.target,):
+        # A target that there isn't is told by the trial.
+        known = [f"val/{name}" for name in metrics_of(str(target))] if target in TARGETS else [sweep.metric]
+        if sweep.metric not in (*known, *OTHER_METRICS):
+            raise InvalidConfig(
+                f"the runs of sweep {sweep.name}, which predict {target}, have no metric {sweep.metric}; "
+                f"they have {', '.join(known)}"
+            )
 
 
 def _metric(sweep: Sweep, summary: Mapping[str, Any]) -> float:

@@ -16,7 +16,7 @@ from lost_and_found.errors import FolderInUse, InvalidConfig, LostAndFoundError
 from lost_and_found.locks import sole_writer
 from lost_and_found.training.runs import load_run
 from lost_and_found.training.sweep_files import read_sweep
-from lost_and_found.training.sweeps import expand, main, run_sweep
+from lost_and_found.training.sweeps import TRIAL, expand, main, run_sweep
 from lost_and_found.training.trial_log import Trial, append_trial, ranking, read_trials
 from lost_and_found.workspace import REPOSITORY
 
@@ -157,6 +157,29 @@ def test_a_metric_that_the_runs_lack_is_named_with_those_they_have(write_sweep, 
     path.write_text(path.read_text().replace("name: val/top1", "name: val/km"))
     with pytest.raises(InvalidConfig, match="have no metric val/km; they have val/top1"):
         run_sweep(read_sweep(path), folder=tmp_path / "folder")
+
+
+@pytest.mark.parametrize(
+    ("metric", "targets", "problem"),
+    [
+        (
+            "val/accuracy",
+            None,
+            "which predict country, have no metric val/accuracy; they have val/loss, val/top1",
+        ),
+        ("top1", ["region"], "which predict region, have no metric top1; they have val/loss, val/top1, "),
+        ("val/top1", ["country", "coordinates"], "which predict coordinates, have no metric val/top1; "),
+    ],
+)
+def test_a_metric_that_a_training_does_not_report_is_told_before_the_first(
+    write_sweep, tmp_path, metric, targets, problem
+):
+    target = {"target": {"values": targets}} if targets else {}
+    path = write_sweep(command=["${interpreter}", "-m", TRIAL, "${args}"], **target)
+    path.write_text(path.read_text().replace("name: val/top1", f"name: {metric}"))
+    with pytest.raises(InvalidConfig, match=problem):
+        run_sweep(read_sweep(path), folder=tmp_path / "folder")
+    assert not (tmp_path / "folder").exists()
 
 
 def test_a_sweep_that_was_changed_under_its_name_is_refused(write_sweep, tmp_path):

@@ -1,8 +1,9 @@
 import pytest
+import torch
 
 from lost_and_found.geo.regions import regions
-from lost_and_found.training.config import TrainingConfig
-from lost_and_found.training.targets import build_target, target_from_json
+from lost_and_found.training.config import TARGETS, TrainingConfig
+from lost_and_found.training.targets import build_target, metrics_of, target_from_json
 
 
 @pytest.mark.parametrize(
@@ -20,3 +21,13 @@ def test_a_target_has_the_settings_of_the_config_and_keeps_them_with_the_model(t
     assert settings.items() <= kept.items()
     assert sorted(kept.get("train_counts", [1, 2])) == [1, 2]
     assert target_from_json(kept).to_json() == kept
+
+
+@pytest.mark.parametrize("name", TARGETS)
+def test_a_target_names_beforehand_the_metrics_that_it_reports(name):
+    table = regions().iloc[[5, 900, 900]].assign(id=["a_b_c1_0", "a_b_c2_0", "a_b_c3_0"])
+    target = build_target(TrainingConfig(dataset="made", target=name), table)
+    measured = target.measure(torch.rand(3, target.outputs), target.encode(table))
+    reported = target.summarise({key: value.numpy() for key, value in measured.items()})
+    assert metrics_of(name) == target.metrics == tuple(reported)
+    assert target.best_metric in target.metrics

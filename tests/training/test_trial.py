@@ -9,6 +9,7 @@ from made_workspace import DATASET, make_workspace
 from lost_and_found.training import trial
 from lost_and_found.training.config import TrainingConfig
 from lost_and_found.training.runs import ASKED_FOR, is_complete, load_run
+from lost_and_found.training.sweeps import OTHER_METRICS
 
 QUICK = [
     f"--dataset={DATASET}",
@@ -46,6 +47,7 @@ def test_a_trial_leaves_the_run_that_the_notebook_would_and_reports_it(workspace
     assert (said["status"], said["reason"]) == ("finished", "")
     assert not (run.folder / ASKED_FOR).exists()
     assert said["summary"] == run.summary
+    assert set(OTHER_METRICS) <= set(run.summary)
     assert f"{run.id}: val/top1 {run.summary['val/top1']:.4f}" in capsys.readouterr().out
 
 

@@ -23,6 +23,7 @@ __all__ = [
     "RegionTarget",
     "Target",
     "build_target",
+    "metrics_of",
     "target_from_json",
 ]
 
@@ -38,6 +39,11 @@ def build_target(config: TrainingConfig, train_table: pd.DataFrame) -> Target:
         MissingInput: a record lacks the label.
     """
     return _CLASSES[config.target].from_table(train_table, config)
+
+
+def metrics_of(target: str) -> tuple[str, ...]:
+    """The names of the metrics of a target that there is."""
+    return _CLASSES[target].metrics
 
 
 def target_from_json(values: dict[str, Any]) -> Target:

@@ -19,6 +19,7 @@ WITHOUT_COORDINATES = "train with predicts country, or on a dataset whose record
 TOP_K = (1, 3, 5)
 # Distances by which the field reports accuracy, in km: street, city, region, country, continent.
 WITHIN_KM = (1, 25, 200, 750, 2500)
+DISTANCE_METRICS = ("mean_km", "median_km", "geoscore", *(f"within_{limit}_km" for limit in WITHIN_KM))
 GEOSCORE_KM = 1492.7
 
 
@@ -32,13 +33,15 @@ class Target(Protocol):
         name: as in the config.
         outputs: how many numbers the network gives for a picture.
         country_codes: of `country_probabilities`; empty if this target says nothing of countries.
-        best_metric: the metric, a key of what `summarise` returns, by which epochs are compared.
+        metrics: the keys of what `summarise` returns.
+        best_metric: the metric by which epochs are compared.
         best_is_share: whether that is a share of pictures, the more the better; else it is a distance.
     """
 
     name: str
     outputs: int
     country_codes: tuple[str, ...]
+    metrics: tuple[str, ...]
     best_metric: str
     best_is_share: bool
 

@@ -13,7 +13,7 @@ from torch.nn import functional
 from lost_and_found.errors import InvalidConfig
 from lost_and_found.geo.distances import EARTH_RADIUS_KM, from_unit_vectors, great_circle_km
 from lost_and_found.training.config import COORDINATE_LOSSES, TrainingConfig
-from lost_and_found.training.targets.base import Labels, distance_metrics, true_points
+from lost_and_found.training.targets.base import DISTANCE_METRICS, Labels, distance_metrics, true_points
 
 
 class CoordinatesTarget:
@@ -22,6 +22,7 @@ class CoordinatesTarget:
     name = "coordinates"
     outputs = 3
     country_codes: tuple[str, ...] = ()
+    metrics = ("loss", *DISTANCE_METRICS)
     best_metric = "median_km"
     best_is_share = False
 

@@ -28,6 +28,7 @@ class CountryTarget:
     """One class for each country, in the order of `country_codes`."""
 
     name = "country"
+    metrics = ("loss", *(f"top{k}" for k in TOP_K), "balanced_accuracy")
     best_metric = "top1"
     best_is_share = True
 

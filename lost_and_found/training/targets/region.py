@@ -16,6 +16,7 @@ from lost_and_found.geo.distances import great_circle_km, to_unit_vectors
 from lost_and_found.geo.regions import regions
 from lost_and_found.training.config import TrainingConfig
 from lost_and_found.training.targets.base import (
+    DISTANCE_METRICS,
     GEOSCORE_KM,
     TOP_K,
     WITHOUT_COORDINATES,
@@ -51,6 +52,13 @@ class RegionTarget:
     """
 
     name = "region"
+    metrics = (
+        "loss",
+        *(f"top{k}" for k in TOP_K),
+        *DISTANCE_METRICS,
+        *(f"country_top{k}" for k in TOP_K),
+        "country_balanced_accuracy",
+    )
     best_metric = "top1"
     best_is_share = True
 
