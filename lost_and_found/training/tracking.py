@@ -67,7 +67,11 @@ class Untracked:
 
 
 class WandbTracker:
-    """A tracker around a started W&B run."""
+    """A tracker around a started W&B run.
+
+    Attributes:
+        is_lost: whether W&B didn't take all that it was told.
+    """
 
     def __init__(
         self,
@@ -79,7 +83,7 @@ class WandbTracker:
         self._run = run
         self._run_id = run_id
         self._runs_folder = runs_folder
-        self._is_lost = False
+        self.is_lost = False
 
     def log(self, metrics: Mapping[str, float]) -> None:
         """A row of the run's history, without a step: W&B would drop a row of a step that it has already."""
@@ -90,20 +94,23 @@ class WandbTracker:
         self._tell(lambda: self._run.summary.update(dict(summary)))
 
     def finish(self, exit_code: int = 0) -> None:
-        """End the run."""
+        """End the run; what W&B can't send now bears the name of an offline run, for `scripts/sync-runs`."""
         self._tell(lambda: self._run.finish(exit_code=exit_code))
+        place = Path(self._run.dir).parent
+        if self.is_lost and not self._run.offline and place.is_dir():
+            place.rename(place.with_name(f"offline-{place.name}"))
 
     def _tell(self, call: Callable[[], object]) -> None:
         """Call W&B, whose helper process may have died; the training goes on without it then."""
-        if self._is_lost:
+        if self.is_lost:
             return
         try:
             call()
         except Exception as error:  # of whatever kind W&B's connection to its helper raises
-            self._is_lost = True
+            self.is_lost = True
             warnings.warn(
                 f"W&B is lost ({type(error).__name__}: {error}); {self._run_id} goes on without it, and its "
-                "run folder holds everything",
+                "run folder holds everything; `scripts/sync-runs` sends what W&B has noted",
                 stacklevel=3,
             )
 
@@ -112,7 +119,7 @@ class WandbTracker:
 
         What goes wrong here is a warning: the run folder is complete without it.
         """
-        if self._is_lost:
+        if self.is_lost:
             return
         import wandb
 
@@ -123,7 +130,7 @@ class WandbTracker:
             if test is not None:
                 self._keep_test_split(test)
         except (wandb.errors.Error, StorageFull, OSError, ValueError) as error:  # the last: a strange answer
-            self._is_lost = isinstance(error, ConnectionError)
+            self.is_lost = isinstance(error, ConnectionError)
             warnings.warn(f"W&B has not received all files of {self._run_id} ({error})", stacklevel=2)
 
     def _keep_test_split(self, test: Path) -> None:
@@ -209,7 +216,7 @@ def tracked(mode: str, *, run_id: str, config: Mapping[str, Any], folder: Path) 
             tracker.finish(exit_code=1)
             raise
         tracker.finish()
-    if not run.offline:
+    if not (run.offline or tracker.is_lost):
         shutil.rmtree(staging, ignore_errors=True)
 
 

@@ -1,14 +1,16 @@
 """Runs that are tracked online, by W&B's own client, at a small stand-in for its service."""
 
 import socket
+import threading
 
 import pytest
 import wandb
 from made_splits import cache_of, write_samples
 from test_tracking import finish_run
+from wandb_server import WandbServer
 
 from lost_and_found.evaluation import comparison
-from lost_and_found.training import tracking
+from lost_and_found.training import sync, tracking
 from lost_and_found.training.config import TrainingConfig
 from lost_and_found.training.runs import FILES
 from lost_and_found.training.tracking import TEST_FILES, online_runs, tracked
@@ -122,12 +124,20 @@ def test_a_training_that_cannot_reach_wandb_is_tracked_offline(tmp_path, monkeyp
     assert len(list(folder.glob("wandb/offline-run-*-first/*.wandb"))) == 1
 
 
-def test_a_training_whose_network_goes_ends_all_the_same(tmp_path, server, monkeypatch):
+def test_a_training_whose_network_goes_ends_all_the_same_and_is_sent_later(tmp_path, server, monkeypatch):
     monkeypatch.setattr(tracking, "FINISH_S", 2.0)
+    runs = tmp_path / "3-training/01-train-model/made/runs"
+    runs.mkdir(parents=True)
     with (
         pytest.warns(UserWarning, match="W&B is lost .*; first goes on without it"),
-        tracked("online", run_id="first", config={}, folder=tmp_path / "first") as tracker,
+        tracked("online", run_id="first", config={}, folder=runs / "first") as tracker,
     ):
         server.shutdown()
         server.server_close()
         tracker.log({"epoch": 1})
+    wandb.teardown()
+    with WandbServer() as later:
+        threading.Thread(target=later.serve_forever, daemon=True).start()
+        monkeypatch.setenv("WANDB_BASE_URL", later.url)
+        assert sync.main(["--root", str(tmp_path)]) == 0
+        assert [row["epoch"] for row in later.runs["first"]] == [1]
