@@ -21,6 +21,7 @@ from lost_and_found.commands import command
 from lost_and_found.dotenv_file import dotenv_values
 from lost_and_found.errors import MissingInput
 from lost_and_found.signals import STOPPED
+from lost_and_found.training.tracking import STAGING
 from lost_and_found.workspace import REPOSITORY
 
 STAGE = "3-training"
@@ -45,7 +46,11 @@ def unsent_runs(root: Path, *, dataset: str = "") -> dict[Path, list[Path]]:
         raise MissingInput(
             f"{root / STAGE} holds no complete run{of_dataset}; run {STAGE}/01-train-model.ipynb"
         )
-    found = {run: [one for one in sorted(run.glob(OFFLINE)) if not _is_sent(one)] for run in runs}
+    # Copies that are still there show that whoever sent the run was stopped before it knew what arrived.
+    found = {
+        run: [one for one in sorted(run.glob(OFFLINE)) if _copies(run).exists() or not _is_sent(one)]
+        for run in runs
+    }
     return {run: folders for run, folders in found.items() if folders}
 
 
@@ -69,7 +74,7 @@ def send(run: Path, folders: Sequence[Path], *, environment: Mapping[str, str]) 
     logs = run / "wandb" / "logs"
     former = set(logs.glob(LOGS))
     done = subprocess.run(
-        [sys.executable, "-m", "wandb", "sync", *map(str, folders)],
+        [sys.executable, "-m", "wandb", "sync", "--no-skip-synced", *map(str, folders)],
         cwd=run,
         env={**environment, "WANDB_DIR": str(run)},  # its sub-folder `wandb` is where the log goes
         check=False,
@@ -81,8 +86,12 @@ def send(run: Path, folders: Sequence[Path], *, environment: Mapping[str, str]) 
             for mark in folder.glob("*.wandb.synced"):
                 mark.unlink()
         return False
-    shutil.rmtree(run.parent / ".wandb" / run.name, ignore_errors=True)
+    shutil.rmtree(_copies(run), ignore_errors=True)
     return True
+
+
+def _copies(run: Path) -> Path:
+    return run.parent / STAGING / run.name
 
 
 def _refused_files(log: Path) -> list[str]:

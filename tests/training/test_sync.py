@@ -109,6 +109,17 @@ def test_no_runs_at_all_is_an_error_that_names_the_notebook(tmp_path, dataset):
         sync.unsent_runs(tmp_path, dataset=dataset)
 
 
+def test_a_run_is_not_sent_while_its_copies_are_there_whatever_wandb_has_marked(root, server, monkeypatch):
+    # W&B marks a run before it is known which of its files arrived, and whoever sends it may be killed then.
+    for file in root.rglob("*/one/wandb/offline-run-*/*.wandb"):
+        file.with_suffix(".wandb.synced").touch()
+    assert len(sync.unsent_runs(root, dataset="other")) == 1
+    monkeypatch.setenv("WANDB_API_KEY", KEY)
+    assert sync.main(["--root", str(root), "--dataset", "other"]) == 0
+    assert sync.unsent_runs(root, dataset="other") == {}
+    assert {name for _, name in server.files} == set(FILES)
+
+
 def test_a_run_whose_files_are_refused_is_not_sent_and_keeps_the_copies(root, server, monkeypatch, capfd):
     monkeypatch.setenv("WANDB_API_KEY", KEY)
     server.refuses = True
