@@ -20,7 +20,7 @@ from pathlib import Path
 from lost_and_found.commands import command
 from lost_and_found.dotenv_file import dotenv_values
 from lost_and_found.errors import MissingInput
-from lost_and_found.signals import STOPPED
+from lost_and_found.signals import exit_when_stopped
 from lost_and_found.training.tracking import STAGING
 from lost_and_found.workspace import REPOSITORY
 
@@ -158,19 +158,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         help="where the stages write (default: the repository)",
     )
     options = parser.parse_args(arguments)
+    exit_when_stopped()
     root = options.root.resolve()
-    try:
-        for path in unfinished_runs(root, dataset=options.dataset):
-            print(f"left alone, because it is still being trained or was interrupted: {path}")
-        if options.dry_run:
-            unsent = unsent_runs(root, dataset=options.dataset)
-            folders = [folder for of_run in unsent.values() for folder in of_run]
-            print("\n".join(f"would send {folder}" for folder in folders) or "everything has been sent")
-            return 0
-        failed = send_all(root, dataset=options.dataset, dotenv=REPOSITORY / ".env")
-    except KeyboardInterrupt:
-        print(f"\n{STOPPED}", file=sys.stderr)
-        return 130
+    for path in unfinished_runs(root, dataset=options.dataset):
+        print(f"left alone, because it is still being trained or was interrupted: {path}")
+    if options.dry_run:
+        unsent = unsent_runs(root, dataset=options.dataset)
+        folders = [folder for of_run in unsent.values() for folder in of_run]
+        print("\n".join(f"would send {folder}" for folder in folders) or "everything has been sent")
+        return 0
+    failed = send_all(root, dataset=options.dataset, dotenv=REPOSITORY / ".env")
     for run in failed:
         print(f"error: not sent: {run}; its folder wandb holds W&B's logs", file=sys.stderr)
     return 1 if failed else 0

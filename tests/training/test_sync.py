@@ -1,10 +1,13 @@
 """What was tracked offline is sent to a small stand-in for W&B, by W&B's own command."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from lost_and_found.errors import MissingInput
+from lost_and_found.signals import STOPPED
 from lost_and_found.training import sync
 from lost_and_found.training.runs import FILES
 from lost_and_found.training.tracking import tracked
@@ -132,3 +135,18 @@ def test_a_run_whose_files_are_refused_is_not_sent_and_keeps_the_copies(root, se
     assert {name for _, name in server.files} == set(FILES)
     # W&B appends what is sent again; by epoch, the axis of all charts, it is the same points.
     assert {row["epoch"] for row in server.runs["one"]} == {1, 2}
+
+
+def test_sigterm_ends_it_with_a_word_on_how_to_go_on():
+    program = (
+        "import sys, time\nfrom lost_and_found.training import sync\n"
+        "sync.send_all = lambda *_, **__: (print('begun', flush=True), time.sleep(60))\n"
+        "sys.exit(sync.main([]))"
+    )
+    pipe = subprocess.PIPE
+    with subprocess.Popen([sys.executable, "-c", program], stdout=pipe, stderr=pipe, text=True) as running:
+        while running.stdout.readline() != "begun\n":
+            assert running.poll() is None
+        running.terminate()
+        assert running.stderr.read() == f"{STOPPED}\n"
+    assert running.returncode == 143
