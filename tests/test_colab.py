@@ -369,6 +369,18 @@ def test_a_copy_that_was_being_replaced_when_the_machine_went_away_is_not_lost(t
     assert (tmp_path / "out/runs/.r.partial/checkpoint.pt").read_text() == "of epoch 40"
 
 
+def test_a_run_that_is_finished_leaves_no_copies_of_what_it_was_before(tmp_path):
+    (tmp_path / "out/runs/r").mkdir(parents=True)
+    for left in (".r.partial", ".newer/.r.partial", ".newer/..r.partial.copying"):  # the last one by a kill
+        (tmp_path / "kept/runs" / left).mkdir(parents=True)
+    script = (
+        functions("copy_once", "copy_unfinished", "copy_back") + "kept=kept output=out dataset=d; copy_back"
+    )
+    subprocess.run(["bash", "-c", script], cwd=tmp_path, check=True)
+    left = {path.name for path in (tmp_path / "kept/runs").rglob("*")}
+    assert left == {"r", ".newer"}
+
+
 def test_a_run_that_another_machine_goes_on_with_is_not_replaced_by_what_this_one_took_of_it(tmp_path):
     kept, here = (tmp_path / folder / "runs/.r.partial/checkpoint.pt" for folder in ("kept", "out"))
     kept.parent.mkdir(parents=True)
