@@ -466,6 +466,28 @@ def test_a_clone_stays_at_its_tag_and_says_so_until_another_branch_is_wanted(tmp
     assert found == ["1", "1", "2", "2"]
 
 
+def test_a_clone_that_was_killed_half_way_is_made_anew(tmp_path):
+    (tmp_path / "origin/scripts").mkdir(parents=True)
+    (tmp_path / "origin/scripts/colab-train").touch(mode=0o755)
+    git = ["git", "-C", tmp_path / "origin", "-c", "user.name=n", "-c", "user.email=e@example.org"]
+    for command in (["init", "--quiet"], ["add", "."], ["commit", "--quiet", "-m", "all"]):
+        subprocess.run([*git, *command], check=True)
+    # What git has written by the time that it asks for the objects.
+    (tmp_path / "git").write_text(f'#!/bin/sh\n{shutil.which("git")} init --quiet "$5"\nkill -KILL $$\n')
+    (tmp_path / "git").chmod(0o755)
+    script = "say() { :; }\n" + functions("fail", "attempt", "fetch_repository")
+    script += "repository=origin folder=clone branch=; fetch_repository"
+
+    def run(path):
+        environment = {**os.environ, "PATH": path}
+        return subprocess.run(["bash", "-c", script], cwd=tmp_path, env=environment, capture_output=True)
+
+    assert run(f"{tmp_path}:{os.environ['PATH']}").returncode != 0
+    assert list(tmp_path.glob("clone*"))
+    assert run(os.environ["PATH"]).returncode == 0
+    assert (tmp_path / "clone/scripts/colab-train").exists()
+
+
 def test_minutes_with_a_leading_zero_are_no_octal_number(tmp_path):
     script = functions("fail", "parse")
     script += "parameters=() handed_on=(); parse --copy-every 08; echo $((copy_every * 60))"
