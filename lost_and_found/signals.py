@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import signal
 import sys
 import threading
@@ -35,7 +36,7 @@ def exit_when_stopped() -> None:
 def _exit(number: int, _: FrameType | None) -> NoReturn:
     for each in (signal.SIGINT, signal.SIGTERM):
         signal.signal(each, signal.SIG_IGN)
-    print(STOPPED, file=sys.stderr)
+    atexit.register(print, STOPPED, file=sys.stderr)  # after the last state of a progress bar
     sys.exit(128 + number)
 
 
