@@ -49,10 +49,10 @@ def read_exif(path: Path) -> tuple[list[float], str | None]:
     """Position ([lat, lon] in degrees) and local time (ISO 8601 or None) of a photo.
 
     Raises:
-        BrokenSample: no image, or no position that can be trusted; the reason says which part is at fault.
+        BrokenSample: not an image, or no credible position; the reason says which part is at fault.
     """
     try:
-        # Pillow warns of damaged tags and drops them; what is missing then is judged below.
+        # Pillow warns about damaged tags and drops them; missing ones are handled below.
         with warnings.catch_warnings(action="ignore"), Image.open(path) as image:
             exif = image.getexif()
             gps = exif.get_ifd(ExifTags.IFD.GPSInfo)
@@ -91,7 +91,7 @@ def _degrees(gps: Mapping[int, object], tag: ExifTags.GPS, signs: str, path: Pat
 
 
 def _iso_time(text: object) -> str | None:
-    """Local time without zone; cameras without a clock write zeros or blanks, which is no time."""
+    """Local time without zone; None for the zeros or blanks that cameras without a clock write."""
     try:
         return datetime.strptime(str(text).strip("\0 "), "%Y:%m:%d %H:%M:%S").isoformat()
     except ValueError:

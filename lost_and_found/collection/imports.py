@@ -1,8 +1,8 @@
 """What all imports share: pictures from elsewhere become pairs in one folder, or rows of `rejected.csv`.
 
 An import is a function from the files of a source to candidates; this module verifies each candidate's
-picture, writes its pair, and keeps the books. It can be stopped and run again: pairs that are up to date are
-left alone. A copy has the modification time of its original, so any other original is noticed.
+picture, writes its pair, and keeps the counts. It can be stopped and run again: pairs that are up to date are
+left alone. A copy has the modification time of its original, so a changed original is noticed.
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ from lost_and_found.samples import Record, rejected_by_reason
 from lost_and_found.stamps import mark_finished
 from lost_and_found.texts import printable
 
-KEPT_FORMATS = {"JPEG": ".jpg", "MPO": ".jpg", "PNG": ".png"}  # an MPO is a JPEG with more pictures behind it
+KEPT_FORMATS = {"JPEG": ".jpg", "MPO": ".jpg", "PNG": ".png"}  # an MPO is a JPEG followed by more pictures
 JPEG_MAGIC, PNG_MAGIC = b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n"
 REPORT_NAME = "import.json"
 REJECTED_NAME = "rejected.csv"
 LONGEST_SLUG = 60
-LONGEST_ID = 200  # bytes; file systems take names of 255, and a file that is being written has a longer one
+LONGEST_ID = 200  # bytes; file systems allow names of 255, and a file that is being written has a longer one
 PREVIEWS = ("@eaDir", "__MACOSX", "Thumbs.db")
 VERIFY_AT = (64, 64)  # JPEG decodes the whole stream at any scale, so a small one shows the same damage
 
@@ -70,10 +70,10 @@ class Findings:
 
     Attributes:
         kind: which import looked.
-        found: files and rows counted on arrival; each ends as a pair or as a rejection.
+        found: files and rows in the source; each becomes a pair or a rejection.
         candidates: pictures to verify.
-        rejected: what was refused on sight.
-        ignored: files and columns that are no part of the data, in words.
+        rejected: what was refused without opening a picture.
+        ignored: files and columns that are not part of the data, in words.
         read_record: completes a candidate's record from the files; must be picklable; may raise BrokenSample.
     """
 
@@ -95,9 +95,9 @@ class ImportReport:
         found: files and rows in the source; equals `imported` plus the rows of `rejected`.
         imported: pairs in the destination.
         written: how many of them were written this time.
-        removed: files of earlier pairs that the source no longer stands for.
+        removed: files of earlier pairs whose original is gone or now rejected.
         rejected: columns id, file, reason.
-        ignored: files and columns that are no part of the data, in words.
+        ignored: files and columns that are not part of the data, in words.
     """
 
     kind: str
@@ -110,7 +110,7 @@ class ImportReport:
     ignored: list[str]
 
     def counts(self) -> pd.Series:
-        """What was found: what was imported and the rejected by reason, without the details."""
+        """How many were found, imported and removed, and rejected by reason, without the reasons' details."""
         head = {"found": self.found, "imported": self.imported}
         head |= {"files of earlier pairs removed": self.removed} if self.removed else {}
         return pd.Series(head | rejected_by_reason(self.rejected), name="count")
@@ -119,13 +119,13 @@ class ImportReport:
 def import_findings(
     findings: Findings, source: Path, destination: Path, *, workers: int | None = None
 ) -> ImportReport:
-    """Turn what a source holds into pairs; quick where a pair is already there and up to date.
+    """Turn what a source holds into pairs; those that are up to date are left alone.
 
     Raises:
         InvalidConfig: the destination holds the import of another source, or something else.
         MissingInput: not one picture could be imported (`rejected.csv` says why), or most of what was
             imported before is gone from the source. What was imported before stays.
-        FolderInUse: another process fills the destination.
+        FolderInUse: another process is filling the destination.
     """
     here, there = source.resolve(), destination.resolve()
     if there == here or here in there.parents:
@@ -160,7 +160,7 @@ def _fill(
         else:
             kept.update((outcome.image_name, f"{outcome.id}.json"))
             written += outcome.is_new
-    if kept:  # the source was there when it was listed, but a disk can go at any time
+    if kept:  # the source was there when it was listed, but a disk can disappear at any time
         _refuse_lost(before, {Path(name).stem for name in kept}, source, destination)
     report = ImportReport(
         kind=findings.kind,
@@ -180,10 +180,10 @@ def _fill(
 
 
 def source_folder(root: Path, source: str) -> Path:
-    """The folder to import; a relative path starts at `root`, and ~ is the home folder.
+    """The folder to import; `source` is relative to `root`, and ~ is the home folder.
 
     Raises:
-        InvalidConfig: the parameter was left empty.
+        InvalidConfig: `source` is empty.
         MissingInput: there is no such folder.
     """
     if not source:
@@ -195,14 +195,14 @@ def source_folder(root: Path, source: str) -> Path:
 
 
 def list_files(source: Path) -> tuple[list[str], list[str]]:
-    """The files below a folder, and those left aside, as sorted relative paths with forward slashes.
+    """The files below a folder, and those set aside, as sorted relative paths with forward slashes.
 
-    Links are followed. Left aside is what is hidden, and what systems keep beside photos: previews of them,
-    and what was deleted.
+    Links are followed. Set aside are hidden files, including deleted ones in hidden trash folders, and the
+    previews that systems store next to photos.
 
     Raises:
         MissingInput: there is no such folder, or one below it can't be read.
-        InvalidConfig: a link leads back to a folder that it lies in.
+        InvalidConfig: a link leads back to a folder that contains it.
     """
     if not source.is_dir():
         raise MissingInput(f"source {source} is not a folder; give the folder that holds the pictures")
@@ -224,7 +224,7 @@ def list_files(source: Path) -> tuple[list[str], list[str]]:
 
 
 def told_aside(aside: Sequence[str]) -> list[str]:
-    """What was left aside, in words."""
+    """What was set aside, in words."""
     return [f"{len(aside)} hidden files and previews, such as {printable(aside[0])}"] if aside else []
 
 
@@ -235,7 +235,7 @@ def _is_aside(name: str) -> bool:
 def photo_id(site: str, file: str) -> str:
     """`<site>_photo_<readable part of the path>-<hash of the path>_0`.
 
-    The hash keeps apart what looks alike without accents, and pictures that share a name in two folders.
+    The hash tells apart paths with the same readable part, such as names that differ only in accents.
     """
     digest = hashlib.sha256(unicodedata.normalize("NFC", file).encode(errors="surrogateescape")).hexdigest()
     readable = _slug(file.rpartition(".")[0] or file)[-LONGEST_SLUG:].strip("-")
@@ -269,8 +269,8 @@ def _import_one(
         reason = f"id is longer than {LONGEST_ID} bytes; give the file or the dataset a shorter name"
         return Rejection(candidate.id, candidate.file, reason)
     path = source / candidate.file
-    if path.exists() and not path.is_file():  # a pipe would be waited for
-        return Rejection(candidate.id, candidate.file, "is no regular file")
+    if path.exists() and not path.is_file():  # reading a pipe would block
+        return Rejection(candidate.id, candidate.file, "is not a regular file")
     try:
         record = read_record(source, candidate)
         image_name = _up_to_date(candidate.id, path, record, destination)
@@ -285,7 +285,7 @@ def _import_one(
 
 
 def _up_to_date(sample_id: str, path: Path, record: Record, destination: Path) -> str | None:
-    """Name of the pair's image if it was made from its source as that is now and the record says the same."""
+    """Name of the pair's image if neither its original nor its record has changed since; else None."""
     try:
         if json.loads((destination / f"{sample_id}.json").read_bytes()) != record:
             return None
@@ -304,13 +304,13 @@ def _is_made_from(original: Path, image: Path) -> bool:
         return False
     if one.st_size == other.st_size:
         return True
-    # The sizes of what was converted to PNG may differ, those of JPEG and PNG, which are kept, may not.
+    # Sizes may differ only where the original was converted to PNG; JPEG and PNG are copied as they are.
     with original.open("rb", buffering=0) as file:
         return not file.read(len(PNG_MAGIC)).startswith((JPEG_MAGIC, PNG_MAGIC))
 
 
 def _verified_bytes(path: Path) -> tuple[bytes, str]:
-    """JPEG and PNG as they are, anything else that Pillow reads as PNG, and the suffix that fits."""
+    """The bytes of a JPEG or PNG as they are, of other images converted to PNG; and the suffix to match."""
     samples.read_image(path, at_least=VERIFY_AT)
     with Image.open(path) as image:
         suffix = KEPT_FORMATS.get(image.format or "")
@@ -332,12 +332,12 @@ def _unique(candidates: Iterable[Candidate]) -> tuple[list[Candidate], list[Reje
 
 
 def _refuse_others(destination: Path, claim: dict[str, str]) -> None:
-    """Refuse what another import or another hand filled, since pairs in the folder are replaced."""
+    """Refuse a folder that another import or anything else filled, since pairs in it are replaced."""
     report = destination / REPORT_NAME
     if not report.exists():
         if strangers := sorted(path.name for path in destination.glob("[!.]*")):
             raise InvalidConfig(
-                f"{destination} holds {len(strangers)} files that no import made ({strangers[0]}, ...); "
+                f"{destination} holds {len(strangers)} files that no import wrote ({strangers[0]}, ...); "
                 "choose another `dataset`, or move them elsewhere"
             )
         return
@@ -346,7 +346,7 @@ def _refuse_others(destination: Path, claim: dict[str, str]) -> None:
         raise InvalidConfig(
             f"{destination} holds the {before.get('kind')} import of another folder, "
             f"{before.get('source')}; choose another `dataset` for this one, "
-            "or remove that folder if its source has moved"
+            "or remove the destination if its source has moved"
         )
 
 
@@ -355,18 +355,18 @@ def _imported_ids(destination: Path) -> set[str]:
 
 
 def _refuse_lost(before: set[str], now: set[str], source: Path, destination: Path) -> None:
-    """Refuse a source that lost most of its pictures, such as a disk that isn't there: pairs would go too."""
+    """Refuse a source that lost most pictures, such as an unmounted disk: their pairs would be removed."""
     gone = before - now
     if 2 * len(gone) > len(before):
         raise MissingInput(
             f"{len(gone)} of the {len(before)} pictures that were imported from {source} before can't be "
-            "had any more, and their pairs would be removed. Is the folder whole? If it is, remove "
+            "imported any more, and their pairs would be removed. Is the folder complete? If it is, remove "
             f"{destination} and import again"
         )
 
 
 def _path_digest(source: Path) -> str:
-    """Tells two sources of one name apart without giving away where they lie."""
+    """Tells apart two sources with the same name, without revealing where they are."""
     return hashlib.sha256(str(source.resolve()).encode(errors="surrogateescape")).hexdigest()[:16]
 
 
@@ -393,6 +393,6 @@ def _write_report(report: ImportReport, claim: dict[str, str], destination: Path
         why = report.rejected["reason"].mode()
         raise MissingInput(
             f"nothing could be imported from {report.source}: {report.found} files and rows found"
-            + (f", most often {why[0]!r}; see {destination / REJECTED_NAME}" if len(why) else "")
-            + "".join(f"; left aside: {one}" for one in report.ignored)
+            + (f", most often rejected as {why[0]!r}; see {destination / REJECTED_NAME}" if len(why) else "")
+            + "".join(f"; ignored: {one}" for one in report.ignored)
         )

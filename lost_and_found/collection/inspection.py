@@ -1,4 +1,4 @@
-"""A look at what was collected: where it is, what it looks like, and whether it is whole."""
+"""A look at what was collected: where it is, what it looks like, and whether it is intact."""
 
 from __future__ import annotations
 
@@ -49,16 +49,16 @@ def contact_sheet(samples: Sequence[Sample], *, rows: int = 5, columns: int = 4,
 
     Args:
         samples: what to draw from.
-        rows: of the sheet, if there are as many pictures.
+        rows: of the sheet; fewer if there are too few pictures.
         columns: of the sheet.
-        seed: another one shows others.
+        seed: another one shows other pictures.
 
     Raises:
         MissingInput: no samples.
     """
     if not samples:
         raise MissingInput(
-            "nothing was collected yet, so there is nothing to show; collect some rounds first"
+            "nothing has been collected yet, so there is nothing to show; collect some rounds first"
         )
     chosen = np.random.default_rng(seed).permutation(len(samples))[: rows * columns]
     shown = [samples[one] for one in chosen]
@@ -72,7 +72,7 @@ def picture_report(samples: Sequence[Sample], *, workers: int | None = None) -> 
     report = map_in_processes(
         _size_and_digest,
         [sample.image for sample in samples],
-        description="look at pictures",
+        description="Checking pictures",
         workers=workers if len(samples) >= IN_PROCESSES_FROM else 1,
     )
     table = pd.DataFrame(list(report), columns=["size", "digest"])
@@ -89,7 +89,7 @@ def _size_and_digest(path: Path) -> tuple[str, str]:
 
 
 def _broken(sample_id: str) -> str:
-    """The id, in two lines where one would run into the next picture."""
+    """The id, on two lines where one would run into the next picture."""
     if len(sample_id) <= ID_THAT_FITS:
         return sample_id
     head = f"{parse_id(sample_id).site}_{parse_id(sample_id).mode}_"

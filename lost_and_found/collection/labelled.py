@@ -38,10 +38,11 @@ def import_labelled(
 ) -> ImportReport:
     """Import labelled photos as `<site>_photo_<path and hash>_0`.
 
-    With a `labels.csv` (UTF-8; comma, semicolon or tab) its rows count: `path` and `country`, or `path`,
-    `lat` and `lon`; `city` and `region` are kept as text, other columns are ignored. Without one, the first
-    folder of a file's path names its country. Records hold `country_code`, `country_name`, `coordinates` if
-    given, `group` if there is one, `labels` (what the source said, word for word), `source` and `file`.
+    If there is a `labels.csv` (UTF-8; comma, semicolon or tab), its rows are read: `path` and `country`, or
+    `path`, `lat` and `lon`; `city` and `region` are kept as text, other columns are ignored. Without one, the
+    first folder of a file's path names its country. Records hold `country_code`, `country_name`,
+    `coordinates` if given, `group` if there is one, `labels` (what the source said, word for word), `source`
+    and `file`.
 
     Photos of one group, such as frames of a video, stay in one split and count as one piece of evidence. The
     column `group` names it; or, with `series` and without a table, a folder below a country's is one.
@@ -65,7 +66,7 @@ def import_labelled(
 
 
 def readings(imported: Sequence[Sample]) -> pd.DataFrame:
-    """What labels said wherever that isn't the name of the country that they were taken for.
+    """Labels that differ from the name of the country that they were read as.
 
     Columns said, country, code, pictures; the most frequent first.
     """
@@ -95,7 +96,7 @@ class _Row:
 def _find_by_table(source: Path, files: list[str], aside: list[str], site: str) -> Findings:
     rows, rejected, ignored = _read_table(source / LABELS_NAME)
     found = len(rows) + len(rejected)
-    # File systems spell accents in two ways, tables in either.
+    # File systems encode accents in two ways, and tables in either.
     actual = {unicodedata.normalize("NFC", file): file for file in (*files, *aside)}
     rows_of: dict[str, list[_Row]] = defaultdict(list)
     for row in rows:
@@ -117,7 +118,7 @@ def _find_by_table(source: Path, files: list[str], aside: list[str], site: str) 
             else:
                 reason, same = "repeats an earlier line", same[1:]
         rejected += [Rejection(sample_id, path, f"{reason} ({LABELS_NAME} line {row.line})") for row in same]
-    # Also the second of two files that differ in that spelling alone.
+    # Includes the second of two files that differ in that encoding alone.
     named = {actual.get(path) for path in (*rows_of, LABELS_NAME)}
     unlisted = [file for file in (*files, *aside) if file not in named]
     hidden = set(aside)
@@ -128,7 +129,7 @@ def _find_by_table(source: Path, files: list[str], aside: list[str], site: str) 
 
 
 def _read_table(path: Path) -> tuple[list[_Row], list[Rejection], list[str]]:
-    """Rows with the number of fields that the header has, the others, and a word on each column not used."""
+    """Rows with as many fields as the header, rejections of the others, and a note on each unused column."""
     text = _decode(path)
     first_line, *_ = text.splitlines() or [""]
     delimiter = max(",;\t", key=first_line.count)
@@ -150,7 +151,7 @@ def _read_table(path: Path) -> tuple[list[_Row], list[Rejection], list[str]]:
                 reason = f"wrong number of fields: {counts} ({LABELS_NAME} line {reader.line_num})"
                 rejected.append(Rejection("", fields[0], reason))
     except csv.Error as error:
-        # Not where it was noticed: a quotation mark without its other half takes in all lines that follow.
+        # Not the line where it was noticed: an unclosed quotation mark takes in all lines that follow.
         problem = f"{error} in the row that begins there; correct it (is there a quotation mark too many?)"
         raise InvalidConfig(f"{path} line {begins}: {problem}") from None
     return rows, rejected, [f"column {name!r} of {LABELS_NAME}" for name in header if name not in COLUMNS]
@@ -172,7 +173,7 @@ def _check_header(header: list[str], path: Path) -> None:
     if "path" not in known or not ("country" in known or {"lat", "lon"} <= set(known)):
         raise InvalidConfig(
             f"{path} line 1: the columns are {', '.join(header) or 'none'}; "
-            "needed are path and country, or path, lat and lon"
+            "it needs path and country, or path, lat and lon"
         )
 
 
@@ -181,7 +182,7 @@ def _find_by_folder(source: Path, files: list[str], aside: list[str], site: str,
     for file in files:
         folder, _, rest = file.partition("/")
         if not rest:
-            rejected.append(Rejection("", file, f"lies in no country's folder and there is no {LABELS_NAME}"))
+            rejected.append(Rejection("", file, f"not in a country's folder, and there is no {LABELS_NAME}"))
             continue
         try:
             below = rest.rpartition("/")[0]
@@ -197,8 +198,8 @@ def _record(labels: dict[str, str]) -> Record:
     """What the labels say, checked.
 
     Raises:
-        BrokenSample: neither country nor coordinates, or coordinates that can't be.
-        UnknownCountry: with the nearest names.
+        BrokenSample: neither country nor coordinates, or impossible coordinates.
+        UnknownCountry: the message suggests similar names.
     """
     record: Record = {"labels": {name: text for name, text in labels.items() if text and name != "path"}}
     if labels.get("group"):
@@ -217,7 +218,7 @@ def _record(labels: dict[str, str]) -> Record:
 
 @functools.cache
 def _country_or_error(text: str) -> Country | UnknownCountry:
-    """Looking for near names is slow, and a table repeats the same few."""
+    """Cached: the search for similar names is slow, and a table repeats the same few."""
     try:
         return find_country(text)
     except UnknownCountry as error:
@@ -233,7 +234,7 @@ def _country(text: str) -> Country:
 
 def _number(text: str, name: str) -> float:
     try:
-        if "_" in text:  # Python takes 1_0.5 for 10.5
+        if "_" in text:  # Python reads 1_0.5 as 10.5
             raise ValueError
         return float(text.replace(",", "."))  # a comma inside one field is a decimal comma
     except ValueError:

@@ -30,10 +30,10 @@ INDEX_FILES = {
 
 
 def import_published(source: Path, destination: Path, *, workers: int | None = None) -> ImportReport:
-    """Import pairs as `published_location_NNNNNN_0`; pairs that bear a sample id already keep it.
+    """Import pairs as `published_location_NNNNNN_0`; pairs that already have a sample id keep it.
 
-    Records are kept as they are, with `source` added; what they say of country and regions is replaced by the
-    enrichment later. The six index files are ignored.
+    Records are kept as they are, with `source` added; enrichment later replaces their country and regions.
+    The six index files are ignored.
 
     Raises:
         MissingInput: no such folder, or nothing in it could be imported.

@@ -1,4 +1,4 @@
-"""Photos to import, and what tests ask of every import."""
+"""Photos to import, and what tests check of every import."""
 
 import io
 

@@ -110,7 +110,7 @@ def test_geotagged_photos_import_from_nested_folders(tmp_path):
     }
     assert reasons(report) == {
         "2024/b.jpg": "no GPS in the EXIF",
-        "pipe.jpg": "is no regular file",
+        "pipe.jpg": "is not a regular file",
         "readme.md": "not an image",
     }
     assert_books_balance(report, tmp_path / "out")

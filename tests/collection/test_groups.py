@@ -52,7 +52,7 @@ def test_without_a_group_each_photo_is_on_its_own_whatever_its_folder(tmp_path):
     assert records_table(load_samples(tmp_path / "out"))["game"].nunique() == len(files)
 
 
-def test_a_photo_that_lies_in_the_countrys_folder_itself_is_of_no_series(tmp_path):
+def test_a_photo_directly_in_a_countrys_folder_belongs_to_no_series(tmp_path):
     write(tmp_path / "in/France/a.jpg", picture())
     write(tmp_path / "in/France/walk/a.jpg", picture(seed=1))
     import_labelled(tmp_path / "in", tmp_path / "out", site="s", series=True, workers=1)
@@ -60,7 +60,7 @@ def test_a_photo_that_lies_in_the_countrys_folder_itself_is_of_no_series(tmp_pat
     assert sorted(record.get("group", "") for record in records) == ["", "France/walk"]
 
 
-def test_folders_are_no_groups_beside_a_table(tmp_path):
+def test_with_a_table_folders_are_not_groups(tmp_path):
     write(tmp_path / "in/France/walk/a.jpg", picture())
     (tmp_path / "in/labels.csv").write_text("path,country\nFrance/walk/a.jpg,France\n")
     with pytest.raises(InvalidConfig, match="name the groups in the table's column group"):

@@ -86,7 +86,7 @@ def test_a_source_that_lost_most_of_its_pictures_removes_nothing(tmp_path):
     before = {path.name for path in out.iterdir()}
     for number in (0, 1, 2):
         (source / f"France/{number}.jpg").unlink()
-    with pytest.raises(MissingInput, match=r"3 of the 4 pictures .* Is the folder whole\?"):
+    with pytest.raises(MissingInput, match=r"3 of the 4 pictures .* Is the folder complete\?"):
         import_labelled(source, out, site="s", workers=1)
     assert {path.name for path in out.iterdir()} == before
 
@@ -112,18 +112,18 @@ def test_a_source_that_vanishes_while_it_is_imported_removes_nothing(tmp_path):
     for number in range(6):
         write(source / f"{number}.jpg", picture(seed=number))
     assert import_losing_it_at("none").imported == 6
-    with pytest.raises(MissingInput, match=r"4 of the 6 pictures .* Is the folder whole\?"):
+    with pytest.raises(MissingInput, match=r"4 of the 6 pictures .* Is the folder complete\?"):
         import_losing_it_at("2.jpg")
     assert len(find_pairs(out)[0]) == 6
     assert (out / UNFINISHED).exists()
 
 
-def test_a_source_of_which_nothing_can_be_read_any_more_removes_nothing(tmp_path):
+def test_a_source_that_can_no_longer_be_read_at_all_removes_nothing(tmp_path):
     source, out = tmp_path / "in", tmp_path / "out"
     write(source / "France/0.jpg", picture())
     import_labelled(source, out, site="s", workers=1)
     write(source / "France/0.jpg", b"")
-    with pytest.raises(MissingInput, match="most often 'image file is empty'"):
+    with pytest.raises(MissingInput, match="most often rejected as 'image file is empty'"):
         import_labelled(source, out, site="s", workers=1)
     assert len(find_pairs(out)[0]) == 1
     assert (out / UNFINISHED).exists()
@@ -154,11 +154,11 @@ def test_a_source_of_another_size_and_the_same_time_is_imported_again(tmp_path):
     assert pair.image.read_bytes() == path.read_bytes()
 
 
-def test_files_of_strangers_survive(tmp_path):
+def test_files_that_no_import_wrote_survive(tmp_path):
     write(tmp_path / "in/France/0.jpg", picture())
     write(tmp_path / "out/thesis.json", "{}")
     write(tmp_path / "out/folder/notes.txt", "mine")
-    with pytest.raises(InvalidConfig, match=r"2 files that no import made \(folder.*move them elsewhere"):
+    with pytest.raises(InvalidConfig, match=r"2 files that no import wrote \(folder.*move them elsewhere"):
         import_labelled(tmp_path / "in", tmp_path / "out", site="s", workers=1)
     assert {path.name for path in (tmp_path / "out").iterdir()} == {"thesis.json", "folder"}
 
@@ -195,7 +195,7 @@ def test_a_destination_inside_the_source_is_refused(tmp_path):
         import_labelled(tmp_path, tmp_path / "out", site="s")
 
 
-def test_a_source_starts_at_the_root_or_the_home_folder_and_an_empty_one_is_refused(tmp_path, monkeypatch):
+def test_a_source_is_relative_to_root_or_home_and_an_empty_one_is_refused(tmp_path, monkeypatch):
     (tmp_path / "photos").mkdir()
     monkeypatch.setenv("HOME", str(tmp_path))
     assert source_folder(Path("elsewhere"), "~/photos") == tmp_path / "photos"
@@ -215,7 +215,7 @@ def test_a_missing_source_and_one_without_pictures_say_what_to_do(tmp_path):
         import_labelled(tmp_path / "in", tmp_path / "out", site="s")
     assert len(pd.read_csv(tmp_path / "out/rejected.csv")) == 1
     write(tmp_path / "hidden/.thumbnails/0.jpg", picture())
-    with pytest.raises(MissingInput, match=r"0 files and rows found; left aside: 1 .*hidden"):
+    with pytest.raises(MissingInput, match=r"0 files and rows found; ignored: 1 .*hidden"):
         import_labelled(tmp_path / "hidden", tmp_path / "other", site="s")
 
 
@@ -248,7 +248,7 @@ def test_other_formats_become_png(tmp_path, format):
     assert_books_balance(report, tmp_path / "out")
 
 
-def test_what_is_no_whole_picture_is_a_row_with_a_reason(tmp_path):
+def test_a_file_that_is_not_a_whole_picture_is_a_row_with_a_reason(tmp_path):
     source = tmp_path / "in/France"
     write(source / "good.jpg", picture())
     write(source / "cut.jpg", picture()[:-400])

@@ -35,7 +35,7 @@ def titles(figure):
     return [text.get_text() for text in figure.findobj(plt.Text) if text.get_text()]
 
 
-def test_all_countries_are_counted_in_lines_of_a_page_and_none_is_cut():
+def test_all_countries_are_counted_in_lines_that_fit_a_page_and_none_is_cut():
     names = pd.Series(
         ["Saint Vincent and the Grenadines"] * 1200 + [f"country{n}" for n in range(90)] + [None]
     )
@@ -70,7 +70,7 @@ def test_the_seed_decides_which_pictures_are_shown(samples):
 
 
 def test_nothing_collected_is_nothing_to_show():
-    with pytest.raises(MissingInput, match="nothing was collected"):
+    with pytest.raises(MissingInput, match="nothing has been collected"):
         contact_sheet([])
 
 

@@ -18,7 +18,7 @@ def labelled(tmp_path, table, files=("a.jpg", "b.jpg")):
     return report, {record["file"]: record for record in records(tmp_path / "out").values()}
 
 
-def test_what_labels_say_otherwise_is_told_with_the_country_that_it_was_taken_for(tmp_path):
+def test_labels_that_are_not_the_countrys_name_are_listed_with_the_country_they_were_read_as(tmp_path):
     for number, folder in enumerate(["France", "Swizerland", "Swizerland", "in"]):
         write(tmp_path / f"in/{folder}/{number}.jpg", picture(seed=number))
     import_labelled(tmp_path / "in", tmp_path / "out", site="s", workers=1)
@@ -94,7 +94,7 @@ def test_a_row_that_can_not_be_used_is_rejected_with_its_line(tmp_path, row, rea
     assert text.startswith(reason)
 
 
-def test_an_unknown_country_comes_with_proposals(tmp_path):
+def test_an_unknown_country_comes_with_suggestions(tmp_path):
     report, _ = labelled(tmp_path, "path,country\na.jpg,France\nb.jpg,Argentinia Land\n")
     assert "Argentina" in report.rejected["reason"][0]
 
@@ -112,7 +112,7 @@ def test_a_picture_that_the_table_does_not_name_is_a_row_with_a_reason(tmp_path)
     assert reasons(report) == {"b.jpg": "not named in labels.csv"}
 
 
-def test_of_two_files_that_only_spell_an_accent_differently_none_gets_lost(tmp_path):
+def test_of_two_files_that_only_spell_an_accent_differently_neither_is_lost(tmp_path):
     files = ["caf\u00e9.jpg", "cafe\u0301.jpg"]
     report, found = labelled(tmp_path, "path,country\ncaf\u00e9.jpg,France\n", files=files)
     assert sorted([*found, *reasons(report)]) == sorted(files)
@@ -122,8 +122,8 @@ def test_of_two_files_that_only_spell_an_accent_differently_none_gets_lost(tmp_p
     ("table", "message"),
     [
         (b"path,country\na.jpg,R\xe9union\n", "line 2: not UTF-8"),
-        ("file,country\na.jpg,France\n", "needed are path and country"),
-        ("path,lat\na.jpg,1\n", "needed are path and country, or path, lat and lon"),
+        ("file,country\na.jpg,France\n", "it needs path and country"),
+        ("path,lat\na.jpg,1\n", "it needs path and country, or path, lat and lon"),
         ("path,country,country\na.jpg,France,Spain\n", "appears twice"),
         ("", "the columns are none"),
         ('path,country\na.jpg,"France\n', "line 2: unexpected end .* correct it"),
@@ -141,7 +141,7 @@ def test_without_a_table_the_first_folder_names_the_country(tmp_path):
     report = import_labelled(tmp_path / "in", tmp_path / "out", site="s", workers=1)
     found = {r["file"]: r["country_code"] for r in records(tmp_path / "out").values()}
     assert found == {"Réunion/0.jpg": "RE", "Dubai/night/0.jpg": "AE"}
-    assert reasons(report)["0.jpg"] == "lies in no country's folder and there is no labels.csv"
+    assert reasons(report)["0.jpg"] == "not in a country's folder, and there is no labels.csv"
     assert "Atlantis" in reasons(report)["Atlantis/0.jpg"]
     assert_books_balance(report, tmp_path / "out")
 

@@ -28,7 +28,7 @@ def test_a_published_pair_keeps_its_number_its_bytes_and_its_record(tmp_path, be
     assert_books_balance(report, tmp_path / "out")
 
 
-def test_pairs_that_bear_a_sample_id_already_keep_it(tmp_path):
+def test_pairs_that_already_have_a_sample_id_keep_it(tmp_path):
     write(tmp_path / "in/geoguessr_multiplayer_abc_3.png", picture("PNG"))
     write(tmp_path / "in/geoguessr_multiplayer_abc_3.json", '{"country_code": "FR"}')
     import_published(tmp_path / "in", tmp_path / "out", workers=1)

@@ -13,7 +13,7 @@ from lost_and_found.errors import InvalidConfig, MissingInput
 from tests.collection.made_photos import assert_books_balance, picture, reasons, write
 
 
-def test_folders_that_are_links_are_imported_as_others(tmp_path):
+def test_folders_that_are_links_are_imported_like_others(tmp_path):
     write(tmp_path / "elsewhere/a.jpg", picture())
     write(tmp_path / "in/France/a.jpg", picture(seed=1))
     (tmp_path / "in/Spain").symlink_to(tmp_path / "elsewhere")
@@ -60,7 +60,7 @@ def test_a_hidden_file_that_the_table_names_is_imported(tmp_path):
     assert report.ignored == ["1 hidden files and previews, such as .export/b.jpg"]
 
 
-def test_hidden_files_and_previews_are_left_aside_and_told(tmp_path):
+def test_hidden_files_and_previews_are_set_aside_and_reported(tmp_path):
     for file in ("x.jpg", ".thumbnails/x.jpg", ".trash/deleted.jpg", "@eaDir/x.jpg/THUMB_M.jpg", ".DS_Store"):
         write(tmp_path / "in/France" / file, picture())
     report = import_labelled(tmp_path / "in", tmp_path / "out", site="s", workers=1)
@@ -68,7 +68,7 @@ def test_hidden_files_and_previews_are_left_aside_and_told(tmp_path):
     assert report.ignored == ["4 hidden files and previews, such as France/.DS_Store"]
 
 
-def test_what_the_source_lost_is_told(tmp_path):
+def test_what_the_source_lost_is_reported(tmp_path):
     for name in ("a", "b", "c"):
         write(tmp_path / f"in/France/{name}.jpg", picture(seed=ord(name)))
     import_labelled(tmp_path / "in", tmp_path / "out", site="s", workers=1)
