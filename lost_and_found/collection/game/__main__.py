@@ -40,9 +40,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def describe(summary: CollectSummary) -> str:
-    """What a collection came to, in a few lines."""
+    """The outcome of a collection, in a few lines."""
     if not summary.browsers:
-        return f"{summary.folder} holds {summary.saved} rounds already; no browser was started"
+        return f"{summary.folder} already holds {summary.saved} rounds; no browser was started"
     lines = [
         f"{summary.added} rounds collected in {summary.seconds:.0f} s ({summary.rounds_per_minute:.1f}/min); "
         f"{summary.folder} holds {summary.saved}"
@@ -113,7 +113,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 class _Fault(argparse.Action):
-    """Adds to a tuple, as `CollectJob` has it."""
+    """Gathers a repeated option in a tuple, as `CollectJob` takes it."""
 
     def __call__(
         self, parser: object, namespace: argparse.Namespace, value: object, option: object = None

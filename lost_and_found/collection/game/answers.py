@@ -1,4 +1,4 @@
-"""Where a round really was."""
+"""The true location of a round."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from lost_and_found.errors import AnswerMissing
 
 TRIES = 3
 
-# Catches the address of the next window that the page would open, in place of opening it: nothing is asked of
-# the maps service, and the game stays in front (behind another page its frames would come once a second).
+# Catches the address of the next window that the page would open, instead of opening it: the maps service
+# gets no request, and the game stays in front (behind another page it would draw only one frame a second).
 CATCH = """() => {
   const open = window.open;
   const onclick = event => {
@@ -33,7 +33,7 @@ async def coordinates(visit: Visit) -> list[float]:
     """[lat, lon] in degrees, from the link behind the answer's pin on the result screen.
 
     Raises:
-        AnswerMissing: the pin opened nothing, three times.
+        AnswerMissing: the pin opened no such link in `TRIES` tries.
     """
     for _ in range(TRIES):
         watch = await visit.page.evaluate_handle(CATCH)
@@ -44,4 +44,4 @@ async def coordinates(visit: Visit) -> list[float]:
         found = visit.site.coordinates(url)
         if found:
             return found
-    raise AnswerMissing(f"the pin of the answer opened no link to a place in {TRIES} tries")
+    raise AnswerMissing(f"the answer's pin opened no link to a place in {TRIES} tries")

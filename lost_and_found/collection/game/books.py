@@ -16,10 +16,11 @@ class Books:
     """The claims and the log of a collection, kept in agreement with each other and with the folder.
 
     Attributes:
-        claims: as the supervisor sees them.
-        earlier_runs: how often the folder was collected into before.
-        events: of this run, by name.
-        failures: of this run, by kind.
+        claims: the supervisor's view of them.
+        earlier_runs: how many collections into the folder came before.
+        events: counts of this run's events, by name.
+        failures: counts of this run's failures, by kind.
+        rounds_at: monotonic times of the last rounds.
     """
 
     def __init__(self, job: CollectJob) -> None:
@@ -51,13 +52,13 @@ class Books:
         remove_leftovers(self._folder)
         self._saved_before = len(self.claims.saved())
         job = self._job
-        # First, as what is put in order happens now: a run that was killed ended with its own last event.
+        # First, since the clean-up is part of this run: one that was killed ended with its own last event.
         self.note(event("collecting", site=job.site, mode=job.mode, target=job.rounds, saved=self.saved))
         self.note_recovery(recovery)
-        self.events.clear()  # until here, those of earlier runs
+        self.events.clear()  # so far, these are of earlier runs
 
     def note_recovery(self, recovery: Recovery) -> None:
-        """Write down what was put in order, and rounds that were saved by workers that could not say so."""
+        """Abandon multiplayer games that dead workers left; log rounds that they saved but didn't report."""
         for game in recovery.released:
             if "_multiplayer_" in game:
                 self.claims.abandon(game)
@@ -66,15 +67,15 @@ class Books:
             self.note(event("round", id=one, seconds=None))
 
     def forget_games(self) -> None:
-        """Give up games that can't be taken up."""
+        """Abandon games that can't be resumed."""
         for game in self.claims.abandon_released():
             self.note(event("abandoned", game=game))
 
     def note(self, one: Event) -> None:
         """Write an event to the log and count it; a round only once.
 
-        While one worker's end is put in order, a round that another has just saved is found on the disk, and
-        told of again when that worker's own word of it is read.
+        Recovery after one worker's death may log a round that another has just saved, before that worker's
+        own report of it is read.
         """
         if one["event"] == "round" and one["id"] in self._told:
             return
@@ -93,12 +94,12 @@ class Books:
 
     @property
     def rounds_per_minute(self) -> float:
-        """Over the last hundred rounds."""
+        """The rate over the last hundred rounds."""
         times = self.rounds_at
         return 60 * (len(times) - 1) / (times[-1] - times[0]) if len(times) > 1 else 0.0
 
     def summary(self, seconds: float) -> CollectSummary:
-        """What this run came to."""
+        """The outcome of this run."""
         return CollectSummary(
             folder=self._folder,
             saved=self.saved,

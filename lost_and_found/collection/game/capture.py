@@ -1,4 +1,4 @@
-"""The street view alone, as a picture, once it is really drawn."""
+"""Capture the street view alone, once it is fully drawn."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from PIL import Image, ImageStat
 from lost_and_found.collection.game.screens import Visit
 from lost_and_found.errors import BlankPicture
 
-# A picture whose channels all vary by less is of one colour, give or take the traces of compression.
+# A picture whose channels all span less than this is of a single colour, apart from compression artefacts.
 LEAST_CONTRAST = 12
 SKETCH = {"format": "jpeg", "quality": 50}
 EXACT = {"format": "png", "optimizeForSpeed": True}
 
 Box = dict[str, float]
 
-# Makes all but the viewer invisible and out of reach of the mouse. A style sheet made in script is allowed
-# under any content security policy.
+# Hides everything but the viewer, also from the mouse. A style sheet constructed in script is allowed under
+# any content security policy.
 HIDE = """viewer => {
   const sheet = new CSSStyleSheet();
   sheet.replaceSync(`
@@ -41,10 +41,10 @@ NEXT_FRAME = "new Promise(drawn => requestAnimationFrame(() => requestAnimationF
 
 
 class Camera:
-    """Takes the pictures of one game's rounds, each of them once."""
+    """Takes one picture for each round of a game, never the last round's again."""
 
     def __init__(self, visit: Visit) -> None:
-        """To be made before the page can ask for the first street view."""
+        """Must be created before the page can request its first street view."""
         self._visit = visit
         self._activity = visit.pictures.activity
         self._last = b""
@@ -52,14 +52,14 @@ class Camera:
     async def street_view(self) -> bytes:
         """The viewer's picture as PNG, with the browser's own pixels.
 
-        It counts as drawn when all parts that the page has asked for have come, the page has had the site's
-        time to decode them, and the frames before and after it are equal. A WebGL viewer's pixels can't be
-        read from within the page, so frames are screenshots; as a PNG takes long to encode, the frames around
-        it are JPEGs.
+        It counts as drawn when all parts that the page has requested have arrived, the page has had
+        `site.rest_s` to decode them, and the frames before and after it are equal. A WebGL viewer's pixels
+        can't be read from within the page, so frames are screenshots; PNGs are slow to encode, so the frames
+        before and after are JPEGs.
 
         Raises:
-            BlankPicture: parts of it never came, or the viewer stayed blank, or at the last round's picture,
-                or kept moving.
+            BlankPicture: parts of it never arrived, or the viewer stayed blank, kept showing the last round's
+                picture, or kept moving.
         """
         visit, patience_s = self._visit, self._visit.site.patience_s
         try:
@@ -75,7 +75,7 @@ class Camera:
             self._activity = visit.pictures.activity
 
     async def _at_rest(self, box: Box) -> bytes:
-        """The first picture that is a new one, not blank, and stays."""
+        """The first picture that is new, not blank and no longer changing."""
         visit, pictures = self._visit, self._visit.pictures
         seen, since = pictures.activity, time.monotonic()
         while True:
@@ -83,10 +83,10 @@ class Camera:
             if activity != seen:
                 seen, since = activity, time.monotonic()
             before = await _frame(visit, box, SKETCH)
-            # Asked for at once, these two are of the same frame or the second is of a later one.
+            # Requested together, these two show the same frame, or the second shows a later one.
             image, behind = await asyncio.gather(_frame(visit, box, EXACT), _frame(visit, box, SKETCH))
             trouble = self._trouble_with(before) or ("" if before == behind else "the viewer kept moving")
-            if activity == pictures.activity:  # else more of it has come meanwhile
+            if activity == pictures.activity:  # else more parts have arrived meanwhile
                 if not trouble:
                     self._last = before
                     return image
@@ -97,9 +97,9 @@ class Camera:
 
     def _trouble_with(self, sketch: bytes) -> str:
         if self._activity == self._visit.pictures.activity:
-            return "the page asked for no new picture"
+            return "the page requested no new picture"
         if sketch == self._last:
-            return "the viewer stayed at the last round's picture"
+            return "the viewer kept showing the last round's picture"
         return "the viewer stayed blank" if _is_blank(sketch) else ""
 
 
@@ -109,7 +109,7 @@ async def _alone(visit: Visit) -> AsyncIterator[Box]:
     page, viewer = visit.page, visit.site.viewer
     hidden = await page.evaluate_handle(HIDE, viewer)
     try:
-        # Nothing can be hovered now, so the corner is as good as any place.
+        # Nothing reacts to the mouse now, so the corner is as good a place as any.
         _, box = await asyncio.gather(page.mouse.move(0, 0), hidden.evaluate("({box}) => box"))
         if not box:
             await visit.check()
@@ -120,7 +120,7 @@ async def _alone(visit: Visit) -> AsyncIterator[Box]:
 
 
 async def _frame(visit: Visit, box: Box, options: Mapping[str, object]) -> bytes:
-    """A screenshot of the box; asked of Chromium itself, in a third of the time that Playwright takes."""
+    """A screenshot of the box, straight from Chromium, which takes a third of Playwright's time."""
     size = visit.page.viewport_size or {"width": 0, "height": 0}
     whole = {"x": 0, "y": 0, "width": size["width"], "height": size["height"]}
     clip: dict[str, object] = {} if box == whole else {"clip": dict(box, scale=1)}

@@ -1,7 +1,7 @@
 """Find and start Chromium.
 
-`python -m lost_and_found.collection.game.chromium` prints the one that a collection would start; with none,
-it says why and ends with status 7. `scripts/setup-browser` asks it.
+`python -m lost_and_found.collection.game.chromium` prints the one that a collection would start; if there
+is none, it says why and exits with status 7. `scripts/setup-browser` calls it.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def find_chromium(environment: Mapping[str, str], *, bundled: Path | None = None
         bundled: where Playwright's own would be.
 
     Raises:
-        BrowserMissing: none of them is there and starts.
+        BrowserMissing: none of them exists and starts.
     """
     named = environment.get(VARIABLE)
     if named:
@@ -90,14 +90,14 @@ async def launched(*, headed: bool = False) -> AsyncIterator[Browser]:
                 executable_path=path,
                 headless=not headed,
                 args=ARGUMENTS,
-                # Whoever collects decides what a signal means: the running round is finished first.
+                # The caller decides what a signal means: a collection first finishes the running round.
                 handle_sigint=False,
                 handle_sigterm=False,
                 handle_sighup=False,
             )
         except PlaywrightError as error:
             why = error.message.splitlines()[0]
-            display = "; a window needs a screen, leave --headed away where there is none" if headed else ""
+            display = "; --headed needs a display, so leave it out where there is none" if headed else ""
             raise BrowserMissing(f"{path} doesn't start ({why}){display}; otherwise {HOW_TO_GET}") from error
         try:
             yield browser

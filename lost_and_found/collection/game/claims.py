@@ -1,8 +1,8 @@
 """Who collects which game and which rounds are saved, in one SQLite file that all workers share.
 
 A round goes through three steps: its record is written to the journal here, its pair to the folder, and the
-journal's row is marked saved. A worker killed between any two of them leaves enough to finish the round or to
-know that it never was.
+journal's row is marked saved. A worker killed between any two of them leaves enough to complete the round or
+to drop it.
 """
 
 from __future__ import annotations
@@ -36,9 +36,9 @@ class Recovery:
     """What was put in order after a worker died.
 
     Attributes:
-        completed: ids whose picture was there and whose record was written now.
-        dropped: ids that were begun and of which no picture was written.
-        released: games that the dead had not played to the end; `Claims.take_over` hands them out.
+        completed: ids whose picture was there and whose record has now been written.
+        dropped: ids that were begun but whose picture was not written.
+        released: games that dead workers left unfinished; `Claims.take_over` hands them out.
     """
 
     completed: tuple[str, ...]
@@ -49,18 +49,18 @@ class Recovery:
 class Claims:
     """The claims of one output folder, as one worker sees them.
 
-    A game is named by the id of its rounds without the last part, `<site>_<mode>_<game>`.
+    A game's name is the ids of its rounds without their last part: `<site>_<mode>_<game>`.
     """
 
     def __init__(self, path: Path, *, worker: str) -> None:
-        """Open the file, which is made if absent.
+        """Open the file, creating it if absent.
 
         Args:
             path: on a local disk.
-            worker: a name that no worker had before.
+            worker: a name that no earlier worker had.
 
         Raises:
-            StorageFull: no room.
+            StorageFull: the disk is full.
         """
         self.worker = worker
         self._database = Database(path, tables=_TABLES)
@@ -72,7 +72,7 @@ class Claims:
     # -- games --
 
     def claim(self, game: str, *, account: str) -> bool:
-        """Whether the game is this worker's to collect, from now on or already."""
+        """Whether the game is this worker's to collect, by this claim or an earlier one."""
         with self._database.transaction() as database:
             database.execute(
                 "INSERT INTO games VALUES (?, ?, ?, 'playing', ?, 0) ON CONFLICT(game) DO UPDATE "
@@ -84,10 +84,10 @@ class Claims:
         return row == (self.worker, "playing")
 
     def take_over(self, prefix: str, *, account: str) -> str | None:
-        """A game that a dead worker of the same account left half played, now this worker's.
+        """An unfinished game that another worker of the account left, now this worker's; None without one.
 
         Args:
-            prefix: how the game begins, `<site>_<mode>_`.
+            prefix: how the game's name begins, `<site>_<mode>_`.
             account: games can be resumed only by the account that began them.
         """
         with self._database.transaction() as database:
@@ -112,7 +112,7 @@ class Claims:
         self._set_state(game, "abandoned")
 
     def release(self, game: str) -> bool:
-        """Whether the game is left for a worker of its account; abandoned if it was resumed often enough."""
+        """Whether the game is left to another worker of its account; abandoned after `MOST_RESUMPTIONS`."""
         with self._database.transaction() as database:
             (state,) = database.execute(
                 "UPDATE games SET state = CASE WHEN resumed < ? THEN 'released' ELSE 'abandoned' END "
@@ -122,7 +122,7 @@ class Claims:
         return bool(state == "released")
 
     def abandon_released(self) -> list[str]:
-        """The games that nobody will play on, since the server they were on is gone."""
+        """Abandon all released games, since the server they were on is gone; returns them."""
         with self._database.transaction() as database:
             rows = database.execute(
                 "UPDATE games SET state = 'abandoned' WHERE state = 'released' RETURNING game"
@@ -140,15 +140,15 @@ class Claims:
         return {row[0] for row in self._database.execute("SELECT id FROM rounds WHERE state = 'saved'")}
 
     def reached(self, target: int) -> bool:
-        """Whether `target` rounds are saved; never for 0, which stands for no end."""
+        """Whether `target` rounds are saved or being written; never for 0, which means no limit."""
         return 0 < target <= self._database.execute(_COUNT)[0][0]
 
     def reserve(self, rounds: int, *, target: int) -> bool:
         """Whether another game is wanted; its rounds are then reserved for this worker.
 
         Args:
-            rounds: that the game is expected to have.
-            target: rounds wanted in all; 0 for no end.
+            rounds: how many the game is expected to have.
+            target: rounds wanted in all; 0 for no limit.
         """
         with self._database.transaction() as database:
             database.execute("DELETE FROM seats WHERE worker = ?", (self.worker,))
@@ -165,21 +165,21 @@ class Claims:
             database.execute("DELETE FROM seats WHERE worker = ?", (self.worker,))
 
     def __contains__(self, round_id: object) -> bool:
-        """Whether the round is saved, or was and its files were deleted since."""
+        """Whether the round is known: being written, saved, or saved and since deleted."""
         return bool(self._database.execute("SELECT 1 FROM rounds WHERE id = ?", (round_id,)))
 
     def save(self, folder: Path, round_id: str, *, image: bytes, record: Record, target: int) -> bool:
         """Whether the pair was written; not if the round is known, or enough rounds are saved.
 
         Args:
-            folder: where pairs lie.
+            folder: where pairs go.
             round_id: `<site>_<mode>_<game>_<round>`.
             image: an encoded PNG.
             record: JSON-serialisable, without NaN.
-            target: rounds wanted in all; 0 for no end.
+            target: rounds wanted in all; 0 for no limit.
 
         Raises:
-            StorageFull: no room; neither file is left.
+            StorageFull: the disk is full; neither file is left behind.
         """
         if not self._begin(round_id, record, target):
             return False
@@ -187,7 +187,7 @@ class Claims:
             write_pair(folder, round_id, image=image, suffix=SUFFIX, record=record)
         except BaseException:
             (folder / f"{round_id}{SUFFIX}").unlink(missing_ok=True)
-            # Without room the row stays, and `recover` drops it since it has no picture.
+            # On a full disk the row stays, and `recover` drops it since it has no picture.
             with contextlib.suppress(StorageFull), self._database.transaction() as database:
                 database.execute("DELETE FROM rounds WHERE id = ?", (round_id,))
             raise
@@ -206,16 +206,16 @@ class Claims:
             database.execute("UPDATE seats SET rounds = MAX(rounds - 1, 0) WHERE worker = ?", (self.worker,))
         return True
 
-    # -- after a death --
+    # -- recovery --
 
     def recover(self, folder: Path, *, worker: str | None = None) -> Recovery:
-        """Put in order what a dead worker left; safe to be killed in and to be repeated.
+        """Put in order what a dead worker left; safe to interrupt and to repeat.
 
         Args:
-            folder: where pairs lie.
-            worker: the dead one; None for all, which then must all be dead. Only then the folder is listed:
-                pairs that the file doesn't know are added, and saved rounds whose files were deleted no
-                longer count, but are not collected again.
+            folder: where pairs go.
+            worker: the dead one; None for all, none of which may then be alive. Only with None is the folder
+                listed: pairs that the file doesn't know are added, and saved rounds whose files were deleted
+                no longer count, but are not collected again.
         """
         mine, who = "(:worker IS NULL OR worker = :worker)", {"worker": worker}
         writing = self._database.execute(
@@ -240,7 +240,7 @@ class Claims:
         return Recovery(tuple(sorted(kept)), tuple(dropped), tuple(row[0] for row in rows))
 
     def _compare(self, folder: Path) -> None:
-        # Workers never come here, and start seconds sooner without what the loader imports.
+        # Workers never call this, and start seconds sooner without what the loader imports.
         from lost_and_found.data_loader import find_pairs
 
         on_disk = set(find_pairs(folder)[0])
@@ -253,7 +253,7 @@ class Claims:
                 "ON CONFLICT(id) DO UPDATE SET state = 'saved'",
                 [(one, now) for one in foreign],
             )
-            # Their games are known as well, or rounds of them would be collected a second time.
+            # Their games are recorded too, or rounds of them would be collected a second time.
             games = {one.rpartition("_")[0] for one in foreign if ID_PATTERN.fullmatch(one)}
             database.executemany(
                 "INSERT INTO games VALUES (?, NULL, NULL, 'finished', ?, 0) ON CONFLICT(game) DO NOTHING",

@@ -31,8 +31,8 @@ def failure_of(error: Exception) -> dict[str, Any]:
 
 
 def error_of(failure: Mapping[str, Any]) -> errors.LostAndFoundError:
-    """The error that a worker reported, of a kind that ends a collection; its attributes are texts."""
+    """The error that a worker reported, of a kind that ends a collection; its attributes are strings."""
     kind = next(one for one in STATUS if one.__name__ == failure["kind"])
-    error = kind.__new__(kind, failure["message"])  # the constructors make messages of their own
+    error = kind.__new__(kind, failure["message"])  # the constructors compose messages of their own
     vars(error).update(failure["details"])
     return error

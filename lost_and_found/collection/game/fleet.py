@@ -1,8 +1,7 @@
-"""Collects with several browsers at once, and keeps at it.
+"""Collect with several browsers at once, and replace those that fail.
 
-`collect` starts one worker process per browser, starts another in the place of one that died, watches the
-disk, the memory and the clock, and writes the log. It stops for good only for what no new browser can put
-right.
+`collect` starts one worker process per browser, replaces workers that die, watches the disk, the memory and
+the clock, and writes the log. It gives up only on what no new browser can put right.
 """
 
 from __future__ import annotations
@@ -40,32 +39,32 @@ from lost_and_found.signals import caught_signals
 AGENT = "LostAndFound"
 TICK_S = 0.2
 WATCH_S = 2.0
-# The next worker is started when the one before has signed in, or after so long.
+# The next worker is started once the one before has signed in, or after this long.
 STAGGER_S = 15.0
 MOST_CRASHES = 8
 LONGEST_PAUSE_S = 60.0
-# The worker's own grace and a little more, for it to close its browser.
+# The worker's own grace period, and a little more for closing its browser.
 GRACE_S = 25.0
-# A worker whose memory is too much without a round to show for it is replaced after so long.
+# A worker that uses too much memory and has saved no round is replaced only after this long.
 FRUITLESS_S = 60.0
-# Apart from each other, so that a practice game that is started again has other games.
+# Far apart, so that a practice game that is started again has other games.
 SEED_STEP = 1_000_003
 
 
 def collect(job: CollectJob) -> CollectSummary:
     """Collect until the folder holds `job.rounds` pairs, the time is up, or a signal says stop.
 
-    SIGINT, SIGTERM and SIGHUP let the running rounds end, and then have the effect that they would have had
-    without this function: KeyboardInterrupt for Ctrl-C. A second one doesn't wait for the rounds.
+    SIGINT, SIGTERM and SIGHUP let the running rounds end, and then take their usual effect, such as
+    KeyboardInterrupt for Ctrl-C. A second signal doesn't wait for the rounds.
 
     Raises:
-        InvalidConfig, MissingInput: no such pace, or no account.
-        NotPermitted: by the user's statement or by the site's robots.txt.
-        FolderInUse: another collection fills the folder.
-        StorageFull: too little room on the disk.
-        BrowserMissing: no Chromium.
+        InvalidConfig, MissingInput: the pace is too fast; there is no account.
+        NotPermitted: the user's statement is missing, or the site's robots.txt forbids it.
+        FolderInUse: another collection is filling the folder.
+        StorageFull: too little free space on the disk.
+        BrowserMissing: no Chromium that starts.
         LoginRefused: wrong e-mail or password.
-        SiteChanged: a text that the collector looks for did not come.
+        SiteChanged: a text that the collector looks for did not appear.
         CollectionStuck: workers died again and again without saving a round.
     """
     begun_at = time.monotonic()
@@ -104,16 +103,16 @@ def _playing_at(job: CollectJob, books: Books) -> Iterator[Site]:
 
 
 def check_disk(job: CollectJob) -> None:
-    """Pass if the disk has the free space that the job asks for.
+    """Check that the disk has the free space that the job asks for.
 
     Raises:
-        StorageFull: it hasn't.
+        StorageFull: it has less.
     """
     free_gb = shutil.disk_usage(job.folder).free / 1e9
     if free_gb < job.min_free_gb:
         raise StorageFull(
-            f"{job.folder}: {free_gb:.1f} GB are free, collecting stops below {job.min_free_gb:g}; free "
-            "some space and run again, finished rounds are kept"
+            f"{job.folder}: only {free_gb:.1f} GB free, and collecting stops below {job.min_free_gb:g} GB; "
+            "free some space and run again (finished rounds are kept)"
         )
 
 
@@ -159,7 +158,7 @@ class Fleet:
                         bar.n = books.saved
                         bar.refresh()
             finally:
-                # Nothing is left here, unless the loop was broken off by an error such as a full disk.
+                # No worker is left here, unless an error such as a full disk broke off the loop.
                 for instance in self._instances:
                     instance.kill()
                     instance.bury(self._job.folder)
@@ -219,12 +218,12 @@ class Fleet:
     # -- workers --
 
     def _start_one(self) -> None:
-        """Start the next worker whose time has come, after those before it have signed in."""
+        """Start the next worker that is due, once those before it have signed in."""
         now = time.monotonic()
         signing_in = [one for one in self._instances if one.name and not one.ready]
         if any(now < one.started_at + STAGGER_S for one in signing_in):
             return
-        # A wrong password is tried once, however long that takes.
+        # One sign-in at a time per account, so that a wrong password is tried only once.
         occupied = {one.account.email for one in signing_in}
         for instance in self._instances:
             if instance.name or instance.retired or now < instance.start_at:
@@ -252,7 +251,7 @@ class Fleet:
         self._books.note(event("started", worker=job.name, pid=instance.pid))
 
     def _listen(self) -> None:
-        """Take in what the workers say; waits a moment if they say nothing."""
+        """Read the workers' events; waits a moment if there are none."""
         outputs = {one.output: one for one in self._instances if one.output is not None}
         if not outputs:
             time.sleep(TICK_S)
@@ -277,7 +276,7 @@ class Fleet:
         status = instance.bury(self._job.folder)
         self._books.note(event("ended", worker=name, status=status))
         self._books.note_recovery(self._books.claims.recover(self._job.folder, worker=name))
-        # A browser that started before is there: that another one did not is a bad moment of the machine.
+        # If a browser has started before, one that now doesn't is a passing fault of the machine.
         passing = status == STATUS[BrowserMissing] and self._books.events["ready"] > 0
         if instance.failure and status in STATUS.values() and not passing:
             self._error = self._error or error_of(instance.failure)
@@ -298,7 +297,7 @@ class Fleet:
         instance.start_at = time.monotonic() + min(2.0 ** (instance.crashes - 1), LONGEST_PAUSE_S)
 
     def _watch(self) -> None:
-        """Look after the disk and the memory."""
+        """Check the disk's free space and the workers' memory."""
         now = time.monotonic()
         self._watch_at = now + WATCH_S
         try:

@@ -9,11 +9,11 @@ from lost_and_found.collection.game.screens import Visit
 
 MOST_CLICKS = 40
 
-# Maps grow when they are hovered; after so many frames of the same size they have grown.
+# Maps grow when hovered; after this many frames of the same size they have finished growing.
 STILL_FRAMES = 12
 
 # The box of the map with that attribution or that button, once it has kept its size for some frames. The map
-# is their smallest ancestor that is high enough to be one.
+# is their smallest ancestor that is tall enough to be one.
 MAP_BOX = r"""async ([attribution, shortcuts, still]) => {
   const [said, title] = [new RegExp(attribution, "i"), new RegExp(shortcuts, "i")];
   const marks = element => title.test(element.title) || title.test(element.ariaLabel ?? "")
@@ -35,9 +35,9 @@ MAP_BOX = r"""async ([attribution, shortcuts, still]) => {
 
 
 async def set_pin(visit: Visit, random: Random) -> bool:
-    """Click somewhere on the guess map until the button to guess can be pressed; False if it never can.
+    """Click somewhere on the guess map until the guess button is enabled; False if it never is.
 
-    In singleplayer any point will do, in multiplayer it has to be in a country.
+    In singleplayer any point will do; in multiplayer it has to be in a country.
 
     Raises:
         SiteChanged: there is no guess map.

@@ -16,7 +16,7 @@ from lost_and_found.collection.game.job import WorkerJob
 from lost_and_found.collection.game.log import Event
 from lost_and_found.collection.game.session import Account
 
-# Every process of a collection has this in its environment: the folder, a colon and the worker's name.
+# Every process of a collection has this variable in its environment: the folder, a colon, the worker's name.
 MARK = "LOST_AND_FOUND_COLLECTING"
 STRAYS_S = 10.0
 
@@ -26,16 +26,17 @@ class Instance:
 
     Attributes:
         number: from 1.
-        account: of all its workers.
-        name: of its worker, which none before had; "" while there is none.
+        account: the account of all its workers.
+        name: of its worker, never used before; "" while there is none.
         pid: of its worker; 0 while there is none.
-        saved: rounds of its worker.
-        crashes: workers in a row that ended badly without a saved round, this one's not counted.
+        saved: rounds that its worker has saved.
+        crashes: in a row, before its present worker; after a worker that saved a round, counted from 1 again.
         start_at: monotonic time before which no worker is started.
+        started_at: monotonic time at which its worker was started.
         ready: whether its worker has signed in.
-        recycled: its worker was asked to stop because of its memory.
+        recycled: whether its worker was asked to stop because of its memory.
         failure: the last that its worker reported, as `exits.failure_of` gives it; empty without one.
-        retired: no worker is started any more.
+        retired: whether no more workers are started.
     """
 
     def __init__(self, number: int, account: Account) -> None:
@@ -60,7 +61,7 @@ class Instance:
 
         Args:
             job: with the worker's name.
-            errors: file to which what it writes to standard error is added.
+            errors: file to which the worker's standard error is appended.
         """
         with errors.open("ab") as file:
             self._process = subprocess.Popen(
@@ -72,9 +73,9 @@ class Instance:
                 start_new_session=True,
             )
         account = {"email": self.account.email, "password": self.account.password}
-        if self._process.stdin and self._process.stdout:  # always so, with pipes
-            # Its input stays open: the end of it tells the worker that the fleet is gone.
-            with contextlib.suppress(BrokenPipeError):  # it died at once, which is noticed as any other death
+        if self._process.stdin and self._process.stdout:  # always true with pipes
+            # Its input stays open: end of file tells the worker that the fleet is gone.
+            with contextlib.suppress(BrokenPipeError):  # it died at once; noticed like any other death
                 self._process.stdin.write(json.dumps(account).encode() + b"\n")
                 self._process.stdin.flush()
             os.set_blocking(self._process.stdout.fileno(), False)
@@ -89,7 +90,7 @@ class Instance:
         return self._process.stdout.fileno() if self._process and self._process.stdout else None
 
     def events(self) -> list[Event]:
-        """What the worker has said since the last call."""
+        """The worker's events since the last call."""
         if self.output is None:
             return []
         while chunk := _read(self.output):
@@ -103,13 +104,13 @@ class Instance:
         return self._process.poll() if self._process else None
 
     def stop(self, *, grace_s: float) -> None:
-        """Ask the worker to stop after its round, which `enforce` sees to."""
+        """Ask the worker to stop after its round; `enforce` kills it once `grace_s` has passed."""
         if self._process and self._kill_at is None:
             self._process.terminate()
             self._kill_at = time.monotonic() + grace_s
 
     def enforce(self) -> None:
-        """Kill a worker that was asked to stop and has had its time."""
+        """Kill a worker that was asked to stop and has used up its grace period."""
         if self._kill_at is not None and time.monotonic() >= self._kill_at:
             self.kill()
 
@@ -119,7 +120,7 @@ class Instance:
             self._process.kill()
 
     def bury(self, folder: Path) -> int:
-        """The exit status of the dead worker, after everything that it has started is ended."""
+        """The exit status of the dead worker, once everything that it started has been ended."""
         if not self._process:
             return 0
         status = self._process.wait()
@@ -133,7 +134,7 @@ class Instance:
         return status
 
     def memory_mb(self) -> float:
-        """Resident memory of the worker and all processes below it, in MB; shared pages count in each."""
+        """Resident memory of the worker and its descendants, in MB; shared pages count once per process."""
         try:
             worker = psutil.Process(self.pid)
             family = [worker, *worker.children(recursive=True)]
@@ -143,7 +144,7 @@ class Instance:
 
 
 def strays(folder: Path, worker: str = "") -> list[psutil.Process]:
-    """Living processes of a worker, or of all workers that ever filled the folder, but not this one."""
+    """Running processes of a worker, or of all workers that ever filled the folder, except this process."""
     mark = f"{folder}:{worker}"
     found = []
     for process in psutil.process_iter():
@@ -157,7 +158,7 @@ def strays(folder: Path, worker: str = "") -> list[psutil.Process]:
 
 
 def end_strays(folder: Path, worker: str = "") -> int:
-    """How many processes of dead workers were killed."""
+    """Kill the processes that dead workers left; returns how many."""
     killed: set[int] = set()
     until = time.monotonic() + STRAYS_S
     while (found := strays(folder, worker)) and time.monotonic() < until:

@@ -1,4 +1,4 @@
-"""What is to be collected, as the user says it and as a worker is told."""
+"""What to collect, as the user asks for it and as a worker is told."""
 
 from __future__ import annotations
 
@@ -22,34 +22,34 @@ from lost_and_found.workspace import Workspace
 NOTEBOOK = "1-data-collection/01-collect-from-game"
 SITES = ("practice", GEOGUESSR.name)
 MODES = ("singleplayer", "multiplayer")
-# How many rounds a game is expected to have: all have five in singleplayer.
+# How many rounds a game is expected to have: in singleplayer, all have five.
 ROUNDS_PER_GAME = 5
-# In the output folder; the loader passes over hidden folders and files.
+# In the output folder; the loader skips hidden folders and files.
 BOOKS = ".collect"
 
 
 @dataclass(frozen=True)
 class CollectJob:
-    """A collection as the user wants it.
+    """A collection as the user asks for it.
 
     Attributes:
         site: "practice" or "geoguessr".
         mode: "singleplayer" or "multiplayer".
-        rounds: pairs that the folder is to hold in the end; 0 goes on until stopped.
+        rounds: pairs that the folder should hold in the end; 0 goes on until stopped.
         instances: browsers at once, each with its own worker process.
         dataset: name of the folder; by default the site's.
-        root: of the workspace; log-ins lie in its `.auth/`, secrets in its `.env`.
-        url: of a practice game that runs already; by default one is started.
-        seconds_per_round: least time from one round of an account to the next; None for the site's usual.
+        root: of the workspace; log-ins are kept in its `.auth/`, secrets in its `.env`.
+        url: of a practice game that is already running; by default one is started.
+        seconds_per_round: minimum time between rounds of one account; None for the site's usual.
         patience_s: how long to wait for what a page should show; None for the site's usual.
-        minutes: stop after so many; 0 for no such end.
+        minutes: stop after this many; 0 for no limit.
         headed: show the browsers' windows.
-        games_per_browser: a fresh browser after so many games.
+        games_per_browser: games after which a fresh browser is started.
         memory_mb: resident memory of a worker with its browser above which it is replaced.
         min_free_gb: free space on the disk below which nothing is collected.
-        pace: of the practice game to be started: 1 is the real site's, 0.1 ten times as fast.
-        seed: of the practice game to be started.
-        faults: of the practice game to be started, such as "rate-limit@3".
+        pace: of the practice game to start: 1 is the real site's, 0.1 ten times as fast.
+        seed: of the practice game to start.
+        faults: of the practice game to start, such as "rate-limit@3".
     """
 
     site: str
@@ -81,7 +81,7 @@ class CollectJob:
                 raise InvalidConfig(f"{name} {getattr(self, name)} must be at least {least}")
         for name in ("minutes", "min_free_gb"):
             if not 0 <= getattr(self, name) < math.inf:
-                raise InvalidConfig(f"{name} {getattr(self, name)} must be a number of at least 0")
+                raise InvalidConfig(f"{name} {getattr(self, name)} must be a number, at least 0")
         for name in ("seconds_per_round", "patience_s"):
             value = getattr(self, name)
             if value is not None and not 0 < value < math.inf:
@@ -90,7 +90,7 @@ class CollectJob:
         Faults(self.faults)
         starts_game = self.site == "practice" and self.url is None
         if not starts_game and (self.faults or self.pace != 1.0 or self.seed):
-            raise InvalidConfig("pace, seed and faults are for a practice game that is started, without url")
+            raise InvalidConfig("pace, seed and faults are only for a practice game started without url")
         if self.url is not None and self.site != "practice":
             raise InvalidConfig(f"url is for a practice game; {self.site} has its own address")
         if self.url is not None and not _is_address(self.url):
@@ -101,7 +101,7 @@ class CollectJob:
 
     @property
     def folder(self) -> Path:
-        """Where the pairs lie."""
+        """Where the pairs go."""
         return self.root / NOTEBOOK / self.dataset
 
     @property
@@ -112,19 +112,19 @@ class CollectJob:
 
 @dataclass(frozen=True)
 class WorkerJob:
-    """What one worker is to do; its account comes by another way, since arguments can be seen by anyone.
+    """What one worker has to do; without its account, since anyone can see a process's arguments.
 
     Attributes:
-        name: no worker had it before.
+        name: never used by a worker before.
         site: as in `CollectJob`.
         url: the practice game's; not used for live sites.
         mode: as in `CollectJob`.
         folder: where pairs go.
         auth: where the log-in and the pace are kept.
-        seconds_per_round: of the account.
+        seconds_per_round: minimum time between rounds of its account.
         patience_s: as in `CollectJob`.
-        target: rounds wanted in all; 0 for no end.
-        games_per_browser: a fresh browser after so many games.
+        target: rounds wanted in all; 0 for no limit.
+        games_per_browser: games after which a fresh browser is started.
         headed: show the window.
     """
 
@@ -157,10 +157,10 @@ class WorkerJob:
 
 @dataclass(frozen=True)
 class CollectSummary:
-    """What a collection came to.
+    """The outcome of a collection.
 
     Attributes:
-        folder: where the pairs lie.
+        folder: where the pairs are.
         saved: pairs that the folder holds now.
         added: rounds saved by this call.
         skipped: rounds of this call without a picture or an answer.
@@ -199,14 +199,14 @@ def _is_address(url: str) -> bool:
 
 
 def accounts_for(site: str, environment: Mapping[str, str], *, instances: int) -> list[Account]:
-    """The account of each instance; where there are fewer, some share one and its pace.
+    """The account of each instance; if there are fewer accounts, some instances share one and its pace.
 
     `<SITE>_EMAIL` and `<SITE>_PASSWORD` are read, and further accounts with `_2`, `_3` ... at the end. The
-    practice game takes any, so there every instance has its own unless one is given.
+    practice game accepts any account, so there every instance has its own unless one is given.
 
     Args:
         site: name of the site.
-        environment: with what `.env` holds.
+        environment: variables, including those of `.env`.
         instances: how many are needed.
 
     Raises:
@@ -218,7 +218,7 @@ def accounts_for(site: str, environment: Mapping[str, str], *, instances: int) -
     while email := environment.get(email_name + ending):
         if not (password := environment.get(password_name + ending)):
             raise MissingInput(
-                f"{password_name}{ending} is missing; set it in .env, as {email_name}{ending} is"
+                f"{password_name}{ending} is missing; set it in .env, next to {email_name}{ending}"
             )
         found.append(Account(email, password))
         ending = f"_{len(found) + 1}"
@@ -230,5 +230,5 @@ def accounts_for(site: str, environment: Mapping[str, str], *, instances: int) -
 
 
 def account_key(account: Account) -> str:
-    """A name for the account that doesn't tell its e-mail address."""
+    """A name for the account that doesn't reveal its e-mail address."""
     return hashlib.sha256(account.email.encode()).hexdigest()[:16]

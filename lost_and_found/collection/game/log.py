@@ -2,13 +2,13 @@
 
 Every line has `time` (seconds since 1970), `worker` ("" for the supervisor) and `event`:
 
-| event | of | further keys |
+| event | by | further keys |
 |---|---|---|
 | `collecting` | supervisor | `site`, `mode`, `target`, `saved` |
 | `started`, `ended` | supervisor | `pid`; `status` |
 | `ready` | worker | |
 | `game` | worker | `game`, `resumed` |
-| `round` | both | `id`, `seconds`; the supervisor's were saved by a worker that could not say so |
+| `round` | both | `id`, `seconds`; by the supervisor for a worker that died before it could report it |
 | `skipped` | worker | `id`, `reason` |
 | `failure` | both | `kind`, `message`; a worker's also `details` |
 | `rate_limited` | worker | `seconds` |
@@ -37,7 +37,7 @@ Event = dict[str, Any]
 
 
 class Log:
-    """The open log of one collection, which only its supervisor writes."""
+    """The open log of one collection; only its supervisor writes to it."""
 
     def __init__(self, folder: Path) -> None:
         """Open the log of an output folder to append to it."""
@@ -46,7 +46,7 @@ class Log:
         self._end_line()
 
     def _end_line(self) -> None:
-        """A line that was cut off must not spoil the next."""
+        """End a line that was cut off, so that it doesn't spoil the next."""
         size = self._file.seek(0, os.SEEK_END)
         if size:
             self._file.seek(size - 1)
@@ -57,11 +57,11 @@ class Log:
         """Write one line.
 
         Raises:
-            StorageFull: no room.
+            StorageFull: the disk is full.
         """
         try:
             line = json.dumps(event, ensure_ascii=False).encode() + b"\n"
-            if self._file.write(line) < len(line):  # of the last bytes of a disk
+            if self._file.write(line) < len(line):  # the disk's last bytes took only part of it
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         except OSError as error:
             if error.errno in NO_ROOM:
@@ -81,18 +81,18 @@ def log_path(folder: Path) -> Path:
 
 
 def event(name: str, *, worker: str = "", **details: object) -> Event:
-    """An event of this moment."""
+    """An event with the present time."""
     return {"time": round(time.time(), 3), "worker": worker, "event": name, **details}
 
 
 def read_events(folder: Path) -> Iterator[Event]:
     """The events of an output folder in order; none if nothing was collected there.
 
-    A line that was cut off, because a supervisor was killed while it wrote, is passed over.
+    A line that was cut off, because a supervisor was killed while writing it, is skipped.
     """
     path = log_path(folder)
     if path.exists():
-        with path.open("rb") as file:  # a line may have been cut off within a letter
+        with path.open("rb") as file:  # a line may have been cut off within a character
             for line in file:
                 try:
                     yield json.loads(line)
@@ -102,11 +102,11 @@ def read_events(folder: Path) -> Iterator[Event]:
 
 @dataclass(frozen=True)
 class LogSummary:
-    """What the log of a collection comes to, over all its runs.
+    """The totals of a collection's log, over all its runs.
 
     Attributes:
         rounds: saved.
-        minutes: that collections ran.
+        minutes: total running time.
         skipped: rounds without a picture or an answer, by reason.
         failures: by kind.
         recycled: workers that were replaced because of their memory.
@@ -120,12 +120,12 @@ class LogSummary:
 
     @property
     def rounds_per_minute(self) -> float:
-        """Saved rounds per minute that a collection ran."""
+        """Saved rounds per minute of running time."""
         return self.rounds / self.minutes if self.minutes else 0.0
 
 
 def summarise(folder: Path) -> LogSummary:
-    """What happened in an output folder so far."""
+    """The totals of an output folder's log so far."""
     seconds, begun_at, latest = 0.0, None, 0.0
     counts: Counter[str] = Counter()
     skipped: Counter[str] = Counter()
@@ -136,7 +136,7 @@ def summarise(folder: Path) -> LogSummary:
         skipped.update([one["reason"]] if name == "skipped" else [])
         failures.update([one["kind"]] if name == "failure" else [])
         if name == "collecting":
-            # The one before was killed, if it is still open: it lasted until its last event.
+            # If the run before is still open, it was killed: it lasted until its last event.
             seconds += latest - begun_at if begun_at is not None else 0.0
             begun_at = one["time"]
         latest = one["time"]

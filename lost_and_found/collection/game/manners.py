@@ -1,7 +1,7 @@
-"""What the collector asks before it knocks, and how fast it may go.
+"""Whether a site may be collected from, and how fast.
 
-A live site is collected from only if the user has stated, in words and in `.env`, to have the right to do so,
-if the site's robots.txt lets anyone in, and never faster than one round in so many seconds per account.
+A live site is collected from only if the user has stated in `.env` that they have the right to do so, only if
+the site's robots.txt allows it, and never faster than at a minimum time between rounds of one account.
 """
 
 from __future__ import annotations
@@ -41,16 +41,16 @@ def statement_name(site: Site) -> str:
 
 
 def check_permission(site: Site, environment: Mapping[str, str]) -> None:
-    """Pass if the site is a practice game on this machine, or the user has stated their right.
+    """Check that the site is a practice game on this machine, or that the user has stated their right.
 
     Raises:
-        NotPermitted: neither.
+        NotPermitted: it is neither.
     """
     host = urlsplit(site.url).hostname or ""
     if not site.live:
         if not _is_this_machine(host):
             raise NotPermitted(
-                f"{site.url} is not a practice game, which runs on this machine only; "
+                f"{site.url} is not a practice game, which may run on this machine only; "
                 "leave out --url to have one started"
             )
         return
@@ -75,18 +75,18 @@ def check_robots(site: Site, *, agent: str) -> float:
 
     Args:
         site: whose `/robots.txt` is read.
-        agent: the name that the collector goes by.
+        agent: the collector's user agent.
 
     Raises:
         NotPermitted: it disallows a page that the collection needs, or it can't be read.
     """
     address = f"{site.url.rstrip('/')}/robots.txt"
     request = urllib.request.Request(address, headers={"User-Agent": agent})
-    # The practice game is on this machine, which no proxy knows.
+    # The practice game is on this machine, which no proxy can reach.
     proxies = urllib.request.ProxyHandler() if site.live else urllib.request.ProxyHandler({})
     try:
         with urllib.request.build_opener(proxies).open(request, timeout=ROBOTS_TIMEOUT_S) as answer:
-            # Of the standard's library, rules with "*" and "$" and the longest match would not count.
+            # The standard library's parser ignores "*" and "$" in rules, and that the longest match wins.
             rules = Protego.parse(answer.read().decode("utf-8-sig", "replace"))
     except urllib.error.HTTPError as error:
         error.close()
@@ -97,7 +97,7 @@ def check_robots(site: Site, *, agent: str) -> float:
         return 0.0
     except (OSError, HTTPException, ValueError) as error:
         raise NotPermitted(
-            f"{address} can't be read ({error}); check the connection, nothing is collected until it can"
+            f"{address} can't be read ({error}); check the connection; nothing is collected until it can be"
         ) from error
     if forbidden := [
         page for page in PAGES if not rules.can_fetch(site.url.rstrip("/") + page.format("x"), agent)
@@ -111,12 +111,12 @@ def pace_s(site: Site, wished: float | None, *, crawl_delay_s: float) -> float:
     """Seconds per round and account, at least what the site's robots.txt asks for.
 
     Args:
-        site: live sites have a slower least and usual pace.
-        wished: the user's; None for the usual one.
+        site: live sites have a higher minimum and a slower usual pace.
+        wished: the user's choice; None for the usual pace.
         crawl_delay_s: from `check_robots`.
 
     Raises:
-        InvalidConfig: faster than the least pace.
+        InvalidConfig: `wished` is less than the site's minimum.
     """
     least, usual = LIVE_PACE_S if site.live else PRACTICE_PACE_S
     chosen = usual if wished is None else wished
@@ -130,12 +130,12 @@ def pace_s(site: Site, wished: float | None, *, crawl_delay_s: float) -> float:
 class Turns:
     """When an account may begin its next round; all workers of the account share it through one file.
 
-    The file lies with the log-ins and not with a collection, so two collections of one account keep its pace
-    as well.
+    The file is kept with the log-ins, not with a collection, so two collections with one account also keep
+    its pace.
     """
 
     def __init__(self, path: Path) -> None:
-        """Open the file, which is made if absent."""
+        """Open the file, creating it if absent."""
         self._database = Database(path, tables=_TABLES)
 
     def close(self) -> None:
@@ -143,7 +143,7 @@ class Turns:
         self._database.close()
 
     def take(self, account: str, *, every_s: float) -> float:
-        """Seconds to wait for the turn that is the caller's from now on; the next is `every_s` later."""
+        """Take the account's next turn; returns the seconds until it. The one after is `every_s` later."""
         now = time.time()
         ((next_at,),) = self._database.execute(
             "INSERT INTO pace VALUES (:account, :now + :every, 0) ON CONFLICT(account) DO UPDATE "
@@ -153,7 +153,7 @@ class Turns:
         return max(next_at - every_s - now, 0.0)
 
     def hold_back(self, account: str, *, for_s: float) -> None:
-        """Nobody of the account is to do anything for so long, also those who have their turn already."""
+        """Stop all workers of the account for this long, including those that already have their turn."""
         until = time.time() + for_s
         self._database.execute(
             "INSERT INTO pace VALUES (:account, :until, :until) ON CONFLICT(account) DO UPDATE "

@@ -1,4 +1,4 @@
-"""The flow of a battle royale of countries: rounds with a country, without coordinates, until one has won."""
+"""The flow of a battle royale of countries: rounds with a country but no coordinates, until someone wins."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from lost_and_found.errors import BlankPicture, UnknownCountry
 from lost_and_found.geo.countries import find_country
 from lost_and_found.samples import SampleId
 
-# Others may take their time, and so may a lobby that fills.
+# Other players may take their time, and so may a lobby to fill.
 PATIENCE_S = 300.0
 
 
@@ -30,7 +30,7 @@ async def start(visit: Visit) -> None:
 
 
 async def rounds(visit: Visit, camera: Camera, game: str) -> AsyncIterator[CollectedRound | SkippedRound]:
-    """The rounds that are left of the game on the screen, to its end; spectating once out of it."""
+    """The remaining rounds of the game on the screen, to its end; as a spectator once eliminated."""
     texts, number = visit.site.texts, 0
     over = (texts.play_again, texts.no_such_game)
     while True:
@@ -62,7 +62,7 @@ async def _play(visit: Visit, camera: Camera, round_id: str, number: int) -> Col
     guess = await visit.now(texts.guess)
     if guess:
         await visit.press(guess)
-    # The next round comes first: an answer that is shown together with its number is its own.
+    # The next round is looked for first: an answer shown together with its number belongs to it.
     shown = await _first(visit, Phrase(rf"Round\s+{number + 1}\b"), texts.right_answer, texts.play_again)
     if shown.sign != texts.right_answer:
         trouble = trouble or "the right answer was gone before it could be read"
@@ -77,7 +77,7 @@ async def _play(visit: Visit, camera: Camera, round_id: str, number: int) -> Col
 
 
 async def _first(visit: Visit, *signs: Sign, unless: tuple[Sign, ...] = ()) -> Shown:
-    """As `visit.first`, with the patience that others need; whoever is out goes on as a spectator."""
+    """Like `visit.first`, with more patience for other players; goes on as a spectator once eliminated."""
     spectate, deadline = visit.site.texts.spectate, time.monotonic() + PATIENCE_S
     while time.monotonic() < deadline:
         shown = await visit.first(spectate, *signs, unless=unless, within_s=PATIENCE_S)

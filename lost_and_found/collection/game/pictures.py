@@ -11,10 +11,10 @@ from playwright.async_api import Page, Request, Response
 
 
 class PictureRequests:
-    """The requests of a page for parts of street views.
+    """A page's requests for parts of street views.
 
-    A part that failed to come is waited for until the page has asked for it again; one that the site doesn't
-    have (404) or that the page no longer wants isn't.
+    A part that failed to load is waited for until the page requests it again; one that the site doesn't have
+    (404), or that the page no longer wants, isn't.
 
     Attributes:
         activity: grows whenever such a request begins or ends.
@@ -34,14 +34,14 @@ class PictureRequests:
         page.on("requestfailed", self._fail)
 
     async def complete(self) -> None:
-        """Wait until all that was asked for has come, and the page has had its time to decode it."""
+        """Wait until all that was requested has arrived and the page has had `rest_s` to decode it."""
         await self._complete.wait()
         while (left_s := self._active_at + self._rest_s - time.monotonic()) > 0:
             await asyncio.sleep(left_s)
             await self._complete.wait()
 
     def forget(self) -> None:
-        """Wait no longer for what was asked for so far."""
+        """Stop waiting for what has been requested so far."""
         self._missing.clear()
         self._refused.clear()
         self._complete.set()

@@ -25,12 +25,12 @@ async def play_game(
 ) -> AsyncIterator[CollectedRound | SkippedRound]:
     """Each round of one game as soon as its answer is known, before the next one begins.
 
-    Stop iterating (and `aclose()`) to leave after the round at hand.
+    Stop iterating (and `aclose()`) to leave after the current round.
 
     Args:
         visit: from `session.signed_in`; the same one serves for game after game.
         mode: "singleplayer" (five rounds with coordinates) or "multiplayer" (countries, until the game ends).
-        claim: asked once with the id of a new game; False leaves it to whoever has it.
+        claim: called once with the id of a new game; False leaves the game to whoever has it.
         resume: id of a game that was claimed before and is not finished, instead of a new one.
         saved: ids of rounds that are stored already; they are left out.
 
@@ -64,5 +64,5 @@ async def _new_game(visit: Visit, mode: Mode, claim: Callable[[str], bool]) -> s
         raise await visit.changed(f"the id of a game in the address {visit.page.url}")
     if not claim(game):
         await visit.goto(home)
-        raise GameTaken(f"{visit.page.url}: game {game} is played by another worker or was played before")
+        raise GameTaken(f"{visit.page.url}: game {game} is another worker's or was played before")
     return game

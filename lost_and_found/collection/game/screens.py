@@ -28,13 +28,13 @@ from lost_and_found.errors import (
     SiteError,
 )
 
-# Playwright's own waits look twice a second, which would cost a second or two in every round.
+# Playwright's own waits poll twice a second, which would cost a second or two in every round.
 LOOK_EVERY_MS = 20
-# What Playwright says if the page goes elsewhere in the middle of a question.
+# What Playwright says if the page navigates away during an evaluation.
 LEFT = re.compile("context was destroyed|Cannot find context|disposed", re.IGNORECASE)
 
-# The first of some signs that a person can see: its index, what it says and, of a button, the element.
-# Buttons count once they are enabled.
+# The first of the given signs that a person can see: its index, what it says and, for a button, the element.
+# Buttons count only if enabled.
 SHOWN = r"""({signs, unless}) => {
   const text = document.body?.innerText ?? "";
   const lines = element => [...element.innerText.split("\n"), element.ariaLabel, element.title];
@@ -58,7 +58,7 @@ SHOWN = r"""({signs, unless}) => {
   return null;
 }"""
 
-# Where to click what was found, unless it moves, is gone, or has something over it. Notes if it was hit.
+# Where to click the element found, unless it is moving, gone or covered. Notes whether the click hits it.
 AIM = """async found => {
   const {element} = found;
   element.scrollIntoView({block: "nearest", inline: "nearest"});
@@ -79,8 +79,8 @@ class Shown:
 
     Attributes:
         sign: one of those looked for.
-        groups: of a phrase's expression, the whole match first.
-        found: in the page, the `element` of a label.
+        groups: of a phrase's regular expression, the whole match first.
+        found: handle in the page, with the `element` of a label.
     """
 
     sign: Sign
@@ -95,9 +95,9 @@ class Visit:
         page: the browser's page.
         devtools: the page's DevTools, for what Playwright does slowly.
         site: what is visited.
-        screenshots: folder for what a changed page looked like.
-        pictures: the parts of street views that the page has asked for.
-        entered: logged in, so that being asked to do so is an interruption.
+        screenshots: folder for screenshots of pages that have changed.
+        pictures: the parts of street views that the page has requested.
+        entered: whether logged in, so that being asked to log in is an interruption.
     """
 
     def __init__(self, page: Page, devtools: CDPSession, site: Site, screenshots: Path) -> None:
@@ -121,16 +121,16 @@ class Visit:
         await self.page.goto(url, wait_until="commit")
 
     async def first(self, *signs: Sign, unless: Sequence[Sign] = (), within_s: float | None = None) -> Shown:
-        """Wait until one of some signs is shown; of several, the first given. Cookies are accepted meanwhile.
+        """Wait until one of the signs is shown; of several, the first given. Cookies are accepted meanwhile.
 
         Args:
             signs: of the screens that may come next.
-            unless: as long as one of these is shown, it is still the screen before.
-            within_s: the site's patience by default.
+            unless: while one of these is shown, the screen before is still there.
+            within_s: how long to wait; by default the site's patience.
 
         Raises:
             RateLimited, LoggedOut, SiteError: the page shows that instead.
-            SiteChanged: none came.
+            SiteChanged: none appeared.
         """
         accept, interruptions = self.site.texts.accept_cookies, self._interruptions()
         while True:
@@ -143,10 +143,11 @@ class Visit:
             await self.press(shown)
 
     async def click(self, *labels: Label) -> Label:
-        """Wait for one of some buttons, click it and say which it was.
+        """Wait for one of the buttons and click it; returns which it was.
 
         Raises:
-            SiteChanged: none came, or it stayed covered; and the rest of `first`.
+            SiteChanged: none appeared, or it stayed covered.
+            RateLimited, LoggedOut, SiteError: as in `first`.
         """
         deadline = time.monotonic() + self.site.patience_s
         while time.monotonic() < deadline:
@@ -157,7 +158,7 @@ class Visit:
         raise await self.changed(*labels)
 
     async def press(self, shown: Shown) -> bool:
-        """Click a button that is on the screen; False if it was gone or covered, or moved away."""
+        """Click a button that is on the screen; False if it was gone, covered or moving."""
         try:
             at = await shown.found.evaluate(AIM)
         except PlaywrightError as error:
@@ -175,7 +176,7 @@ class Visit:
             return True
 
     async def now(self, *signs: Sign) -> Shown | None:
-        """The first of some signs that is shown at this moment."""
+        """The first of the signs that is shown right now; None if none is."""
         found = await self.page.evaluate_handle(
             SHOWN, {"signs": [_told(sign) for sign in signs], "unless": []}
         )
@@ -189,7 +190,7 @@ class Visit:
             raise self._interruption(shown.sign)
 
     def check_rate_limit(self) -> None:
-        """Raise RateLimited if the site has answered so, whether or not the page shows it."""
+        """Raise RateLimited if the site has answered 429, whether or not the page shows it."""
         if self._rate_limit:
             raise self._rate_limit
 
@@ -206,7 +207,7 @@ class Visit:
 
     @contextlib.contextmanager
     def translating(self) -> Iterator[None]:
-        """Turn what goes wrong with the browser within this block into the project's errors."""
+        """Turn Playwright's errors within this block into the project's own."""
         try:
             yield
         except PlaywrightError as error:
@@ -249,7 +250,7 @@ class Visit:
         if sign == texts.rate_limit:
             return RateLimited(url, None)
         if sign == texts.log_in:
-            return LoggedOut(f"{url}: the site asks to log in, as the session is over; log in again")
+            return LoggedOut(f"{url}: the site asks to log in, as the session has expired; log in again")
         return SiteError(f"{url}: the page says {texts.server_error.pattern!r}; try again later")
 
     def _note_rate_limit(self, response: Response) -> None:
@@ -261,14 +262,14 @@ class Visit:
         self.pictures.forget()
 
     async def _close_stray(self, page: Page) -> None:
-        """Close what a click on a map's own links has opened; behind it, frames would come once a second."""
+        """Close a page that a map's own link opened; behind it, the game would draw one frame a second."""
         with contextlib.suppress(PlaywrightError):
             await page.close()
             await self.page.bring_to_front()
 
 
 def retry_after_s(header: str | None) -> float | None:
-    """Seconds that a Retry-After header asks for, in seconds or by a date; None if it says nothing."""
+    """Seconds that a Retry-After header asks for, as a number or a date; None if absent or malformed."""
     try:
         if header is None or header.strip().isdecimal():
             return None if header is None else float(header)
@@ -278,7 +279,7 @@ def retry_after_s(header: str | None) -> float | None:
 
 
 async def _read(found: JSHandle, signs: Sequence[Sign]) -> Shown | None:
-    """What `SHOWN` has found."""
+    """What `SHOWN` found."""
     told = await found.evaluate("found => found && {index: found.index, groups: found.groups}")
     if told is None:
         return None

@@ -1,4 +1,4 @@
-"""A signed-in page: who plays, and the cookies that remember it."""
+"""A signed-in page: the account that plays, and the cookies that keep it signed in."""
 
 from __future__ import annotations
 
@@ -37,9 +37,9 @@ async def signed_in(
     Args:
         browser: from `chromium.launched`.
         site: from `sites`.
-        account: logs in only if the stored session is no longer good.
-        storage: file with the session's cookies, mode 0600; written after a log-in, made with its folder.
-        screenshots: folder for what a changed page looked like; made when needed.
+        account: logs in only if the stored session is no longer valid.
+        storage: file with the session's cookies, mode 0600; written after a log-in, with its folder.
+        screenshots: folder for screenshots of pages that have changed; made when needed.
 
     Raises:
         LoginRefused: wrong e-mail or password; don't try again.
@@ -72,7 +72,7 @@ async def _fresh_context(browser: Browser, storage: Path) -> BrowserContext:
         return await browser.new_context(
             viewport={"width": width, "height": height},
             device_scale_factor=1,
-            # Maps that grow at once and results that don't count up save half of the page's work.
+            # Maps that grow without animation and scores that don't count up halve the page's work.
             reduced_motion="reduce",
             locale="en-US",
             user_agent=f"{agent} LostAndFound/{version('lost-and-found')}",
@@ -87,7 +87,7 @@ async def _fresh_context(browser: Browser, storage: Path) -> BrowserContext:
 
 
 async def _enter(visit: Visit, account: Account, storage: Path) -> None:
-    """Open the home page and log in if it asks for that."""
+    """Open the home page, and log in if it asks to."""
     texts = visit.site.texts
     await visit.goto(visit.site.url)
     home = (texts.classic, texts.multiplayer)
@@ -102,14 +102,14 @@ async def _enter(visit: Visit, account: Account, storage: Path) -> None:
     shown = await visit.first(texts.wrong_password, *home)
     if shown.sign == texts.wrong_password:
         raise LoginRefused(
-            f"{visit.site.url} doesn't take the e-mail {account.email} with this password; "
-            "correct them before you start again, as too many tries may lock the account"
+            f"{visit.site.url} doesn't accept the e-mail {account.email} with this password; "
+            "correct them before you start again, as too many attempts may lock the account"
         )
     _write_private(storage, json.dumps(await visit.page.context.storage_state()))
 
 
 def _write_private(path: Path, text: str) -> None:
-    """Write a file that only its owner may read, whole or not at all."""
+    """Write, atomically, a file that only its owner may read."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with replacing(path) as temporary:
         temporary.unlink(missing_ok=True)

@@ -29,7 +29,7 @@ async def start(visit: Visit) -> None:
 
 
 async def rounds(visit: Visit, camera: Camera, game: str) -> AsyncIterator[CollectedRound | SkippedRound]:
-    """The rounds that are left of the game on the screen, up to its summary."""
+    """The remaining rounds of the game on the screen, up to its summary."""
     texts = visit.site.texts
     playing, results = (texts.place_pin, texts.guess), (texts.next_round, texts.view_results)
     while True:
@@ -50,7 +50,7 @@ async def _play(visit: Visit, camera: Camera, round_id: str) -> CollectedRound |
     """Play the round on the screen up to its result."""
     texts, began = visit.site.texts, time.monotonic()
     image, trouble = b"", ""
-    # The pin first: meanwhile the picture loads.
+    # The pin first: the picture loads meanwhile.
     await set_pin(visit, Random(round_id))
     try:
         image = await camera.street_view()

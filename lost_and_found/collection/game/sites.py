@@ -1,6 +1,6 @@
 """The sites that can be played: where they are and what their pages say.
 
-Both have the same flow and the same texts, so that what is tested on the practice game holds for the other.
+Both have the same flow and the same texts, so what is tested on the practice game holds for the live site.
 Texts are what a person sees, since class names and ids change with every release of a site.
 """
 
@@ -17,7 +17,7 @@ PLACE = r"(?:.*&)?cbll=(?P<lat>-?\d+(?:\.\d+)?)(?:,|%2C)(?P<lon>-?\d+(?:\.\d+)?)
 
 @dataclass(frozen=True)
 class Label:
-    """A whole line on a button or link, or its title; a regular expression without regard to case."""
+    """A whole line on a button or link, or its title, as a case-insensitive regular expression."""
 
     pattern: str
 
@@ -27,7 +27,7 @@ class Label:
 
 @dataclass(frozen=True)
 class Phrase:
-    """Part of the visible text of a page; a regular expression without regard to case."""
+    """Part of the visible text of a page, as a case-insensitive regular expression."""
 
     pattern: str
 
@@ -80,16 +80,16 @@ class Site:
     Attributes:
         name: first part of every sample id, and the `source` of every record.
         url: the home page, without a slash at the end.
-        live: a real service, which asks for the user's permission statement and good manners.
+        live: whether it is a real service, which needs the user's statement and a slower pace.
         texts: what its pages say.
         viewer: CSS selector of the canvas that shows the street view.
         game_url: matches a game's address, with the id in group "game".
         maps_link: matches the link to a place on a maps service, with groups "lat" and "lon" in degrees.
         pictures: matches the addresses of the street views' parts, whose loading is waited for.
         patience_s: how long to wait for what a page should show before the site counts as changed.
-        rest_s: how long parts of the street view may be decoded after the last one has come; a blurred
-            preview is shown meanwhile.
-        blank_s: how long the viewer may stay blank after all parts of the street view have come.
+        rest_s: how long the page may take to decode the street view after its last part has arrived; a
+            blurred preview is shown meanwhile.
+        blank_s: how long the viewer may stay blank after all parts of the street view have arrived.
         popup_s: how long the answer's pin may take to open its link.
     """
 
@@ -114,7 +114,7 @@ class Site:
         return match["game"] if match else None
 
     def address_of(self, mode: Mode, game: str) -> str:
-        """Where a game is played, for taking it up again."""
+        """The address of a game, to resume it."""
         return f"{self.url}/{'game' if mode == 'singleplayer' else 'battle-royale'}/{game}"
 
     def coordinates(self, url: str) -> list[float] | None:
@@ -142,6 +142,6 @@ def practice_site(url: str) -> Site:
         maps_link=re.compile(re.escape(url) + r"/maps\?" + PLACE),
         pictures=re.compile(re.escape(url) + "/scenes/"),
         patience_s=30.0,
-        rest_s=0.0,  # its page draws at once what has come
+        rest_s=0.0,  # its page draws at once what has arrived
         popup_s=1.5,
     )

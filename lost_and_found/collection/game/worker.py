@@ -52,16 +52,16 @@ LONGEST_RATE_LIMIT_PAUSE_S = 900.0
 SEAT_POLL_S = 0.3
 # How long the running round has to end when the worker is asked to stop.
 GRACE_S = 20.0
-# Without a sign of life for so long, the worker ends itself: a browser's driver may hang.
+# After this long without a sign of life the worker ends itself: a browser's driver may hang.
 HANG_S = 900.0
 
 
 class Worker:
-    """What a worker knows while it runs.
+    """The state of a running worker.
 
     Attributes:
-        stopping: asked to stop.
-        in_round: between the start of a round and its last word, when stopping would lose it.
+        stopping: whether it was asked to stop.
+        in_round: whether it is between the start and the end of a round, when stopping would lose it.
     """
 
     def __init__(self, job: WorkerJob, account: Account) -> None:
@@ -103,7 +103,7 @@ class Worker:
                 await self._pause(self._pause_after(error))
 
     def _is_sure(self, error: LostAndFoundError) -> bool:
-        """Whether the site has really changed: one page that hangs shall not end a collection of weeks."""
+        """Whether the site has really changed: one page that hangs must not end a collection of weeks."""
         doubtful = isinstance(error, SiteChanged) and not self._doubted
         self._doubted = self._doubted or doubtful
         return isinstance(error, SiteChanged) and not doubtful
@@ -118,7 +118,7 @@ class Worker:
 
     async def _play_in_one_browser(self) -> None:
         await self._released()
-        # Not only a fresh context: what a browser holds grows from context to context.
+        # Not only a fresh context: a browser's memory grows from context to context.
         async with (
             launched(headed=self._job.headed) as browser,
             signed_in(
@@ -189,7 +189,7 @@ class Worker:
         return True
 
     def _leave(self) -> None:
-        """Let a worker of the account play on where that is possible."""
+        """Release the game to another worker of the account if that is possible, else abandon it."""
         game = self._game or ""
         if self._job.mode == "singleplayer" and self._claims.release(game):
             self._game = None
@@ -205,7 +205,7 @@ class Worker:
         self, rounds: AsyncIterator[CollectedRound | SkippedRound]
     ) -> CollectedRound | SkippedRound | None:
         self.in_round, self._begun_at = True, time.monotonic()
-        self._has_turn = False  # used up, also if this fails half-way
+        self._has_turn = False  # used up, even if this fails half-way
         try:
             item = await anext(rounds, None)
         finally:
@@ -219,7 +219,7 @@ class Worker:
             self._fruitless += 1
             if self._fruitless > MOST_FRUITLESS:
                 raise AnswerMissing(
-                    f"{self._fruitless} failures in a row, the last one: {item.id} has {item.reason}"
+                    f"{self._fruitless} failures in a row, the last of them {item.id}: {item.reason}"
                 )
             return
         saved = self._claims.save(
@@ -232,9 +232,9 @@ class Worker:
     # -- the account's pace --
 
     async def _turn(self) -> None:
-        """Wait until the account may begin a round; a turn that was not used is kept, but not over a hold.
+        """Wait until the account may begin a round; an unused turn is kept, but not through a hold.
 
-        A hold ends for all workers of the account at one moment, and turns taken after it come one by one.
+        A hold ends for all workers of the account at once, and turns taken after it are spaced out again.
         """
         while True:
             if not self._has_turn:
@@ -252,7 +252,7 @@ class Worker:
     async def _turn_within_game(self) -> None:
         if self._job.mode == "singleplayer":
             await self._turn()
-        else:  # the others don't wait, so what is owed is waited for before the next game
+        else:  # other players don't wait, so the wait that is due comes before the next game
             self._take_turn()
 
     async def _released(self) -> None:
@@ -289,7 +289,7 @@ class Worker:
 def rate_limit_pause_s(asked_s: float | None, *, failures: int) -> float:
     """Seconds to wait: what the site asks for, or longer with every failure in a row if it names no time."""
     growing_s = min(RATE_LIMIT_PAUSE_S * 2 ** (failures - 1), LONGEST_RATE_LIMIT_PAUSE_S)
-    return asked_s or growing_s  # 0, or a date that is over, is no time
+    return asked_s or growing_s  # 0, or a date in the past, names no time
 
 
 def say(job: WorkerJob, name: str, **details: object) -> None:
@@ -328,7 +328,7 @@ def end_with_the_fleet() -> None:
 
 
 def end_at_once() -> None:
-    """End the browser and this process; what it was writing is put in order by the fleet."""
+    """End the browser and this process; the fleet puts in order what it was writing."""
     for process in psutil.Process().children(recursive=True):
         with suppress(psutil.NoSuchProcess):
             process.kill()

@@ -25,7 +25,7 @@ PATIENCE_S = 120
 
 
 def playing(*faults, pace=PACE, seed=0):
-    """A practice game in this process, whose state can be looked into."""
+    """A practice game in this process, whose state can be inspected."""
     return serving(GameConfig(seed=seed, pace=pace, faults=faults))
 
 
@@ -47,7 +47,7 @@ def collect(root, game, *more, **own):
 
 @contextlib.contextmanager
 def collecting(root, game, *more, **own):
-    """A collection in a process of its own, which is killed at the end if it still runs."""
+    """A collection in a process of its own, killed at the end if it is still running."""
     command = [sys.executable, "-m", "lost_and_found.collection.game", *options(root, game, *more, **own)]
     with (Path(root) / "said").open("w") as said:
         process = subprocess.Popen(command, stderr=said, start_new_session=True)
@@ -85,7 +85,7 @@ def workers(root):
 
 
 def browsers(root):
-    """The main processes of the collection's browsers, without those that they have started."""
+    """The main processes of the collection's browsers, without their children."""
     found = []
     for process in processes(root, "--remote-debugging-pipe"):
         with contextlib.suppress(psutil.Error):
@@ -96,7 +96,7 @@ def browsers(root):
 
 @contextlib.contextmanager
 def meanwhile(disturb, *arguments):
-    """Do something in another thread while the block runs; a failure there is one here."""
+    """Do something in another thread while the block runs; an error there is raised here."""
     failures = []
 
     def run():
@@ -122,15 +122,15 @@ def failures(root):
 
 
 def check(root, *games, told=None):
-    """Pass if every finished round is a whole pair with the truth in it; how many there are.
+    """Assert that every finished round is a whole pair with the true place; returns how many there are.
 
     Args:
         root: of the workspace.
-        games: on which the rounds were played.
-        told: events that tell of the rounds; those of the log by default.
+        games: in which the rounds were played.
+        told: events that report the rounds; those of the log by default.
     """
     folder = folder_of(root)
-    pairs, halves = find_pairs(folder)  # which raises if an id is there twice
+    pairs, halves = find_pairs(folder)  # raises if an id is there twice
     assert halves == {}
     assert sorted(path.name for path in folder.iterdir() if path.name.startswith(".")) == [".collect"]
     told = events(root, "round") if told is None else [one for one in told if one["event"] == "round"]

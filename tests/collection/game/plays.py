@@ -33,20 +33,20 @@ def chromium():
 
 
 class Player:
-    """Runs what is asynchronous, in one browser."""
+    """Runs coroutines with one browser."""
 
     def __init__(self, runner, browser):
         self.run = runner.run
         self.browser = browser
 
     def signed_in(self, game, folder, account=ANN, **changes):
-        """A signed-in visit; changes are those of the site."""
+        """A signed-in visit; `changes` are to the site."""
         site = dataclasses.replace(practice_site(game.url), **changes)
         storage, screenshots = folder / ".auth" / "ann.json", folder / "screenshots"
         return signed_in(self.browser, site, account, storage=storage, screenshots=screenshots)
 
     def on_page(self, html, act, folder, **changes):
-        """What `act` answers on a page of that HTML; it gets the visit before the page is opened."""
+        """What `act` returns on a page with this HTML; it gets the visit before the page is opened."""
 
         async def run():
             page = await self.browser.new_page(viewport={"width": 1280, "height": 720})
@@ -78,7 +78,7 @@ class Player:
 
 
 def is_the_scene(game, round_):
-    """Whether a picture has exactly the pixels that the game has drawn."""
+    """Whether a picture has exactly the pixels that the game drew."""
     picture = Image.open(io.BytesIO(round_.image))
     assert picture.format == "PNG"
     return np.array_equal(np.asarray(picture.convert("RGB")), np.asarray(game.state.scene(round_.id)))

@@ -38,11 +38,11 @@ from lost_and_found.collection.game.instances import strays
 )
 def test_a_fault_of_the_site_costs_time_and_no_round(tmp_path, fault, kinds):
     with playing(fault) as game:
-        # With the usual ceiling, a page that uses up its memory is replaced before it crashes.
+        # With the usual limit, a page that uses up its memory is replaced before it crashes.
         assert collect(tmp_path, game, "--memory-mb", "1000000", rounds=3) == 0
         assert game.state.faults.struck[fault.partition("@")[0]] == 1
         assert check(tmp_path, game) == 3
-        # The game was taken up where it was left.
+        # The game was resumed where it was left.
         assert len(game.state.game_ids) == 1
     assert failures(tmp_path) == kinds
 
@@ -206,7 +206,7 @@ def test_a_disk_without_the_wanted_free_space_starts_no_browser(tmp_path, capsys
     with playing() as game:
         assert collect(tmp_path, game, "--min-free-gb", "1e9") == 6
         assert check(tmp_path, game) == 0
-    assert "are free" in capsys.readouterr().err
+    assert "collecting stops below" in capsys.readouterr().err
     assert events(tmp_path, "started") == []
 
 
@@ -218,7 +218,7 @@ def test_without_a_browser_it_says_what_to_do(tmp_path, capsys, monkeypatch):
     assert len(events(tmp_path, "started")) == 1
 
 
-def test_a_browser_that_fails_to_start_once_ends_no_collection(tmp_path, capsys, monkeypatch):
+def test_a_browser_that_fails_to_start_once_does_not_end_the_collection(tmp_path, capsys, monkeypatch):
     script = tmp_path / "chromium"
     starts = tmp_path / "starts"
     script.write_text(

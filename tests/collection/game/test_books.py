@@ -7,7 +7,7 @@ from lost_and_found.collection.game.job import BOOKS, CollectJob
 from lost_and_found.collection.game.log import Log, event, log_path, read_events, summarise
 
 
-def test_a_round_that_is_found_on_the_disk_before_its_worker_tells_of_it_counts_once(tmp_path):
+def test_a_round_that_is_found_on_the_disk_before_its_worker_reports_it_counts_once(tmp_path):
     job = CollectJob(site="practice", mode="singleplayer", rounds=0, root=tmp_path)
     job.folder.mkdir(parents=True)
     books = Books(job)
@@ -28,7 +28,7 @@ def test_a_round_that_is_found_on_the_disk_before_its_worker_tells_of_it_counts_
     assert [one["id"] for one in read_events(job.folder) if one["event"] == "round"] == [sample]
 
 
-def test_a_line_that_was_cut_off_within_a_letter_is_passed_over(tmp_path):
+def test_a_line_that_was_cut_off_within_a_character_is_skipped(tmp_path):
     (tmp_path / BOOKS).mkdir()
     log_path(tmp_path).write_bytes('{"event": "failure", "message": "Map data ©'.encode()[:-1])
     log = Log(tmp_path)
@@ -37,7 +37,7 @@ def test_a_line_that_was_cut_off_within_a_letter_is_passed_over(tmp_path):
     assert [one["event"] for one in read_events(tmp_path)] == ["collecting"]
 
 
-def test_the_time_between_a_killed_collection_and_the_next_one_is_no_time_of_either(tmp_path):
+def test_the_time_between_a_killed_collection_and_the_next_one_counts_for_neither(tmp_path):
     job = CollectJob(site="practice", mode="multiplayer", rounds=0, root=tmp_path)
     (job.folder / BOOKS).mkdir(parents=True)
     log = Log(job.folder)

@@ -20,7 +20,7 @@ OVER_IT = """
   </style>
   <p>Score <b style="visibility: visible">5,000</b></p>"""
 CANVAS = f"<canvas class={VIEWER} width=1280 height=720></canvas>"
-# Left half of one colour, right half of another, once the part that it asks for has come.
+# Left half in one colour, right half in another, once the part that it requests has arrived.
 PAINT = """<script>
   const canvas = document.querySelector("canvas"), context = canvas.getContext("2d");
   fetch("/scenes/1").then(() => {
@@ -43,7 +43,7 @@ WEBGL = """<script>
 
 @pytest.fixture
 def on_page(player, tmp_path):
-    """Runs something with a camera on a page of that HTML."""
+    """Runs something with a camera on a page with this HTML."""
 
     def run(html, act, **changes):
         async def with_camera(visit):
@@ -68,11 +68,11 @@ def test_the_picture_is_the_canvas_alone_with_its_own_colours(on_page, paint):
     assert picture.crop((640, 0, 1280, 720)).getcolors() == [(640 * 720, (250, 240, 30))]
 
 
-def test_what_lay_over_the_canvas_is_there_again_afterwards(on_page):
+def test_what_covered_the_canvas_is_visible_again_afterwards(on_page):
     async def act(visit, camera):
         before = await visit.page.screenshot(animations="disabled")
         await shoot(visit, camera)
-        # It may have a transition of its own, which is over nothing yet at its very beginning.
+        # It may fade in by a transition of its own, so nothing of it is visible at the very beginning.
         await expect(visit.page.locator("p")).to_be_visible()
         assert await visit.page.evaluate("document.adoptedStyleSheets.length") == 0
         return before == await visit.page.screenshot(animations="disabled")

@@ -1,4 +1,4 @@
-"""Which browser is taken, and what is said when there is none."""
+"""Which browser is used, and what is said when there is none."""
 
 import asyncio
 
@@ -37,12 +37,12 @@ def test_the_named_browser_may_be_a_name_on_the_path(program):
     assert find_chromium({VARIABLE: "brave", "PATH": str(browser.parent)}) == browser
 
 
-def test_one_that_does_not_run_is_passed_over(program):
+def test_a_browser_that_does_not_run_is_skipped(program):
     broken, installed = program("bundled", status=127), program("chromium")
     assert find_chromium({"PATH": str(installed.parent)}, bundled=broken) == installed
 
 
-def test_without_any_browser_the_ways_to_get_one_are_told(tmp_path):
+def test_without_any_browser_the_error_says_how_to_get_one(tmp_path):
     with pytest.raises(BrowserMissing, match=r"setup-browser.*LOST_AND_FOUND_CHROMIUM"):
         find_chromium({"PATH": str(tmp_path)})
 
@@ -54,7 +54,7 @@ def test_a_named_browser_that_does_not_run_is_not_replaced_by_another(program, t
         find_chromium({VARIABLE: str(named), "PATH": str(program("chromium").parent)})
 
 
-def test_a_program_that_is_no_browser_is_told_so(program, monkeypatch):
+def test_a_program_that_is_not_a_browser_is_reported(program, monkeypatch):
     async def launch():
         async with launched():
             pass

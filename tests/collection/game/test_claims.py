@@ -1,4 +1,4 @@
-"""Claims that several workers share, and what they know after a death."""
+"""Claims that several workers share, and what they still know after a worker's death."""
 
 import json
 import os
@@ -240,7 +240,7 @@ for number in range(1000):
 """
 
 
-def test_a_claims_file_that_finds_no_room_says_so(tmp_path):
+def test_a_claims_file_on_a_full_disk_says_so(tmp_path):
     done = subprocess.run(
         [sys.executable, "-c", NO_ROOM, tmp_path / "claims.sqlite"], capture_output=True, text=True
     )

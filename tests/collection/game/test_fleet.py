@@ -59,7 +59,7 @@ def test_a_practice_game_of_its_own_is_started_and_has_other_games_the_next_time
     assert len({one["game"] for one in events(tmp_path, "game")}) == 2
 
 
-def test_time_is_a_good_end_as_well(tmp_path):
+def test_running_out_of_time_is_a_success_too(tmp_path):
     with playing() as game:
         assert collect(tmp_path, game, "--minutes", "0.2", rounds=0) == 0
         assert check(tmp_path, game) == saved(tmp_path)
@@ -215,7 +215,7 @@ def test_two_collections_of_one_folder_are_refused(tmp_path, capsys):
         (("--site", "geoguessr", "--seed", "1"), "practice game"),
     ],
 )
-def test_what_does_not_fit_together_is_wrong_usage(tmp_path, capsys, wrong, message):
+def test_impossible_or_contradictory_values_are_wrong_usage(tmp_path, capsys, wrong, message):
     assert collect(tmp_path, None, *wrong) == 2
     assert message in capsys.readouterr().err
 
@@ -228,7 +228,7 @@ def test_a_folder_that_cannot_be_written_is_an_error_without_a_trace(tmp_path, c
 
 
 @pytest.mark.parametrize("wrong", [("--site", "earth"), ("--mode", "duel"), ("--rounds", "many")])
-def test_what_is_not_known_is_wrong_usage(tmp_path, wrong):
+def test_unknown_values_are_wrong_usage(tmp_path, wrong):
     with pytest.raises(SystemExit) as caught:
         collect(tmp_path, None, *wrong)
     assert caught.value.code == 2

@@ -1,4 +1,4 @@
-"""What is asked before a site is collected from, and how fast that may go."""
+"""Whether a site may be collected from, and how fast."""
 
 import http.server
 import subprocess
@@ -71,7 +71,7 @@ class Answering(http.server.BaseHTTPRequestHandler):
 
 @pytest.fixture
 def robots():
-    """Starts a server with this robots.txt; gives the site."""
+    """Starts a server with this robots.txt; returns the site."""
     servers = []
 
     def serve(text, status=200):
@@ -100,7 +100,7 @@ def robots():
         ("User-agent: Other\nDisallow: /\n", 0),
     ],
 )
-def test_a_robots_txt_that_lets_in_also_says_how_often(robots, text, delay_s):
+def test_a_robots_txt_that_allows_access_also_says_how_often(robots, text, delay_s):
     assert check_robots(robots(text), agent="LostAndFound") == delay_s
 
 
@@ -127,7 +127,7 @@ def test_a_site_without_a_robots_txt_allows_all(robots):
 
 
 @pytest.mark.parametrize("status", [401, 403, 429, 500, 503])
-def test_a_robots_txt_that_is_not_given_is_a_refusal(robots, status):
+def test_a_robots_txt_that_answers_with_an_error_is_a_refusal(robots, status):
     with pytest.raises(NotPermitted, match=f"answers {status}"):
         check_robots(robots("go away", status), agent="LostAndFound")
 
@@ -163,7 +163,7 @@ def turns(tmp_path):
     turns.close()
 
 
-def test_turns_of_an_account_are_so_far_apart_and_other_accounts_have_their_own(turns):
+def test_turns_of_an_account_keep_their_distance_and_other_accounts_have_their_own(turns):
     begun_at = time.time()
     waits = [turns.take("a", every_s=10) for _ in range(3)]
     spent = time.time() - begun_at
@@ -178,7 +178,7 @@ def test_a_turn_that_nobody_took_is_not_made_up_for(turns):
     assert turns.take("a", every_s=1000) > 900
 
 
-def test_an_account_that_is_held_back_has_no_turn_and_no_one_who_has_one_may_use_it(turns):
+def test_while_an_account_is_held_back_no_turn_may_be_taken_or_used(turns):
     assert turns.held("a") == 0
     turns.take("a", every_s=1)
     turns.hold_back("a", for_s=1000)

@@ -85,7 +85,7 @@ def test_one_visit_serves_for_game_after_game_and_never_asks_the_maps_service(pl
 
 @pytest.mark.parametrize(
     ("fault", "reason"),
-    [("black-pictures@2", "the viewer stayed blank"), ("no-popup@2", "the pin of the answer opened no link")],
+    [("black-pictures@2", "the viewer stayed blank"), ("no-popup@2", "the answer's pin opened no link")],
 )
 def test_a_round_without_picture_or_answer_is_skipped_and_the_others_are_kept(
     player, tmp_path, fault, reason
@@ -147,7 +147,7 @@ def test_a_crashed_page_ends_the_visit_and_the_game_goes_on_in_the_next(player, 
     assert (numbers(before), numbers(after)) == ([0, 1], [2, 3, 4])
 
 
-def test_a_browser_that_is_killed_is_told_from_a_crashed_page(tmp_path):
+def test_a_browser_that_is_killed_is_distinguished_from_a_crashed_page(tmp_path):
     others = set(_browsers())
 
     async def play(url):
@@ -172,7 +172,7 @@ def _browsers():
             yield process
 
 
-def test_a_game_that_others_have_is_left_at_once(player, tmp_path):
+def test_a_game_that_another_worker_has_is_left_at_once(player, tmp_path):
     with playing() as game:
         rounds, error = player.play(game, tmp_path, claim=lambda _: False)
         assert (rounds, type(error)) == ([], GameTaken)

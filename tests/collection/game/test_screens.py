@@ -1,4 +1,4 @@
-"""Seeing which screen is shown, on pages made for it."""
+"""Seeing which screen is shown, on pages made for the tests."""
 
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
@@ -14,7 +14,7 @@ from lost_and_found.errors import LoggedOut, SiteChanged, SiteError
 
 @pytest.fixture
 def on_page(player, tmp_path):
-    """Runs something on a page of that HTML."""
+    """Runs something on a page with this HTML."""
 
     def run(html, act, patience_s=20):
         async def opened(visit):
@@ -62,7 +62,7 @@ def test_a_button_is_found_by_a_line_of_its_text_or_by_its_title(on_page, html):
         "<div style='display: none'><button>Next</button></div>",
     ],
 )
-def test_what_can_not_be_pressed_is_no_button(on_page, html):
+def test_a_button_that_can_not_be_pressed_does_not_count(on_page, html):
     with pytest.raises(SiteChanged, match="'Next'"):
         on_page(html, first(NEXT), 0.2)
 

@@ -19,7 +19,7 @@ def game():
 
 @pytest.fixture
 def enter(player, game, tmp_path):
-    """Signs in and answers with what the browser is then like."""
+    """Signs in and returns what the browser shows then."""
 
     async def look(account):
         async with player.signed_in(game, tmp_path, account) as visit:

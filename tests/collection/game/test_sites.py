@@ -1,4 +1,4 @@
-"""What addresses and texts of the sites are understood."""
+"""Which addresses and texts of the sites are understood."""
 
 import re
 

@@ -60,7 +60,7 @@ def claims_of(root):
 
 @pytest.fixture
 def instance():
-    """A place for a worker process, which is gone after the test."""
+    """A place for a worker process, which is ended after the test."""
     one = Instance(1, ACCOUNT)
     folders = []
 
@@ -94,7 +94,7 @@ def test_a_worker_stops_in_the_middle_of_a_game_once_enough_is_saved(tmp_path, c
     assert (status, len(of(events, "round")), saved(tmp_path)) == (0, 2, 2)
 
 
-def test_rounds_of_an_account_are_at_least_so_far_apart(tmp_path, capsys):
+def test_rounds_of_an_account_keep_their_minimum_distance(tmp_path, capsys):
     begun_at = time.monotonic()
     with playing() as game:
         work(job(tmp_path, game, target=3, seconds_per_round=2.5), capsys)
@@ -103,13 +103,13 @@ def test_rounds_of_an_account_are_at_least_so_far_apart(tmp_path, capsys):
 
 
 def idle_worker(tmp_path, **changed):
-    """A worker that nobody has started, whose account may begin a round each fifth of a second."""
+    """A worker that is not running, whose account may begin a round every fifth of a second."""
     nowhere = SimpleNamespace(url="http://127.0.0.1:9")
     return module.Worker(job(tmp_path, nowhere, seconds_per_round=0.2, **changed), ACCOUNT)
 
 
 async def rounds_of(worker, outcomes, begun):
-    """Play made-up games, one an outcome: a number of rounds, or an error in the first one."""
+    """Play made-up games, one per outcome: a number of rounds, or an error in the first one."""
 
     ahead = iter(outcomes)
 
@@ -130,7 +130,7 @@ async def rounds_of(worker, outcomes, begun):
                 await worker._play(None)
 
 
-def test_what_battle_royales_owe_is_waited_for_before_the_next_one(tmp_path):
+def test_the_wait_that_a_battle_royale_owes_comes_before_the_next_one(tmp_path):
     begun, start = [], time.monotonic()
     asyncio.run(rounds_of(idle_worker(tmp_path, mode="multiplayer"), [4, 4, 1], begun))
     assert len(begun) == 9
@@ -161,7 +161,7 @@ def test_after_a_hold_the_workers_of_an_account_go_on_one_by_one(tmp_path):
     asyncio.run(all_at_once())
     first, *late = begun
     assert len(late) == 3
-    # The account's turns lie a fifth of a second apart, and nobody begins before its own.
+    # The account's turns are a fifth of a second apart, and no worker begins before its own.
     assert all(at >= first + 1.0 + 0.2 * place - 0.02 for place, at in enumerate(late))
 
 
@@ -195,9 +195,7 @@ def test_a_rate_limit_without_a_time_is_waited_for_longer_each_time():
         *(30, 60, 120, 240, 480, 900, 900)
     ]
     assert module.rate_limit_pause_s(2.5, failures=5) == 2.5
-    assert (
-        module.rate_limit_pause_s(0.0, failures=2) == 60
-    )  # a date that is over by the clock of this machine
+    assert module.rate_limit_pause_s(0.0, failures=2) == 60  # a date that is past by this machine's clock
 
 
 def test_a_worker_that_is_asked_to_stop_ends_its_round_and_leaves_the_game_to_others(tmp_path, instance):
