@@ -1,4 +1,4 @@
-"""A folder of practice samples: pairs of a picture and its record, as a collection from the game would be."""
+"""A folder of practice samples: pairs of a picture and its record, as if collected from the game."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ class CollectionSummary:
     """What a call of `render_collection` did; the three counts add up to the pairs in the folder.
 
     Attributes:
-        folder: where the pairs lie.
-        collected: pairs from the game that this call took in.
+        folder: where the pairs are.
+        collected: pairs from the game that this call added.
         rendered: pairs that this call drew.
         kept: pairs that were there before.
-        rounds_by_country: alpha-2 code to number of drawn rounds, also of earlier calls, most first.
+        rounds_by_country: drawn rounds by alpha-2 code, those of earlier calls included, most frequent first.
     """
 
     folder: Path
@@ -47,25 +47,25 @@ class CollectionSummary:
 def render_collection(
     folder: Path, *, count: int, seed: int, collected: Path | None = None, workers: int | None = None
 ) -> CollectionSummary:
-    """Fill a folder with `count` practice samples; what an earlier call has finished is kept.
+    """Fill a folder with `count` practice samples; those that an earlier call finished are kept.
 
     Records have `coordinates`, `duration` and `source`, and no country: enrichment finds it, as for real
     singleplayer rounds. About one sample in twenty is spoilt on purpose; `Round.defect` of `draw_places` with
     the same count and seed tells which.
 
     Args:
-        folder: made if it is not there.
+        folder: created if absent.
         count: samples.
         seed: same seed and count, same files.
-        collected: pairs from the game that stand in for as many of the first rounds, taken in as they are. If
-            more are collected after the folder was filled, it ends up with somewhat more than `count`.
+        collected: folder of pairs from the game, which replace as many of the first rounds, unchanged. If
+            more are collected after `folder` was filled, it ends up with somewhat more than `count`.
         workers: processes; one per core by default.
 
     Raises:
         InvalidConfig: the folder holds samples of another collection, for example of another count or seed.
-        MissingInput: `collected` is no folder.
-        FolderInUse: another process fills the folder.
-        StorageFull: no room; run again after making some.
+        MissingInput: `collected` is not a folder.
+        FolderInUse: another process is filling the folder.
+        StorageFull: the disk is full; free some space and run again.
     """
     rounds = draw_places(count, seed=seed)
     from_game = find_pairs(collected)[0] if collected else {}
@@ -78,7 +78,7 @@ def render_collection(
         work = map_in_processes(
             partial(write_round, folder),
             missing,
-            description="practice scenes",
+            description="Drawing practice scenes",
             workers=workers,
             chunk_size=_CHUNK,
         )
@@ -106,13 +106,13 @@ def _refuse_strangers(folder: Path, rounds: list[Round], from_game: dict[str, Sa
         taken = folder / original.name
         if taken.exists() and not has_same_content(original, taken):
             raise InvalidConfig(
-                f"{taken} is not what {original} is now, perhaps because that was collected anew; "
+                f"{taken} differs from {original}, perhaps because that was collected again; "
                 f"delete {folder} to fill it again"
             )
 
 
 def _take_in(sample: Sample, folder: Path) -> None:
-    """Link or copy a pair, the record last, as everywhere; what is there already is never overwritten."""
+    """Link or copy a pair, the record last, as everywhere; existing files are never overwritten."""
     for original in (sample.image, sample.record):
         if not (folder / original.name).exists():
             link_or_copy(original, folder / original.name)

@@ -12,7 +12,7 @@ Item = TypeVar("Item")
 
 
 class Draws:
-    """A stream of draws named by `key`; streams with different keys don't disturb each other."""
+    """A stream of draws named by `key`; streams with different keys are independent."""
 
     def __init__(self, *key: object) -> None:
         text = "|".join(map(str, key))

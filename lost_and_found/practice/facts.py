@@ -1,8 +1,9 @@
 """What a road looks like in each country: the table that the practice scenes are drawn from.
 
 `data/countries.csv` has a row for each country with at least 0.25 % of the published singleplayer rounds, and
-for most of the others that players meet. Columns with a bar (`a|b|b`) list alternatives; a scene draws one of
-them, so a value that is written twice is drawn twice as often.
+for most of the others that players meet. Cells with bars (`a|b|c`) list alternatives, of which a scene draws
+one: of plates, warning and speed signs, soil and trees with equal weights, of all others with weights 1, 1/2,
+1/3 ... A value that is repeated is drawn more often.
 
 | column | meaning |
 |---|---|
@@ -107,7 +108,7 @@ class CountryFacts:
 
 
 def parse_facts(table: pd.DataFrame) -> dict[str, CountryFacts]:
-    """Facts by country code from a table of texts with one row per country.
+    """Facts by country code from a table of strings with one row per country.
 
     Raises:
         InvalidConfig: A column is missing or unknown, a code is given twice, or a cell has a value outside

@@ -21,7 +21,7 @@ KM_PER_DEGREE = 111.195
 FARTHEST_KM = 4.0
 _ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 
-# Share of scenes that are spoilt on purpose, so that cleaning has work.
+# Share of scenes that are spoilt on purpose, so that cleaning has something to find.
 DEFECT_RATES = {"dark": 0.015, "blurred": 0.015, "black": 0.007, "truncated": 0.007, "duplicate": 0.01}
 
 
@@ -52,8 +52,8 @@ class Round:
         heading_deg: where the camera looks, clockwise from north, whole degrees.
         seed: of the scene.
         duration_s: how long the player took.
-        defect: "" or a key of `DEFECT_RATES`: the truth that no record tells. A duplicate has place, heading
-            and seed of an earlier round.
+        defect: "" or a key of `DEFECT_RATES`: a truth that no record reveals. A duplicate has the place,
+            heading and seed of an earlier round.
     """
 
     id: str
@@ -72,7 +72,9 @@ def apportion(count: int, weights: Mapping[str, int]) -> dict[str, int]:
     """
     total = sum(weights.values())
     if count < 0 or total <= 0:
-        raise InvalidConfig(f"Cannot share out {count} rounds by {len(weights)} weights; give at least one.")
+        raise InvalidConfig(
+            f"Cannot share out {count} rounds by {len(weights)} weights; give at least 0 rounds and 1 weight."
+        )
     seats = {name: count * weight // total for name, weight in weights.items()}
     by_remainder = sorted(weights, key=lambda name: (-(count * weights[name] % total), -weights[name], name))
     for name in by_remainder[: count - sum(seats.values())]:
@@ -86,8 +88,8 @@ def apportion(count: int, weights: Mapping[str, int]) -> dict[str, int]:
 def draw_places(count: int, *, seed: int) -> list[Round]:
     """`count` rounds of singleplayer games with the countries as skewed as in the published counts.
 
-    The five rounds of a game are in five countries, save that a country with more than a fifth of all rounds
-    (the United States) comes twice in some games.
+    The five rounds of a game are in five countries, except that a country with more than a fifth of all
+    rounds (the United States) comes twice in some games.
 
     Args:
         count: rounds.
@@ -97,7 +99,7 @@ def draw_places(count: int, *, seed: int) -> list[Round]:
         InvalidConfig: a negative count.
     """
     codes = _deal(count, seed=seed)
-    # Part of every id, so that a collection of another size is never taken for this one.
+    # Part of every id, so that a collection of another size is never mistaken for this one.
     collection = f"{seed} {count} "
     clean: dict[str, list[Round]] = {}
     rounds = []
@@ -115,12 +117,12 @@ def draw_places(count: int, *, seed: int) -> list[Round]:
 def draw_game(
     number: int, *, seed: int, mode: str = "singleplayer", rounds: int = ROUNDS_PER_GAME
 ) -> list[Round]:
-    """The rounds of one game: each in another country, drawn by the published counts, none of them spoilt.
+    """The rounds of one game: each in a different country, drawn by the published counts, and none spoilt.
 
     Args:
         number: of the game; the games of a seed can be drawn in any order.
         seed: same seed and number, same game.
-        mode: part of the ids, and of what is drawn.
+        mode: part of the ids; another mode draws other games.
         rounds: how many; a longer game begins as a shorter one does.
     """
     game = _game_id(16, "game", mode, seed, number)
@@ -138,7 +140,7 @@ def draw_game(
 
 
 def _take_weighted(weights: dict[str, int], draws: Draws) -> str:
-    """One of the names, in proportion to the weights; it is taken out of them."""
+    """One of the names, drawn in proportion to the weights and removed from them."""
     drawn, totals = draws.index(sum(weights.values())), accumulate(weights.values())
     taken = next(name for name, total in zip(weights, totals, strict=True) if drawn < total)
     del weights[taken]

@@ -29,7 +29,7 @@ class ScenePlan:
         snow: whether snow lies.
         sun_azimuth_deg: clockwise from north.
         sun_elevation_deg: above the horizon.
-        sun_right_deg: azimuth of the sun to the right of where the camera looks, in [-180, 180).
+        sun_right_deg: azimuth of the sun to the right of the heading, in [-180, 180).
         cloudiness: 0 clear to 1 overcast.
         haze_km: distance at which half of a colour is haze.
         keeps_right: whether traffic keeps to the right.
@@ -150,7 +150,7 @@ _SOIL_OF = {
 
 def _season(draws: Draws, lat: float, biome: str) -> tuple[float, str]:
     """Angle of the year from the March equinox in degrees, and the season's name."""
-    # Street-view cars drive when days are long: most pictures are of the warm half of the year.
+    # Street-view cars drive when days are long: most pictures are from the warm half of the year.
     season = draws.pick(("summer",) * 9 + ("spring",) * 5 + ("autumn",) * 4 + ("winter",) * 2)
     start_deg = {"spring": 0, "summer": 90, "autumn": 180, "winter": 270}[season]
     angle_deg = start_deg - 45 + draws.uniform(0, 90) + (0 if lat >= 0 else 180)

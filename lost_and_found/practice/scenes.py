@@ -65,7 +65,7 @@ def _camera(plan: ScenePlan, size: tuple[int, int]) -> Camera:
 
 def _backdrop(plan: ScenePlan, camera: Camera, light: Light, things: _Things) -> Image.Image:
     """Sky, hills, ground and road with their texture, at the size of the picture."""
-    # The lower part is drawn and averaged down by itself: the sky needs no second pass.
+    # The part below the horizon is drawn and averaged down on its own: the sky needs no second pass.
     earth = ground.paint_earth(plan, camera, light)
     earth = earth.resize(
         (earth.width * SUPERSAMPLING, earth.height * SUPERSAMPLING), Image.Resampling.NEAREST
@@ -95,7 +95,7 @@ def _expose(plan: ScenePlan, image: Image.Image) -> Image.Image:
             max(0, min(247, round((level * channel_gain - 128) * contrast + 124))) for level in range(256)
         ]
     film = textures.film(image.width, image.height, draws.index(FILMS))
-    # The sum stays within 8 bits, so the quick addition that would wrap around will do.
+    # The sum stays within 8 bits, so the fast addition, which wraps around on overflow, will do.
     return ImageChops.add_modulo(image.point(table), film)
 
 
@@ -120,7 +120,7 @@ class _Things:
 
     def paint(self, canvas: Canvas) -> None:
         """Paint all things, far ones first."""
-        # One stream for all, in the order of painting: one for each would cost a tenth of the time.
+        # One stream for all, in the order of painting: one for each would take a tenth of the time.
         draws = self.plan.draws("things")
         for _, painter in sorted(self._painters, key=lambda entry: -entry[0]):
             painter(canvas, draws)
@@ -151,7 +151,7 @@ class _Things:
     def _add_house(self, house: buildings.House) -> None:
         plan = self.plan
         end = house.start_m + house.length_m
-        # What stands beside a house stands towards the road, so it is painted after it.
+        # What stands next to a house is nearer to the road, so it is painted after it.
         self._painters.append((end, lambda canvas, draws: buildings.paint_house(plan, canvas, house, draws)))
         self._houses.append(house)
         if house.start_m < 60:

@@ -82,7 +82,7 @@ def test_another_collection_is_not_mixed_in(collection):
 
 @pytest.fixture
 def game(tmp_path):
-    """A folder as collecting from the game leaves it, with three rounds and what belongs to the collector."""
+    """A folder as collecting from the game leaves it: three rounds, and the collector's own files."""
     folder = tmp_path / "game"
     (folder / ".collect").mkdir(parents=True)
     (folder / ".collect" / "log.jsonl").touch()
@@ -97,7 +97,7 @@ def collect_round(folder, turn):
     return write_pair(folder, f"practice_singleplayer_Game_{turn}", image=image, suffix=".jpg", record=record)
 
 
-def test_what_was_collected_from_the_game_is_taken_in_and_topped_up(game, tmp_path):
+def test_what_was_collected_from_the_game_is_added_and_topped_up(game, tmp_path):
     folder = tmp_path / "raw"
     summary = render_collection(folder, count=8, seed=SEED, collected=game, workers=1)
     assert (summary.collected, summary.rendered, summary.kept) == (3, 5, 0)
@@ -128,7 +128,7 @@ def test_more_collected_than_wanted_leaves_nothing_to_draw(game, tmp_path):
     assert (summary.collected, summary.rendered, summary.rounds_by_country) == (3, 0, {})
 
 
-def test_half_a_pair_of_the_game_is_not_taken_in(game, tmp_path):
+def test_half_a_pair_from_the_game_is_not_added(game, tmp_path):
     (game / "practice_singleplayer_Game_1.json").unlink()
     summary = render_collection(tmp_path / "raw", count=3, seed=SEED, collected=game, workers=1)
     assert (summary.collected, summary.rendered) == (2, 1)
@@ -143,7 +143,7 @@ def test_another_collection_from_the_game_is_not_mixed_in(game, tmp_path):
     collect_round(game, 2).image.write_bytes(b"another picture")
     (folder / "practice_singleplayer_Game_2.jpg").unlink()
     (folder / "practice_singleplayer_Game_2.jpg").write_bytes(b"the picture before")
-    with pytest.raises(InvalidConfig, match=r"Game_2\.jpg is not what .* delete .*raw to fill it again"):
+    with pytest.raises(InvalidConfig, match=r"Game_2\.jpg differs from .* delete .*raw to fill it again"):
         render_collection(folder, count=4, seed=SEED, collected=game, workers=1)
     (folder / "practice_singleplayer_Game_2.jpg").unlink()
     assert digests(folder).items() <= before.items()

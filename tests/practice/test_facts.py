@@ -1,4 +1,4 @@
-"""The table of facts per country, and the published counts that are carried with it."""
+"""The table of facts per country, and the published counts that come with it."""
 
 import pandas as pd
 import pytest
@@ -87,7 +87,7 @@ def test_facts_that_players_know(code, column, expected):
         ("code", "usa"),
     ],
 )
-def test_a_cell_that_is_off_is_named(column, value):
+def test_a_wrong_cell_is_named(column, value):
     table = read_table("countries.csv")
     table.loc[0, column] = value
     with pytest.raises(InvalidConfig, match=value if column == "code" else f"US, column {column}"):

@@ -89,7 +89,7 @@ def test_durations_and_headings_are_plausible(rounds):
     assert {round_.heading_deg // 90 for round_ in rounds} == {0, 1, 2, 3}
 
 
-def test_no_rounds_are_no_error_and_fewer_than_none_are():
+def test_zero_rounds_are_allowed_and_a_negative_number_is_an_error():
     assert draw_places(0, seed=0) == []
     with pytest.raises(InvalidConfig):
         draw_places(-1, seed=0)
@@ -141,5 +141,5 @@ def test_seats_add_up_and_nobody_goes_without(count, weights):
     assert count < len(weights) or min(seats.values()) >= 1
 
 
-def test_the_largest_remainders_get_the_seats_that_are_left():
+def test_the_largest_remainders_get_the_remaining_seats():
     assert apportion(10, {"a": 47, "b": 33, "c": 20}) == {"a": 5, "b": 3, "c": 2}

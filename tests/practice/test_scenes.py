@@ -95,7 +95,7 @@ def test_the_sky_is_brightest_towards_the_sun():
 
 @pytest.mark.parametrize(("code", "sign"), [("GB", 1), ("JP", 1), ("US", -1), ("DE", -1)])
 def test_the_middle_of_the_road_is_on_the_drivers_side(code, sign):
-    """Where traffic keeps left the centre line lies right of the camera, and the other way round."""
+    """Where traffic keeps left, the centre line is to the right of the camera, and vice versa."""
     middles = []
     for seed in range(12):
         plan = plan_scene(Place(45.0, 8.0, code, 3.0), heading_deg=0, seed=seed)
@@ -108,7 +108,7 @@ def test_the_middle_of_the_road_is_on_the_drivers_side(code, sign):
 
 @pytest.mark.parametrize(("code", "sign"), [("GB", 1), ("IE", 1), ("FR", -1), ("CA", -1)])
 def test_the_driving_side_shows_in_the_pixels(code, sign):
-    """Seen from the own lane more of the tarmac lies on the side of the oncoming lane."""
+    """Seen from the car's own lane, more of the tarmac is on the side of the oncoming lane."""
     offsets = []
     for seed in range(20):
         place = Place(48.0, 4.0, code, 4.0)

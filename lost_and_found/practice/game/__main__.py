@@ -15,7 +15,7 @@ from lost_and_found.signals import asked_to_stop
 
 @command()
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Serve until SIGINT or SIGTERM; the exit status."""
+    """Serve until SIGINT or SIGTERM; returns the exit status."""
     options = _parse(arguments)
     config = GameConfig(seed=options.seed, pace=options.pace, faults=tuple(options.fault), port=options.port)
     stop = asked_to_stop()

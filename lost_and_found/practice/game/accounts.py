@@ -1,4 +1,4 @@
-"""Who plays: any e-mail address with the one password."""
+"""The accounts that play: any e-mail address, with one password for all."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Account:
 
     @property
     def name(self) -> str:
-        """How other players see it."""
+        """The name that other players see."""
         return self.email.partition("@")[0]
 
 

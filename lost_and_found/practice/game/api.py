@@ -38,7 +38,7 @@ ROBOTS = "User-agent: *\nDisallow: /api/admin\n"
 LONGEST_POLL_S = 10.0
 SESSION = "session"
 SESSION_DAYS = 30
-# Games change and the tokens of scenes are used once: nothing is worth keeping.
+# Games change and the tokens of scenes are used once: nothing is worth caching.
 _NOT_KEPT = {"Cache-Control": "no-store"}
 _NUMBER = r"-?\d+(?:\.\d+)?"
 
@@ -95,7 +95,7 @@ class _Api:
         return PlainTextResponse(ROBOTS)
 
     async def maps(self, request: Request) -> Response:
-        """Stands for the maps service: shows the coordinates that the link has."""
+        """Stands in for the maps service: shows the link's coordinates."""
         match = re.fullmatch(rf"({_NUMBER}),({_NUMBER})", request.query_params.get("cbll", ""))
         if not match:
             raise HTTPException(400, "cbll is not LAT,LON")
@@ -146,7 +146,7 @@ class _Api:
     async def start_game(self, request: Request) -> Response:
         account = self._mover(request)
         if (await _asked(request)).get("map") != "world":
-            raise HTTPException(400, 'the one map is "world"')
+            raise HTTPException(400, 'the only map is "world"')
         await self._pause(self._state.pace.loading)
         return _answer({"id": self._state.start_singleplayer(account.email).id}, status=201)
 
@@ -205,9 +205,9 @@ class _Api:
         return account
 
     def _mover(self, request: Request) -> Account:
-        """The account that makes a move, unless a fault is in its way."""
+        """The account that makes a move, unless a fault prevents it."""
         account, state = self._account(request), self._state
-        # Every one of them counts this move, whichever strikes.
+        # Every fault counts this move as an opportunity, whichever strikes.
         struck = [name for name in MOVE_FAULTS if state.faults.strikes(name)]
         match struck:
             case ["rate-limit", *_]:
@@ -267,13 +267,13 @@ async def _out_of_turn(request: Request, error: Exception) -> Response:
 
 
 async def _asked(request: Request) -> dict[str, Any]:
-    """The JSON object that a request carries."""
+    """The JSON object in a request's body."""
     try:
         asked = json.loads(await request.body() or b"{}")
     except ValueError:
         asked = None
     if not isinstance(asked, dict):
-        raise HTTPException(400, "the request carries no JSON object")
+        raise HTTPException(400, "the body is not a JSON object")
     return asked
 
 

@@ -1,6 +1,6 @@
-"""A battle royale of countries: who names the country in time stays in, the last one wins.
+"""A battle royale of countries: whoever names the country in time stays in, and the last one in wins.
 
-The game runs on a schedule: `advance` does all that was due by then, in order. So nothing runs in the
+The game runs on a schedule: `advance` does everything that is due by then, in order. Nothing runs in the
 background, and the same seed and the same guesses at the same times give the same game.
 """
 
@@ -24,7 +24,7 @@ from lost_and_found.practice.game.pictures import Showing
 from lost_and_found.practice.places import Round
 
 HEARTS = 3
-# Of a computer player in a round, each as likely: a game then takes three to eight rounds.
+# Of a computer player in a round, one of these numbers at random: a game then takes three to eight rounds.
 _WRONG_GUESSES = (0, 0, 0, 0, 1, 1, 2)
 FEWEST_COMPUTERS, MOST_COMPUTERS = 3, 5
 _NAMES = (
@@ -41,11 +41,11 @@ class Player:
         name: as the others see it.
         email: of the account, or None for a computer player.
         skill: probability that a computer player finds the country.
-        hearts: left; without any one is out.
-        right: has found the country of this round.
+        hearts: how many are left; with none, the player is out.
+        right: whether the country of this round was found.
         found: countries found in the whole game.
-        lasted: the last round that cost a heart.
-        spectating: watches on after being out.
+        lasted: index of the last round that cost a heart.
+        spectating: whether the player still watches after being out.
     """
 
     name: str
@@ -81,8 +81,8 @@ class BattleRoyale:
 
     Attributes:
         id: 16 letters and digits.
-        rounds: the truth, as many as there can be.
-        phase: where the game is.
+        rounds: the true places, as many as there can be rounds.
+        phase: the stage that the game is in.
         turn: index of the round, -1 before the first.
         players: in the order in which they joined.
         version: grows with every change.
@@ -110,7 +110,7 @@ class BattleRoyale:
         self._open_lobby(now)
 
     def join(self, email: str, name: str) -> None:
-        """Take an account in: as a player while the lobby is open, afterwards as a spectator."""
+        """Add an account: as a player while the lobby is open, afterwards as a spectator."""
         if self.player_of(email):
             return
         taken = {player.name for player in self.players} | set(_NAMES)
@@ -121,7 +121,7 @@ class BattleRoyale:
         self._admit(player)
 
     def player_of(self, email: str) -> Player | None:
-        """The player that an account is."""
+        """The account's player; None if it has not joined."""
         return next((player for player in self.players if player.email == email), None)
 
     def guess(self, email: str, code: str) -> None:
@@ -137,7 +137,7 @@ class BattleRoyale:
         self._take_guess(_Guess(player, code))
 
     def spectate(self, email: str) -> None:
-        """Watch on after being out.
+        """Keep watching after being out.
 
         Raises:
             OutOfTurn: the player isn't out.
@@ -154,7 +154,7 @@ class BattleRoyale:
             heapq.heappop(self._events).happen()
 
     async def wait(self, since: int, *, clock: Callable[[], float], longest_s: float) -> None:
-        """Until the version is above `since`, or for `longest_s`."""
+        """Wait until the version is above `since`, or for `longest_s`."""
         deadline = clock() + longest_s
         while True:
             now = clock()
@@ -166,7 +166,7 @@ class BattleRoyale:
                 await asyncio.wait_for(self._changed.wait(), until - now)
 
     def tell(self, email: str, *, now: float) -> dict[str, Any]:
-        """What the page of an account is told: the country only after the round."""
+        """What an account's page is told: the country only after the round."""
         you = self._player(email)
         shows_answer = self.showing is not None and self.phase in ("answer", "finished")
         left_s = None if self._phase_ends is None else round(max(0.0, self._phase_ends - now), 3)
@@ -241,7 +241,7 @@ class BattleRoyale:
     def _plan_guesses(
         self, player: Player, draws: Draws, named: set[str], within: tuple[float, float]
     ) -> None:
-        """A computer player's guesses: up to two wrong ones, that no other computer names, then the right."""
+        """Schedule a computer's guesses: up to two wrong ones that no other names, then perhaps the right."""
         guesses = []
         for _ in range(draws.pick(_WRONG_GUESSES)):
             code = draws.pick([code for code in country_facts() if code not in named])

@@ -12,7 +12,7 @@ every N-th). What counts as an opportunity:
 | `server-error` | 500, nothing done | moves |
 | `log-out` | the session ends, nothing done | moves |
 | `same-game` | the game last handed out is handed out again | requests for a game, after the first |
-| `no-popup` | the pin of the answer opens nothing | singleplayer guesses |
+| `no-popup` | the answer's pin opens nothing | singleplayer guesses |
 | `renamed-button` | "Guess" reads "Submit" | pages loaded |
 
 Moves are the requests that begin a game or change one: play, guess, next, spectate. Opportunities are counted
@@ -42,7 +42,7 @@ FAULTS = (
 
 @dataclass(frozen=True)
 class Fault:
-    """One fault and the opportunities it takes: the `only`-th, or those that `every` divides."""
+    """One fault and the opportunities at which it strikes: the `only`-th, or every `every`-th."""
 
     name: str
     only: int | None = None
@@ -57,12 +57,12 @@ def parse_fault(text: str) -> Fault:
     """The fault that a text like `rate-limit@3` asks for.
 
     Raises:
-        InvalidConfig: an unknown name or no such form.
+        InvalidConfig: an unknown name, or another form.
     """
     match = re.fullmatch(r"(?P<name>[a-z-]+)(?:(?P<how>[@/])(?P<number>[1-9]\d*))?", text)
     if not match or match["name"] not in FAULTS:
         raise InvalidConfig(
-            f"{text!r} is not a fault; give NAME, NAME@N or NAME/N with a NAME of {', '.join(FAULTS)}"
+            f"{text!r} is not a fault; give NAME, NAME@N or NAME/N; NAME is one of {', '.join(FAULTS)}"
         )
     number = int(match["number"] or 1)
     return Fault(match["name"], only=number) if match["how"] == "@" else Fault(match["name"], every=number)
@@ -72,8 +72,8 @@ class Faults:
     """The faults asked for, and how often each had an opportunity.
 
     Attributes:
-        opportunities: by name, so far.
-        struck: by name, how many of them were taken.
+        opportunities: how many there were so far, by name.
+        struck: at how many of them the fault struck, by name.
     """
 
     def __init__(self, texts: Sequence[str] = ()) -> None:
@@ -82,7 +82,7 @@ class Faults:
         self.struck: Counter[str] = Counter()
 
     def strikes(self, name: str) -> bool:
-        """Count an opportunity, and say whether the fault takes it."""
+        """Count an opportunity, and return whether the fault strikes at it."""
         self.opportunities[name] += 1
         strikes = any(fault.takes(self.opportunities[name]) for fault in self._faults if fault.name == name)
         self.struck[name] += strikes

@@ -26,7 +26,7 @@ class Pace:
         countdown: from then to its first round.
         answer: how long the right answer is shown.
         battle_round: shortest and longest round of a battle royale.
-        rate_limit: how long a rate limit lasts; below pace 0.5 it isn't scaled, since Retry-After has whole
+        rate_limit: how long a rate limit lasts; scaled by no less than 0.5, since Retry-After is in whole
             seconds.
     """
 
@@ -44,7 +44,7 @@ class Pace:
 
     def __post_init__(self) -> None:
         if not 0 < self.factor <= 100:
-            raise InvalidConfig(f"pace {self.factor} is not above 0 and up to 100; 1 is the real site's")
+            raise InvalidConfig(f"pace {self.factor} must be above 0 and at most 100; 1 is the real site's")
 
     def scaled(self, seconds: float) -> float:
         """Seconds at this pace."""
@@ -57,7 +57,7 @@ class Pace:
 
     @property
     def floor_s(self) -> float:
-        """Scripted seconds of a singleplayer round with its share of the start: no collector is faster."""
-        from lost_and_found.practice.places import ROUNDS_PER_GAME  # here, as pandas takes seconds to start
+        """Scripted seconds of a singleplayer round and its share of the start: no collector can be faster."""
+        from lost_and_found.practice.places import ROUNDS_PER_GAME  # here, as pandas takes seconds to load
 
         return self.scaled(self.loading / ROUNDS_PER_GAME + self.tiles + self.result + self.next)

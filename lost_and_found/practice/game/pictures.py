@@ -31,15 +31,15 @@ class Encoded:
 
 @dataclass
 class Showing:
-    """A round as it is shown in a game: under a token that tells nothing, and with the faults that struck.
+    """A round as it is shown in a game: under a token that reveals nothing, with the faults that struck.
 
     Attributes:
         round: what is shown.
         token: names the scene to the page.
-        black: the scene is black.
-        slow: the tiles take longer.
-        crash: the page is still to be told to crash.
-        tiles_at: when the tiles come, once somebody has asked for one.
+        black: whether the scene is black.
+        slow: whether the tiles take longer.
+        crash: whether the page has yet to be told to crash.
+        tiles_at: when the tiles come; None until one has been requested.
     """
 
     round: Round
@@ -50,7 +50,7 @@ class Showing:
     tiles_at: float | None = None
 
     def tell(self) -> dict[str, object]:
-        """What a state says about the scene; the crash is told once."""
+        """What the page is told about the scene; a crash only once."""
         told: dict[str, object] = {"heading_deg": self.round.heading_deg, "scene": f"/scenes/{self.token}"}
         if self.crash:
             told["crash"], self.crash = True, False
@@ -87,9 +87,9 @@ def encode(scene: Image.Image) -> Encoded:
 
 
 class Pictures:
-    """Renders scenes before they are asked for and keeps the latest.
+    """Renders scenes before they are requested and keeps the latest.
 
-    To be used from the server's event loop alone.
+    For use from the server's event loop only.
     """
 
     def __init__(self, pool: ThreadPoolExecutor) -> None:
@@ -97,7 +97,7 @@ class Pictures:
         self._kept: Recent[Future[Encoded]] = Recent(_KEPT)
 
     def prepare(self, round_: Round) -> Future[Encoded]:
-        """Start to render, unless that was done."""
+        """The scene as a future; starts rendering it unless that was done."""
         return self._kept.get(round_.id) or self._kept.put(
             round_.id, self._pool.submit(lambda: encode(picture(round_)))
         )

@@ -1,4 +1,4 @@
-"""A mapping that keeps what was used last."""
+"""A mapping that keeps its most recently used values."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ class Recent(Generic[Value]):
         self._values: OrderedDict[str, Value] = OrderedDict()
 
     def get(self, name: str) -> Value | None:
-        """The value, which is then the last used, or None if it was never there or is no longer."""
+        """The value, which becomes the most recently used; None if it isn't there, or not any more."""
         if name not in self._values:
             return None
         self._values.move_to_end(name)
         return self._values[name]
 
     def put(self, name: str, value: Value) -> Value:
-        """Keep a value, in place of the one that was not used for longest if there is no room."""
+        """Keep a value; drops the least recently used one if there are then too many."""
         self._values[name] = value
         self._values.move_to_end(name)
         if len(self._values) > self._capacity:

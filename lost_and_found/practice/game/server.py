@@ -24,7 +24,7 @@ _LOGGER = logging.getLogger("uvicorn.error")
 
 @dataclass(frozen=True)
 class RunningGame:
-    """A practice game that answers.
+    """A practice game that is running.
 
     Attributes:
         url: without a slash at the end.
@@ -37,7 +37,7 @@ class RunningGame:
 
 @contextmanager
 def serving(config: GameConfig) -> Iterator[RunningGame]:
-    """The practice game, in a thread, until the block is left; for this machine alone.
+    """The practice game, in a thread, until the block is left; only this machine can reach it.
 
     Raises:
         InvalidConfig: the port is in use or not allowed.
@@ -55,7 +55,7 @@ def serving(config: GameConfig) -> Iterator[RunningGame]:
             # Longer than anybody thinks about a round: a browser's POST on a connection that is just being
             # closed would fail.
             timeout_keep_alive=600,
-            # Pages wait for pictures and moves of others; nobody is there for the answers.
+            # Requests may still be waiting for pictures and others' moves; nobody needs the answers any more.
             timeout_graceful_shutdown=0,
         )
         server = uvicorn.Server(settings)
@@ -66,7 +66,7 @@ def serving(config: GameConfig) -> Iterator[RunningGame]:
                 time.sleep(0.01)
             yield RunningGame(f"http://{HOST}:{listener.getsockname()[1]}", state)
         finally:
-            # Requests that are cut off at the end are no errors.
+            # Requests that are cut off at the end are not errors.
             _LOGGER.setLevel(logging.CRITICAL)
             server.should_exit = True
             thread.join()

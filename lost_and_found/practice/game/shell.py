@@ -1,7 +1,7 @@
 """The page: one shell for every path, with class names that are new at each start of the server.
 
 The style sheet is written with logical names, `.__guess-map__`. As with CSS modules, browsers see a hash
-instead, so that nothing can be found by class, except the viewer, whose class the real site keeps as well.
+instead, so that nothing can be found by class, except the viewer, whose class stays, as on the real site.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ _CLASS = re.compile(r"\.__([a-z][a-z0-9-]*)__")
 
 
 class Shell:
-    """What the browser loads before it asks for anything.
+    """What the browser loads before it calls the API.
 
     Attributes:
-        classes: logical name to the class in the page.
+        classes: class in the page by logical name.
         files: the page's scripts, and its style sheet with this start's class names, by name.
     """
 

@@ -49,9 +49,9 @@ class SingleplayerGame:
 
     Attributes:
         id: 16 letters and digits.
-        rounds: the truth.
+        rounds: the true places.
         show: begins to show a round.
-        players: e-mail addresses of who may see it.
+        players: e-mail addresses of the accounts that may see it.
         phase: of the round, or `finished`.
         results: of finished rounds.
         showing: the round now shown.
@@ -93,20 +93,20 @@ class SingleplayerGame:
             OutOfTurn: it is finished already.
         """
         if self.phase != "playing":
-            raise OutOfTurn(f"round {self.turn} of game {self.id} has its guess already; go to the next")
+            raise OutOfTurn(f"round {self.turn} of game {self.id} already has its guess; go on to the next")
         round_ = self.rounds[self.turn]
         km = float(haversine_km([lat, lon], [round_.place.lat, round_.place.lon]))
         self.results.append(Result(round_, (lat, lon), km, opens_popup()))
         self.phase = "result"
 
     def go_on(self) -> None:
-        """To the next round or, after the last, to the end.
+        """Go on to the next round or, after the last, to the end.
 
         Raises:
             OutOfTurn: this round has no guess yet, or it was the last.
         """
         if self.phase != "result":
-            raise OutOfTurn(f"round {self.turn} of game {self.id} is {self.phase}; there is no next one yet")
+            raise OutOfTurn(f"round {self.turn} of game {self.id} is {self.phase}; there is no next one now")
         if len(self.results) == len(self.rounds):
             self.phase = "finished"
             return

@@ -52,7 +52,7 @@ class GameConfig:
 
 
 class GameState:
-    """The games; tests look into it. All but `truth` and `scene` belong to the server's thread.
+    """The games, which tests inspect; threads other than the server's may call only `truth` and `scene`.
 
     Attributes:
         pace: the delays.
@@ -62,7 +62,7 @@ class GameState:
         singleplayer: the latest games by id.
         battles: the latest battle royales by id.
         pictures: scenes rendered ahead.
-        outlines: the world map as JSON, once made.
+        outlines: a future of the world map as JSON.
     """
 
     def __init__(self, config: GameConfig, *, clock: Callable[[], float] = time.monotonic) -> None:
@@ -74,7 +74,7 @@ class GameState:
         self.singleplayer: Recent[SingleplayerGame] = Recent(GAMES_KEPT)
         self.battles: Recent[BattleRoyale] = Recent(GAMES_KEPT)
         self._seed = config.seed
-        # Of every game, since a game is drawn again from its number whenever somebody wants to know.
+        # Of every game, since a game is drawn again from its number whenever its truth is asked for.
         self._numbers: dict[str, tuple[Mode, int]] = {}
         self._last: dict[Mode, str] = {}
         self._count: Counter[Mode] = Counter()
@@ -91,7 +91,7 @@ class GameState:
         return list(self._numbers)
 
     def truth(self, sample_id: str) -> Round:
-        """What a round of any game handed out so far really is.
+        """The truth about a round of any game handed out so far.
 
         Args:
             sample_id: `practice_<mode>_<game>_<round>`.
@@ -125,7 +125,7 @@ class GameState:
     def join_battle(self, email: str, name: str) -> BattleRoyale:
         """A battle royale whose lobby is open and that the account isn't in yet, else a new one.
 
-        The fault same-game gives the last one even so.
+        Under the fault same-game it is the last one in any case.
         """
         now = self.clock()
         game = self.battles.get(self._last.get("multiplayer", ""))
@@ -160,7 +160,7 @@ class GameState:
         return game_id, rounds
 
     def _prepare_next(self, mode: Mode) -> None:
-        """Render the first scene of the next game, which nobody has asked for yet."""
+        """Render the first scene of the next game in advance."""
         self.pictures.prepare(self._draw(mode, self._count[mode])[0])
 
     def _draw(self, mode: Mode, number: int) -> list[Round]:

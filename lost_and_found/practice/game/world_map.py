@@ -1,4 +1,4 @@
-"""The map of the countries that one guesses on, as it is sent to the page."""
+"""The map of countries to guess on, as it is sent to the page."""
 
 from __future__ import annotations
 

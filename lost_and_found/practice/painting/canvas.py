@@ -52,7 +52,7 @@ class Camera:
         return self.flatten(clip_near([self.view(point) for point in points]), zoom=zoom)
 
     def flatten(self, seen: Sequence[Point], *, zoom: float) -> list[tuple[int, int]]:
-        """Pixels of points in camera coordinates, all before the near plane."""
+        """Pixels of points in camera coordinates, none nearer than the near plane."""
         focal, middle, horizon = self.focal * zoom, self.width * zoom / 2, self.horizon * zoom
         return [(round(middle + x * focal / z), round(horizon - y * focal / z)) for x, y, z in seen]
 
@@ -136,7 +136,7 @@ class Canvas:
 
 
 def clip_near(seen: Sequence[Point]) -> list[Point]:
-    """The part of a polygon in camera coordinates that lies before the near plane."""
+    """The part of a polygon in camera coordinates that lies beyond the near plane."""
     kept: list[Point] = []
     for (x0, y0, z0), (x1, y1, z1) in zip(seen, [*seen[1:], seen[0]], strict=True):
         if z0 >= NEAR_M:

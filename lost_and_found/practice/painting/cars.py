@@ -22,7 +22,7 @@ _BODIES: tuple[Colour, ...] = (
 )
 _GLASS: Colour = (52, 64, 76)
 _TYRE: Colour = (28, 28, 30)
-# Plates are drawn a half larger than they are: at 320 pixels across a true one would vanish.
+# Plates are drawn half as large again as real ones, which would vanish in a picture 320 pixels wide.
 _PLATES_M = {"long": (0.76, 0.19), "short": (0.5, 0.26)}
 
 

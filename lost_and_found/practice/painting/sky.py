@@ -74,7 +74,7 @@ def paint_sky(plan: ScenePlan, camera: Camera) -> Image.Image:
     away = ((np.arange(width) - column / _QUARTER) ** 2)[None, :] + (
         (np.arange(height) - row / _QUARTER) ** 2
     )[:, None]
-    # The sun's halo: wide and weak plus narrow and strong, rational functions to be the same everywhere.
+    # The sun's halo: wide and weak plus narrow and strong, rational functions, the same on every machine.
     focal = camera.focal / _QUARTER
     strength = 1.0 - 0.8 * plan.cloudiness
     halo = strength * (0.55 / (1 + away / (focal * 0.45) ** 2) + 0.9 / (1 + away / (focal * 0.06) ** 2))
@@ -103,7 +103,7 @@ def sun_pixel(plan: ScenePlan, camera: Camera) -> tuple[int, int]:
 def _clouds(
     plan: ScenePlan, camera: Camera, height: int, width: int
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-    """Opacity and darkness of the clouds, (height, width) each, from a noise on a plane overhead."""
+    """Opacity and darkness of the clouds, (height, width) each, from noise on a plane overhead."""
     draws = plan.draws("clouds")
     tile = textures.clouds()
     rise = (height - np.arange(height)) * _QUARTER / camera.focal

@@ -1,4 +1,4 @@
-"""Tileable noise, made once in a process from whole numbers alone."""
+"""Tileable noise, made once per process from integers alone."""
 
 from __future__ import annotations
 

@@ -35,7 +35,7 @@ def test_a_battle_royale_goes_on_until_somebody_has_won(in_browser):
 
     async def play(browser):
         with serving(GameConfig(pace=PACE)) as game:
-            # Long enough for a slow browser to come in time, and to be out of the game before it is over.
+            # Long enough for a slow browser to join in time, and to be out of the game before it is over.
             game.state.pace = Pace(0.1, lobby=25, countdown=15, answer=10, battle_round=(20, 30))
             async with player(browser, game) as page:
                 await page.add_init_script(WATCH)
@@ -86,7 +86,7 @@ def test_in_a_battle_nothing_lies_over_the_players_their_guesses_and_the_map(in_
             async with player(browser, game, email, has_touch=True, reduced_motion="reduce") as page:
                 await join_battle(page)
                 world = page.get_by_role("img", name="Map of the world")
-                await world.tap()  # the map grows, and stays so
+                await world.tap()  # the map grows, and stays large
                 battle = game.state.battles.get(page.url[-16:])
                 battle.player_of(email).hearts = 9
                 for code in ("BA", "CF", "PG", "TT", "AE", "US"):

@@ -88,7 +88,7 @@ def test_the_right_guess_keeps_the_heart_that_no_guess_costs():
     assert (game.player_of(ANN).hearts, game.player_of(BEN).hearts) == (HEARTS, HEARTS - 1)
 
 
-def test_who_is_out_may_spectate_and_no_longer_guess():
+def test_a_player_who_is_out_may_spectate_but_no_longer_guess():
     game = battle()
     game.advance(FIRST_ROUND_AT)
     with pytest.raises(OutOfTurn):
@@ -136,7 +136,7 @@ def test_the_same_guesses_at_the_same_times_give_the_same_game():
     assert transcript() == transcript()
 
 
-def test_players_of_one_name_are_told_apart():
+def test_players_with_the_same_name_are_told_apart():
     game = battle(players=())
     game.join("ann@example.org", "ann")
     game.join("ann@example.com", "ann")
@@ -208,7 +208,7 @@ def test_an_account_that_is_in_the_lobby_gets_another_game(table):
     asyncio.run(play())
 
 
-def test_who_waits_for_a_change_learns_of_it_when_it_happens(table):
+def test_a_request_that_waits_for_a_change_is_answered_when_it_happens(table):
     _, clock, transport = table
 
     async def play():

@@ -1,4 +1,4 @@
-"""Every misbehaviour strikes when it was asked to, and only then."""
+"""Every misbehaviour strikes when it was asked for, and only then."""
 
 import io
 
@@ -41,7 +41,7 @@ def test_a_fault_strikes_always_once_or_every_so_often(name, number, opportuniti
 @pytest.mark.parametrize(
     "text", ["", "bad-luck", "log-out@0", "log-out/0", "log-out@", "log-out@-1", "log-out@1/2"]
 )
-def test_a_text_that_is_no_fault_is_refused(text):
+def test_a_text_that_is_not_a_fault_is_refused(text):
     with pytest.raises(InvalidConfig, match="NAME@N"):
         parse_fault(text)
 

@@ -105,7 +105,7 @@ def test_a_person_plays_five_rounds_by_what_can_be_read(in_browser, game):
     in_browser(play)
 
 
-# Tells of sizes a third of a second later than a browser that has time.
+# Reports sizes a third of a second later than an idle browser.
 LATE = """{
   const Prompt = ResizeObserver;
   window.ResizeObserver = class extends Prompt {
@@ -192,7 +192,7 @@ def test_a_tab_in_which_another_one_has_guessed_already_shows_the_result(in_brow
     in_browser(play)
 
 
-def test_a_guess_counts_for_no_other_picture_than_the_one_that_its_tab_shows(in_browser, game):
+def test_a_guess_counts_only_for_the_picture_that_its_tab_shows(in_browser, game):
     async def play(browser):
         async with player(browser, game) as page:
             await start_game(page)
@@ -211,7 +211,7 @@ def test_a_guess_counts_for_no_other_picture_than_the_one_that_its_tab_shows(in_
     in_browser(play)
 
 
-def test_trouble_is_said_and_can_be_got_over(in_browser):
+def test_an_error_is_shown_and_can_be_recovered_from(in_browser):
     async def play(browser):
         faults = ("rate-limit@1", "server-error@2", "log-out@3")
         with serving(GameConfig(pace=PACE, faults=faults)) as game:

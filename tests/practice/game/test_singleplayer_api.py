@@ -105,7 +105,7 @@ def test_moves_out_of_turn_change_nothing(game, log_in):
 
 
 @pytest.mark.parametrize("body", [b"", b"[", b"[]", b'{"lat": 91, "lon": 0}', b'{"lat": "1", "lon": 2}'])
-def test_a_guess_that_is_no_point_is_refused(game, log_in, body):
+def test_a_guess_that_is_not_a_point_is_refused(game, log_in, body):
     client = log_in(game)
     answer = client.post(f"/api/games/{start(client)}/guess", content=body)
     assert answer.status_code == 400

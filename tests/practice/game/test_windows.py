@@ -17,7 +17,7 @@ ROUNDS = [
     ((78, 15), (-54, -36)),
     ((1, 103), (3, 104)),
 ]
-# What has another thing over it or a part outside of the window, and numbers that run over two lines.
+# Whatever is covered or partly outside the window, and numbers that wrap onto a second line.
 OUT_OF_REACH = """async () => {
   const found = [];
   for (let frame = 0; frame < 3; frame++) await new Promise(requestAnimationFrame); // maps follow the window
@@ -68,7 +68,7 @@ def test_whatever_can_be_pressed_can_be_reached_in_every_window(in_browser, game
         async with player(browser, game, reduced_motion="reduce", has_touch=True) as page:
             await start_game(page)
             game_id = page.url[-16:]
-            await page.get_by_role("img", name="Map of the world").tap()  # the map grows, and stays so
+            await page.get_by_role("img", name="Map of the world").tap()  # the map grows, and stays large
             await reachable_in_all_windows(page)
             rounds = game.state.singleplayer.get(game_id).rounds
             for number, (answer, guess) in enumerate(ROUNDS):

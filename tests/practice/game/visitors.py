@@ -19,14 +19,14 @@ MARKS = "Array.from(document.querySelectorAll('*'), one => [...one.classList, on
 
 @asynccontextmanager
 async def visitor(browser, game, **options):
-    """A page of somebody new; nothing may go wrong in it, and nothing be found by class or id."""
+    """A page of a new visitor; nothing may go wrong in it, and nothing may be found by class or id."""
     context = await browser.new_context(base_url=game.url, **{"viewport": VIEWPORT} | options)
     page = await context.new_page()
     troubles = []
     page.on("pageerror", lambda error: troubles.append(error.stack))
     page.on("console", lambda message: troubles.append(message.text) if message.type == "error" else None)
     yield page
-    # Chromium itself remarks upon every answer that is no success, and some here are none on purpose.
+    # Chromium itself logs every response that is not a success, and some here are none on purpose.
     assert [text for text in troubles if not text.startswith("Failed to load resource")] == []
     marks = {mark for marks in await page.evaluate(MARKS) for mark in marks if mark}
     assert {mark for mark in marks if not re.fullmatch("c[0-9a-f]{10}", mark)} <= {VIEWER_CLASS}
@@ -35,7 +35,7 @@ async def visitor(browser, game, **options):
 
 @asynccontextmanager
 async def player(browser, game, email="ann@example.org", **options):
-    """A page of somebody who is logged in and has answered about cookies."""
+    """A page of a visitor who is logged in and has answered the question about cookies."""
     async with visitor(browser, game, **options) as page:
         await page.context.add_cookies([{"name": "consent", "value": "all", "url": game.url}])
         await page.request.post("/api/login", data={"email": email, "password": PASSWORD})

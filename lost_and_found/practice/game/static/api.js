@@ -1,4 +1,4 @@
-// Talks to the server. Whatever isn't an answer is a Refusal, which game.js shows as a page.
+// Talks to the server. Any response that isn't a success is thrown as a Refusal, which game.js shows as a page.
 
 import { prepare } from "./geometry.js";
 

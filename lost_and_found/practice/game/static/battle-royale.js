@@ -6,7 +6,7 @@ import { silhouette } from "./geometry.js";
 import { GuessPanel, avatar, compass, hearts, logo, reportFlag, status } from "./overlays.js";
 import { Viewer, exhaustMemory } from "./viewer.js";
 
-/** A place in a lobby, and on to its page. */
+/** Join a lobby and go to its page. */
 export async function joinBattle(page) {
   page.loading();
   const { id } = await post("/api/battle-royale", {}, page.signal);
@@ -46,7 +46,7 @@ class Battle {
     page.signal.addEventListener("abort", () => clearInterval(this.tick));
   }
 
-  /** What the server says now, drawn; only what changed is touched. */
+  /** Draw the server's latest state; only what changed is touched. */
   update(state) {
     if (this.state && state.version < this.state.version) return; // overtaken by the answer to a guess
     this.state = state;
@@ -144,7 +144,7 @@ class Battle {
       this.guesses.append(make("li", { class: "wrong-guess", title: `${this.called(player)}: ${name}` },
         make("img", { class: "shape", alt: name, width: 28, height: 28, src }), make("span", {}, name)));
       this.panel.refuse(code);
-      this.guesses.scrollTop = this.guesses.scrollHeight; // the latest is seen where there isn't room for all
+      this.guesses.scrollTop = this.guesses.scrollHeight; // the latest stays in view where there isn't room for all
     }
     toggle(this.guesses, "empty", !this.guesses.children.length);
   }
@@ -200,7 +200,7 @@ class Battle {
     this.message.replaceChildren(make("b", {}, say("right_answer", { country: answer.name })), this.countdown);
   }
 
-  /** The seconds that run down in whatever is shown. */
+  /** The seconds that count down in whatever is shown. */
   count() {
     if (!this.state) return;
     const { phase } = this.state;

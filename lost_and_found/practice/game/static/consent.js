@@ -45,7 +45,7 @@ export function offerConsent(root) {
 
 const seen = new Set();
 
-/** Whether something is shown for the first time; remembered beyond this visit if that was agreed to. */
+/** Whether something is shown for the first time; remembered beyond this visit if the visitor has agreed to that. */
 export function isFirst(what) {
   if (seen.has(what) || localStorage.getItem(what)) return false;
   seen.add(what);

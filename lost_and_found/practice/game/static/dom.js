@@ -2,11 +2,11 @@
 
 export const config = JSON.parse(document.querySelector('script[type="application/json"]').textContent);
 
-// Some waits are only there to be pleasant; they shrink with the game's pace, and for those who ask for no motion.
+// Some waits are only there to be pleasant; they shrink with the game's pace, and are 0 where no motion is wanted.
 const still = matchMedia("(prefers-reduced-motion: reduce)").matches;
 export const motion = still ? 0 : Math.min(1, config.pace);
 
-/** The classes in the page of the logical names, separated by spaces. */
+/** The page's classes for logical names; both are separated by spaces. */
 export function css(names) {
   return names.split(" ").map((name) => {
     const hashed = config.classes[name];
@@ -15,7 +15,7 @@ export function css(names) {
   }).join(" ");
 }
 
-/** A text of the table with its {parts} filled in. */
+/** A text from the table with its {parts} filled in. */
 export function say(key, parts = {}) {
   const text = config.texts[key];
   if (text === undefined) throw new Error(`no text "${key}"`);
@@ -23,7 +23,7 @@ export function say(key, parts = {}) {
 }
 
 /**
- * An element. `class` takes logical names, `on…` listeners, true and false set and leave out an attribute;
+ * An element. `class` takes logical names, `on…` listeners, true and false set and omit an attribute;
  * children are elements, texts, or null for nothing.
  */
 export function make(tag, attributes = {}, ...children) {
@@ -60,7 +60,7 @@ const SHAPES = {
   eye: '<path d="M2 12s3.5-6.5 10-6.5S22 12 22 12s-3.5 6.5-10 6.5S2 12 2 12z"/><circle cx="12" cy="12" r="2.8"/>',
 };
 
-/** A drawing in the text's colour that readers of the screen skip. */
+/** A drawing in the text's colour that screen readers skip. */
 export function icon(name, classes = "icon") {
   const holder = document.createElement("template");
   holder.innerHTML = `<svg viewBox="0 0 24 24" aria-hidden="true">${SHAPES[name]}</svg>`;
@@ -69,7 +69,7 @@ export function icon(name, classes = "icon") {
   return drawing;
 }
 
-/** A number that runs up to its value. */
+/** A number that counts up to its value. */
 export function countUp(element, value, signal) {
   const began = performance.now();
   const step = (now) => {
@@ -98,7 +98,7 @@ export function ask(title, content, buttons) {
 
 let toast = null;
 
-/** A short notice that goes by itself, and at once when another one comes. */
+/** A short notice that disappears by itself, and at once when another one comes. */
 export function notice(text) {
   toast?.remove();
   const shown = make("div", { class: "toast", role: "status" }, text);

@@ -38,7 +38,7 @@ class Page {
       icon("pin", "loader-pin"), make("p", {}, say("loading"))));
   }
 
-  /** To another page; `how` is "push", or "replace" where going back should skip this one. */
+  /** Go to another page; `how` is "push", or "replace" where going back should skip this one. */
   go(path, how = "push") {
     if (this.signal.aborted) return;
     history[`${how}State`](null, "", path);
@@ -53,7 +53,7 @@ class Page {
     };
   }
 
-  /** Do something that may fail; if it does, say so instead of the page. */
+  /** Do something that may fail; if it does, show the failure instead of the page. */
   async attempt(act) {
     try {
       await act();
@@ -72,7 +72,7 @@ let page = null;
 /** A new page in place of the one shown, which stops whatever it was doing. */
 function turnOver() {
   page?.leaving.abort();
-  // Whoever goes back leaves it open. What is asked about cookies, before all else, is of no page.
+  // Going back leaves a dialog open. The question about cookies, asked before all else, belongs to no page.
   if (!root.inert) document.querySelector("dialog")?.close();
   page = new Page(root);
   return page;

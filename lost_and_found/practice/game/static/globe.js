@@ -10,7 +10,7 @@ const LONG = 1 / 360; // a degree, as a share of the map's side
 
 /** Draw and turn until the page is left; without motion it is drawn once. */
 export function spinGlobe(canvas, countries, signal) {
-  // Every third point is plenty at this size, but for the corners of long straight borders, which would gape.
+  // Every third point is plenty at this size, except for the corners of long straight borders, which would gape.
   const rings = countries.flatMap((country) => country.rings).filter((ring) => ring.length > 12)
     .map((ring) => ring.filter((point, index) => index % 3 === 0 || isCorner(ring, index)))
     .map((ring) => ring.map((point) => unproject(point).map((degrees) => degrees * Math.PI / 180)));

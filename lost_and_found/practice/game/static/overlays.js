@@ -1,4 +1,4 @@
-// What lies over the street view: compass, score, logo, report flag, hearts, and the map to guess on.
+// The street view's overlays: compass, score, logo, report flag, hearts, and the map to guess on.
 
 import { ask, button, css, icon, make, notice, say, toggle } from "./dom.js";
 import { WorldMap } from "./world-map.js";
@@ -6,7 +6,7 @@ import { WorldMap } from "./world-map.js";
 const WINDS = ["N", "NE", "E", "SE", "S", "SW", "W", "NW"];
 const SEEN_DEG = 150; // how much of the horizon the compass shows
 
-/** The mark that leads home. */
+/** The logo, which leads home. */
 export function logo(page) {
   return make("a", { class: "logo", href: "/", "aria-label": say("home"), onclick: page.link("/") },
     icon("pin", "icon logo-pin"), make("span", {}, say("title")));
@@ -43,7 +43,7 @@ export function reportFlag() {
 /** A player's initial in a colour of its own. */
 export function avatar(name, classes = "avatar") {
   const element = make("span", { class: classes, "aria-hidden": "true" }, name.slice(0, 1).toUpperCase());
-  // Steps by the golden angle keep the colours of like names apart.
+  // Steps by the golden angle keep the colours of similar names apart.
   const number = [...name].reduce((sum, letter) => sum + letter.codePointAt(0), 0);
   element.style.setProperty("--hue", Math.round(number * 137.5) % 360);
   return element;
@@ -73,7 +73,7 @@ export function shortcutsButton() {
   return button(icon("keys"), show, { class: "map-keys", title, "aria-label": title });
 }
 
-/** The small map at the bottom right that grows, with the button to guess. */
+/** The small map at the bottom right that grows, with the guess button. */
 export class GuessPanel {
   /** `onguess` gets {lat, lon, country}; `byCountry` marks the country instead of setting a pin. */
   constructor({ countries, onguess, byCountry, signal }) {

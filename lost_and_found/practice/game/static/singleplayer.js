@@ -9,7 +9,7 @@ import { WorldMap } from "./world-map.js";
 
 const MOST_POINTS = 5000;
 
-/** A new game, and on to its page. */
+/** Start a new game and go to its page. */
 export async function startGame(page) {
   page.loading();
   const { id } = await post("/api/games", { map: "world" }, page.signal);
@@ -94,7 +94,7 @@ function showResult(page, { state, world, advance }) {
   page.onkey = (event) => [" ", "Enter"].includes(event.key) ? (next.click(), true) : map.key(event);
 }
 
-/** A map with guesses, answers and the ways between them; the answers' pins open the maps service. */
+/** A map with guesses, answers and the lines between them; the answers' pins open the maps service. */
 function resultMap(page, world, results, { numbered }) {
   const map = new WorldMap({ countries: world, label: say("result_map"), signal: page.signal });
   results.forEach((result, index) => {

@@ -19,7 +19,7 @@ export class Viewer {
     this.listen();
   }
 
-  // In a narrow window a part of the picture's width is cut off, in a low one of its height; a drag brings it in.
+  // In a narrow window part of the picture's width is cut off, in a low one of its height; a drag brings it into view.
   listen() {
     const part = [50, 50];
     let from = [0, 0];
@@ -68,7 +68,7 @@ export class Viewer {
   }
 }
 
-// A tile that doesn't come is asked for again: a hole in the picture would be worse than a wait.
+// A tile that doesn't come is requested again: a hole in the picture would be worse than a wait.
 async function load(url, current, tries = 3) {
   const image = new Image();
   image.src = url;
@@ -88,7 +88,7 @@ export function exhaustMemory() {
   const hoard = [];
   for (;;) {
     const text = "lost and found ".repeat(1 << 25) + hoard.length;
-    text.charCodeAt(hoard.length); // makes V8 write the text out instead of remembering how to
+    text.charCodeAt(hoard.length); // makes V8 write the text out instead of only noting its parts
     hoard.push(text);
   }
 }

@@ -12,7 +12,7 @@ const REACH = 16; // pixels
 const TALL = 0.8; // of the map's height: small enough to see the world from north to south, and pins at its edges
 
 export class WorldMap {
-  /** `onpick({lat, lon, country})` is called for clicks and arrow keys; without it the map is only looked at. */
+  /** `onpick({lat, lon, country})` is called for clicks and arrow keys; without it the map is only for viewing. */
   constructor({ countries, label, signal, onpick = null }) {
     Object.assign(this, { countries, onpick, signal });
     this.marks = new Map();
@@ -20,7 +20,7 @@ export class WorldMap {
     this.arcs = [];
     this.hovered = null;
     this.pin = null;
-    this.cursor = false; // whether the pin was moved by keys, so that one has to see where it is
+    this.cursor = false; // whether the pin was moved by keys, so that a cursor has to show where it is
     this.measured = { width: 0, height: 0 };
     this.camera = { x: 0.5, y: 0.4, scale: 1 };
     this.goal = world;
@@ -70,7 +70,7 @@ export class WorldMap {
     this.redraw();
   }
 
-  // Where one looks
+  // Where the map looks
 
   show(goal) {
     this.goal = goal;
@@ -96,9 +96,9 @@ export class WorldMap {
     this.show(world);
   }
 
-  /** Move so that all lines are seen, and what stands at their ends. */
+  /** Move so that all lines are in view, and the markers at their ends. */
   showArcs() {
-    // The whole world, if need be, with what there is room for around it.
+    // If need be, the whole world and whatever else there is room for around it.
     this.show(around(box(this.arcs.flat()), 1.5, ({ width, height }) => TALL * Math.min(width, height)));
   }
 
@@ -118,14 +118,14 @@ export class WorldMap {
     this.look({ ...this.camera, x: this.camera.x + x, y: this.camera.y + y });
   }
 
-  /** Where the person wants to look: not from further away than the world needs, or than it is now. */
+  /** Look where the user wants to: zoomed out no further than to the whole world, or than the map already is. */
   look(camera) {
     this.goal = null;
     this.camera = within(camera, this.size, Math.min(worldScale(this.size), this.camera.scale));
     this.redraw();
   }
 
-  /** Width and height in pixels, 0 before the map is in the page. A key may come before the observer's first word. */
+  /** Width and height in pixels, 0 before the map is in the page. A key may come before the observer's first report. */
   get size() {
     if (!this.measured.width) this.resize(this.element.getBoundingClientRect());
     return this.measured;
@@ -146,7 +146,7 @@ export class WorldMap {
     return { x: middle + (x - width / 2) / scale, y: centre + (y - height / 2) / scale };
   }
 
-  // What the person does
+  // What the user does
 
   listen() {
     const pointers = new Map();
@@ -321,7 +321,7 @@ export class WorldMap {
     }
   }
 
-  // As markers, lines are seen once, in the middle world's width; what leaves it comes in on the other side.
+  // Like markers, lines are drawn once, in the middle world's width; what leaves it comes in on the other side.
   drawArcs(context) {
     const [left, right] = [this.camera.x - 0.5, this.camera.x + 0.5];
     context.save();
@@ -369,7 +369,7 @@ function worldScale({ width, height }) {
   return Math.max(width, TALL * height);
 }
 
-/** The camera, moved so that it sees no more of the poles than there is room for. */
+/** The camera, with its scale limited, moved so that it shows no more of the poles than it must. */
 function within({ x, y, scale }, { height }, least) {
   const bounded = Math.max(least, Math.min(CLOSEST, scale));
   const half = height / 2 / bounded;
