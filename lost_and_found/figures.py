@@ -29,9 +29,11 @@ LONGEST_NAME = 24
 
 
 def save_figure(figure: Figure, path: Path, *, bbox_inches: str | None = None) -> None:
-    """Write a figure, in the format of the file's ending; whoever sees the file sees all of it."""
-    image = io.BytesIO()
-    figure.savefig(image, format=path.suffix.removeprefix("."), dpi=120, bbox_inches=bbox_inches)
+    """Write a figure in the file ending's format: all or nothing, and the same figure as the same bytes."""
+    image, ending = io.BytesIO(), path.suffix.removeprefix(".")
+    undated = {"Date": None} if ending == "svg" else None  # no other format in use has a date
+    with plt.rc_context({"svg.hashsalt": path.name}):  # else its ids are random
+        figure.savefig(image, format=ending, dpi=120, bbox_inches=bbox_inches, metadata=undated)
     write_atomically(path, image.getvalue())
 
 

@@ -30,6 +30,20 @@ def test_a_figure_is_whole_or_not_there(tmp_path):
     assert (tmp_path / "figure.svg").read_text().rstrip().endswith("</svg>")
 
 
+@pytest.mark.parametrize("ending", ["png", "svg"])
+def test_a_figure_that_is_written_again_has_the_same_bytes(tmp_path, ending):
+    written = []
+    for folder in ("one", "two"):
+        (tmp_path / folder).mkdir()
+        path = tmp_path / folder / f"figure.{ending}"
+        figure = plt.figure(figsize=(3, 2))
+        figure.add_subplot().imshow([[1, 2]])  # clipped, and a clip has an id
+        save_figure(figure, path)
+        plt.close(figure)
+        written.append(path.read_bytes())
+    assert written[0] == written[1]
+
+
 def test_notebooks_write_figures_in_no_other_way():
     notebooks = sorted(REPOSITORY.glob("[1-9]-*/*.ipynb"))
     assert notebooks
