@@ -1,4 +1,4 @@
-"""Leaving out pictures that show nothing, and pictures of what another one shows already."""
+"""Removal of pictures that show nothing, and of near-duplicates."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from lost_and_found.errors import InvalidConfig, some_of
 from lost_and_found.geo.distances import haversine_km
 from lost_and_found.preparation.places import close_pairs
 
-# What is wrong with a picture that has too little of which measure.
+# What is wrong with a picture that is below the threshold of a measure.
 DEFECTS = {"channel_variance": "dark or empty", "laplacian_variance": "blurred"}
 REMOVED_COLUMNS = ["id", "reason", "value", "like"]
 HASH_BITS = 64
@@ -24,19 +24,19 @@ OFF = -1
 
 @dataclass(frozen=True)
 class Thresholds:
-    """What is good enough.
+    """Limits by which pictures are kept or removed.
 
     Attributes:
-        channel_variance: least of the largest variance of a channel, in squared levels of 0 to 255.
-        laplacian_variance: least variance of the Laplacian, in squared levels.
-        duplicate_km: pictures at most so far apart are of the same place; -1 keeps them all.
-        hash_distance: pictures whose hashes differ in at most so many of 64 bits are the same; -1 keeps
-            them all. Among 3.7 million pairs of street views, those up to 6 bits apart showed the same scene,
-            and from 10 bits on different ones, five times as many for every two bits more; so among 332,786
-            pictures a distance of 2 mistakes some hundreds for others, and 4 some thousands.
+        channel_variance: minimum for the largest variance of a channel, in squared levels of 0 to 255.
+        laplacian_variance: minimum for the variance of the Laplacian, in squared levels.
+        duplicate_km: pictures at most this far apart show the same place; -1 keeps them all.
+        hash_distance: pictures whose hashes differ in at most this many of 64 bits are the same; -1 keeps
+            them all. Among 3.7 million pairs of street views, those up to 6 bits apart showed the same scene
+            and those 10 or more bits apart different ones, whose number grew fivefold with every two bits;
+            so among 332,786 pictures a distance of 2 takes some hundreds for others, and 4 some thousands.
 
     Raises:
-        InvalidConfig: a threshold that can't be meant.
+        InvalidConfig: a threshold is out of range.
     """
 
     channel_variance: float = 300.0
@@ -45,9 +45,9 @@ class Thresholds:
     hash_distance: int = 2
 
     def __post_init__(self) -> None:
-        """Refuse what would keep or remove everything by mistake."""
+        """Refuse values that would keep or remove everything by mistake."""
         if not (self.channel_variance >= 0 and self.laplacian_variance >= 0):
-            raise InvalidConfig(f"variances can't be below 0, as in {self}; 0 keeps every picture")
+            raise InvalidConfig(f"variance thresholds can't be negative, as in {self}; 0 keeps every picture")
         if self.duplicate_km != OFF and not 0 <= self.duplicate_km <= 10:
             raise InvalidConfig(f"duplicate_km {self.duplicate_km} must be in 0 to 10 km, or {OFF} for off")
         if self.hash_distance not in (OFF, *range(MAXIMUM_HASH_DISTANCE + 1)):
@@ -60,18 +60,18 @@ class Thresholds:
 def clean(
     table: pd.DataFrame, measures: pd.DataFrame, thresholds: Thresholds = Thresholds()
 ) -> tuple[list[str], pd.DataFrame]:
-    """The ids to keep, in order, and one row for each other one: id, reason, value, like.
+    """The ids to keep, in order, and one row for each removed one: id, reason, value, like.
 
-    Of pictures that are alike, the first in the order of the table is kept; `like` names it. Pictures are
-    only compared with ones that are kept, so nothing is removed for the sake of a removed one.
+    Of similar pictures, the first in the order of the table is kept, and `like` names it. Pictures are only
+    compared with kept ones, so none is removed as a duplicate of a removed one.
 
     Args:
         table: columns id, lat and lon (NaN when absent).
-        measures: as `measure_images` gives them, for at least the ids of the table.
-        thresholds: what is good enough.
+        measures: from `measure_images`, for at least the ids of the table.
+        thresholds: see `Thresholds`.
 
     Raises:
-        InvalidConfig: ids without measures, ids that are there twice, or nothing left to keep.
+        InvalidConfig: ids without measures, duplicate ids, or nothing left to keep.
     """
     rows = _joined(table, measures)
     removed: dict[int, tuple[str, float, str]] = {}
@@ -97,7 +97,7 @@ def clean(
 
 
 def contradictions(removed: pd.DataFrame, table: pd.DataFrame) -> pd.DataFrame:
-    """Removed pictures that have another country than the alike one that is kept; one of the two is wrong.
+    """Removed pictures whose country differs from that of the picture kept instead; one of the two is wrong.
 
     Args:
         removed: from `clean`.
@@ -115,13 +115,13 @@ def contradictions(removed: pd.DataFrame, table: pd.DataFrame) -> pd.DataFrame:
 
 @dataclass
 class _Likeness:
-    """A way in which pictures can be alike: those of one class are, and those of classes near each other.
+    """One kind of similarity: pictures are alike if their classes are the same or near each other.
 
     Attributes:
         reason: why the later one is removed.
-        classes: of each row.
-        near: classes near a class, and how far they are.
-        kept: the row of a class that is kept, for classes that have one.
+        classes: the class of each row.
+        near: the classes near a class, with their distances.
+        kept: the kept row of each class that has one.
     """
 
     reason: str
@@ -130,7 +130,7 @@ class _Likeness:
     kept: dict[int, int] = field(default_factory=dict)
 
     def kept_like(self, row: int) -> tuple[int, float] | None:
-        """The first kept row that this one is like, and how far from it."""
+        """The first kept row that is similar to this one, and its distance; None if there is none."""
         if row not in self.classes:
             return None
         own = self.classes[row]
@@ -139,7 +139,7 @@ class _Likeness:
 
 
 def _duplicates(rows: pd.DataFrame, thresholds: Thresholds) -> dict[int, tuple[str, float, int]]:
-    """For each row to remove why, how far it is from the row that is kept instead, and that row."""
+    """For each row to remove: the reason, the distance to the row kept instead, and that row."""
     likenesses = []
     if thresholds.duplicate_km != OFF:
         located = rows.dropna(subset=["lat", "lon"])
@@ -180,10 +180,10 @@ def _likeness(
 
 
 def similar_hashes(hashes: np.ndarray, distance: int) -> np.ndarray:
-    """Pairs of rows (m, 2) of uint64 hashes that differ in at most so many bits, the earlier row first.
+    """Pairs of rows (m, 2) of uint64 hashes that differ in at most `distance` bits, the earlier row first.
 
     Of several equal hashes only the first is compared with the rest; the others are paired with that first.
-    Candidates share one of distance + 1 bands of bits, as so few differences leave one band untouched.
+    Candidates agree in one of distance + 1 bands of bits, as `distance` bits can't differ in all of them.
     """
     unique, first, inverse = np.unique(hashes, return_index=True, return_inverse=True)
     rows = np.arange(len(hashes))
@@ -204,7 +204,7 @@ def similar_hashes(hashes: np.ndarray, distance: int) -> np.ndarray:
 def _near_in_bucket(
     hashes: np.ndarray, rows: np.ndarray, bucket: np.ndarray, distance: int
 ) -> Iterator[np.ndarray]:
-    """Pairs of rows (k, 2) from one bucket of hash numbers, in blocks that bound the memory."""
+    """Pairs of rows (k, 2) from one bucket of indices into `hashes`, in blocks to bound the memory use."""
     values = hashes[bucket]
     step = max(1, PAIRS_AT_ONCE // len(bucket))
     for start in range(0, len(bucket), step):

@@ -1,7 +1,7 @@
 """How many samples of each country to keep, so that the list follows a target distribution.
 
-Collected rounds are skewed (one in five shows the United States). The study measured on a list whose
-countries have the shares of the game's multiplayer rounds, which are far more even; `quotas` computes it.
+Collected rounds are skewed (one in five shows the United States). The study used a list with the country
+shares of the game's multiplayer rounds, which are far more even; `quotas` computes its counts.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from lost_and_found.texts import in_lines
 
 RULES = ("published", "full")
 TARGETS = ("multiplayer", "uniform", "collected")
-ROUNDING = 1e-9  # of a share times its scale, which should be whole
+ROUNDING = 1e-9  # tolerance for a weight times the scale that should be a whole number
 
 
 def quotas(
@@ -32,21 +32,21 @@ def quotas(
 ) -> dict[str, int]:
     """How many samples of each country to draw, in the order of `available`.
 
-    Countries with at least `threshold` of all available samples are common, and the one that has the fewest
-    for its weight in the target sets the scale: the number of samples for a target weight of one. A country
-    is kept if it has at least `slack` times what that scale asks of it; one that isn't in the target is left
-    out.
+    Countries with at least `threshold` of all available samples are common, and the one with the fewest per
+    target weight sets the scale: the number of samples for a target weight of one. A country's share is its
+    weight times the scale; it is kept if it has at least `slack` times its share, and left out if it isn't in
+    the target.
 
-    The rules differ in what a kept country gives:
+    The rules differ in what a kept country contributes:
 
-    - "full": what the scale asks, or all that it has if that is less.
-    - "published": as the study did. A common country gives what the scale asks; every other one gives `slack`
-      times what it has. That wastes part of the scarcest, and gives some others more than their share.
+    - "full": its share, or all that it has if that is less.
+    - "published": as in the study. A common country contributes its share, every other one `slack` times what
+      it has. That wastes some samples of the scarcest and takes more than their share of some others.
 
     Args:
         available: samples by country, in whatever naming `target` uses.
         target: weights by country, for example counts of another collection; they need not sum to one.
-        threshold: share of all available samples, from 0 to 1, from which a country is common.
+        threshold: fraction of all available samples, from 0 to 1, that makes a country common.
         slack: from 0 (keep every country) to 1 (keep only those that can give their whole share).
         rule: "full" or "published".
 
@@ -78,8 +78,11 @@ def quotas(
 def target_weights(name: str, available: Mapping[str, int]) -> dict[str, float]:
     """The weights of a named target distribution by alpha-2 code.
 
-    "multiplayer" is the game's own, from 18,582 published rounds; "uniform" gives every country that is there
-    the same; "collected" is the distribution that is there, so that all of it is kept.
+    "multiplayer" is the game's own, from 18,582 published rounds; "uniform" gives every available country
+    the same weight; "collected" is the available distribution itself, so that all of it is kept.
+
+    Raises:
+        InvalidConfig: an unknown name.
     """
     match name:
         case "multiplayer":
@@ -100,7 +103,7 @@ def plan(
 ) -> pd.DataFrame:
     """What happens to each country: columns country_code, available, quota, reason; the most frequent first.
 
-    A quota below `minimum_count` becomes zero; `reason` says why a country gives nothing, else it is empty.
+    A quota below `minimum_count` becomes zero; `reason` says why a country is left out, else it is empty.
 
     Raises:
         InvalidConfig: nothing would be left.
@@ -114,12 +117,12 @@ def plan(
         rows.append((code, count, quota, reason))
     planned = pd.DataFrame(rows, columns=["country_code", "available", "quota", "reason"])
     if not planned["quota"].any():
-        raise InvalidConfig(f"no country has {minimum_count} samples; lower minimum_count or collect more")
+        raise InvalidConfig(f"no country has a quota of {minimum_count}; lower minimum_count or collect more")
     return planned
 
 
 def left_out_text(planned: pd.DataFrame) -> str:
-    """The countries of a `plan` that give nothing, by reason, with how many they are and what each has."""
+    """The countries that a `plan` leaves out: for each reason their number, and how many samples each has."""
     left_out = planned[planned["quota"] == 0]
     countries = left_out["country_code"] + " " + left_out["available"].map("{:,}".format)
     reasons = left_out["reason"].str.replace(r"^only \d+, ", "", regex=True)
@@ -130,16 +133,16 @@ def left_out_text(planned: pd.DataFrame) -> str:
 def draw(table: pd.DataFrame, wanted: Mapping[str, int], *, seed: int) -> list[str]:
     """The ids of a seeded draw of `wanted[code]` samples of each country, sorted.
 
-    A country's draw depends on its own ids and the seed alone, and a smaller quota draws a part of what a
-    larger one does.
+    A country's draw depends on its own ids and the seed alone, and a smaller quota draws a subset of
+    what a larger one does.
 
     Args:
         table: columns id and country_code.
         wanted: quotas by alpha-2 code; at most what the table has.
-        seed: any integer from 0.
+        seed: a non-negative integer.
 
     Raises:
-        InvalidConfig: a quota is larger than what there is.
+        InvalidConfig: a quota is larger than the number of samples.
     """
     ids_by_country = table.groupby("country_code")["id"].apply(sorted)
     drawn: list[str] = []
@@ -154,7 +157,7 @@ def draw(table: pd.DataFrame, wanted: Mapping[str, int], *, seed: int) -> list[s
 
 
 def _ceil(count: float) -> int:
-    """Round up, but not for the last bits."""
+    """Round up, ignoring floating-point error."""
     return math.ceil(count - ROUNDING)
 
 

@@ -1,7 +1,7 @@
 """Giving each record its country, region, surroundings and distance to the border.
 
-Coordinates decide where there are any, by the polygon that holds the point; a country that the record itself
-names is only used without coordinates. Collected data often names the country of the nearest town, which is
+If there are coordinates, the polygon that contains them decides; the country that the record itself names is
+only used without coordinates. Collected data often names the country of the nearest town, which is
 wrong for about 1 % of points near towns and 7 % of points anywhere.
 """
 
@@ -38,8 +38,8 @@ IN_PROCESSES_FROM = 5_000
 MAXIMUM_SEA_KM = 25.0
 CHANGED_COLUMNS = ["id", "from", "to", "border_km"]
 COUNTRY_FIELDS = ("country_name", "country", "country_code")
-SEVERAL = " / "  # between the codes of countries that a record names
-# What this step says about a point; values that a record brought along may come from another map.
+SEVERAL = " / "  # separates the codes of a record that names more than one country
+# What this step writes about a point; values already in a record may come from another map.
 POSITION_FIELDS = ("region", "regions", "place", "border_km", "is_in_region", "country_before")
 
 
@@ -48,9 +48,9 @@ class Enrichment(Outcome):
     """What became of a folder of pairs.
 
     Attributes:
-        changed: one row for each sample whose own country isn't where its coordinates are: id, from, to, and
-            border_km, how far the point is from the border. The map is simplified, so close to a border, and
-            off every region, the record may have been right.
+        changed: one row for each sample whose own country isn't the one at its coordinates: id, from, to, and
+            border_km, the distance from the point to the border. The map is simplified, so close to a border,
+            or outside every region, the record may have been right.
     """
 
     changed: pd.DataFrame
@@ -64,24 +64,24 @@ class Enrichment(Outcome):
 def enrich_collection(
     source: Path, destination: Path, *, maximum_sea_km: float = MAXIMUM_SEA_KM, workers: int | None = None
 ) -> Enrichment:
-    """Write each pair of a folder to another one with its record enriched; images are hard links.
+    """Write each pair of a folder to another folder, with its record enriched; images are hard links.
 
-    Records get country_code, country_name, and with coordinates also region (the polygon that holds the
-    point, or the nearest one), is_in_region (false off every polygon), regions (five nearest centroids as
-    [name, [lat, lon]]), place (nearest town), border_km, and country_before if it was another country.
+    Records get country_code, country_name, and with coordinates also region (the polygon that contains the
+    point, or the nearest one), is_in_region (false outside every polygon), regions (five nearest centroids as
+    [name, [lat, lon]]), place (nearest town), border_km, and country_before if the record named another one.
 
     Args:
         source: pairs, never changed.
         destination: filled by this function alone; also gets `rejected.csv` and `changed.csv`.
-        maximum_sea_km: points farther off every polygon are rejected; nearer ones are on coasts and islands
-            that the map simplifies away.
+        maximum_sea_km: points farther than this from every polygon are rejected; nearer ones are on coasts
+            and islands that the map simplifies away.
         workers: processes; by default one for each core.
 
     Raises:
         InvalidConfig: a negative distance, or a destination that holds something else.
-        MissingInput: no source, or nothing of it could be used.
+        MissingInput: no source, or none of it could be used.
         FolderInUse: another process fills the destination.
-        StorageFull: no room; run again after making some, finished pairs are kept.
+        StorageFull: the disk is full; make room and run again, finished pairs are kept.
     """
     if not maximum_sea_km >= 0:
         raise InvalidConfig(f"maximum_sea_km {maximum_sea_km} must be at least 0")
@@ -127,7 +127,7 @@ def enriched(
         if record.get("coordinates") is not None:
             position = next(positions)
             if not position["is_in_region"] and position["border_km"] > maximum_sea_km:
-                reason = f"over {maximum_sea_km:g} km off every region ({position['border_km']:,.0f} km)"
+                reason = f"over {maximum_sea_km:g} km from every region ({position['border_km']:,.0f} km)"
                 results.append(BrokenSample("point", reason))
                 continue
             found = position["country_code"]
@@ -174,7 +174,7 @@ def _positions(points: np.ndarray) -> list[Record]:
 
 
 def _own_country(record: Record) -> tuple[str | None, str | None]:
-    """The country that the record itself names, by alpha-2 code if it is one, and what is wrong with it."""
+    """The country that the record itself names, by alpha-2 code if it is known, and what is wrong with it."""
     texts = [str(record[name]) for name in COUNTRY_FIELDS if record.get(name)]
     found: dict[str, str] = {}
     problem = None
@@ -232,7 +232,7 @@ def _write(sample: Sample, destination: Path, record: Record) -> str | None:
 
 
 def _changes_of_finished(destination: Path, finished: Sequence[Sample]) -> list[tuple[Any, ...]]:
-    """Rows of changed.csv for samples done already; from their records if an earlier run was killed."""
+    """Rows of changed.csv for finished samples; from their records if an earlier run was killed."""
     path = destination / "changed.csv"
     if not finished:
         rows: list[tuple[Any, ...]] = []

@@ -28,7 +28,7 @@ def country_distribution(tables: Mapping[str, pd.DataFrame], *, most: int = 40) 
 
     Args:
         tables: rows with country_code, by the title of their panel.
-        most: countries shown; the rest is one last bar.
+        most: countries shown; the others are summed in a last bar.
     """
     counts = pd.DataFrame({name: table["country_code"].value_counts() for name, table in tables.items()})
     counts = counts.fillna(0).astype(int)
@@ -55,7 +55,7 @@ def country_distribution(tables: Mapping[str, pd.DataFrame], *, most: int = 40) 
         axes.xaxis.get_major_locator().set_params(integer=True)
         present = int((counts[name] > 0).sum())
         between = "\n" if len(tables) > 2 else ": "
-        also = "\n" if len(tables) > 3 else ", "  # six digits would reach into the next title
+        also = "\n" if len(tables) > 3 else ", "  # six digits would overlap the next title
         tidy(axes, f"{name}{between}{len(table):,} samples{also}{present} countries")
         axes.tick_params(axis="x", labelsize=8)
     panels[0, 0].set_yticks(places, labels, fontsize=8)
@@ -73,7 +73,7 @@ def sample_grid(
         table: a row per sample, in the same order, with country_code and region.
         rows: of the grid.
         columns: of the grid.
-        seed: another one shows others.
+        seed: for the draw.
 
     Raises:
         MissingInput: no samples.
@@ -94,7 +94,7 @@ def sample_grid(
 
 
 def variance_examples(samples: Sequence[Sample], measures: pd.DataFrame) -> Figure:
-    """For both measures, the pictures from the lowest value to the highest at a few quantiles."""
+    """For each measure, the pictures at a few quantiles, from the lowest value to the highest."""
     by_id = {sample.id: sample for sample in samples}
     rows, labels = [], []
     for name, title in MEASURES.items():
@@ -144,7 +144,7 @@ def duplicates_page(samples: Sequence[Sample], removed: pd.DataFrame) -> Figure:
 
 
 def measure_density(measures: pd.DataFrame, thresholds: Thresholds) -> Figure:
-    """How many pictures have which variances, with the thresholds; below and left of them is what goes."""
+    """Density of pictures over both variances, and the thresholds; those below or left of one are removed."""
     both = measures.dropna(subset=list(MEASURES))
     x, y = (np.maximum(both[name].to_numpy(dtype=float), 1) for name in MEASURES)
     figure = plt.figure(figsize=(8, 5.5), layout="constrained")

@@ -14,19 +14,19 @@ from lost_and_found.geo.outlines import country_outlines
 from lost_and_found.samples import write_atomically
 
 PAGE = Path(__file__).parent / "heat_map.html"
-CELLS_PER_DEGREE = 100  # the finest cells, about 1 km; the page gathers them into larger ones
+CELLS_PER_DEGREE = 100  # the finest cells, about 1 km; the page merges them into larger ones
 
 
 def write_heat_map(path: Path, table: pd.DataFrame, *, title: str) -> int:
-    """Write the page and return how many samples it shows; if that is none, there is no page.
+    """Write the page and return how many samples it shows; if there are none, there is no page.
 
-    Countries are drawn under the samples. Cells follow the zoom, and pointing at one tells its count and
-    countries. Samples without coordinates are counted on the page, not shown.
+    Countries are drawn under the samples. Cells follow the zoom, and pointing at one shows its count and
+    countries. Samples without coordinates are counted on the page but not shown.
 
     Args:
         path: ends in .html.
         table: columns lat and lon (NaN when absent) and country_code.
-        title: stands on the page.
+        title: shown on the page.
     """
     located = table.dropna(subset=["lat", "lon"])
     if located.empty:
@@ -55,7 +55,7 @@ def write_heat_map(path: Path, table: pd.DataFrame, *, title: str) -> int:
             for ring in outline.polygons
         ],
     }
-    # In a script element "</" would end it, wherever it stands.
+    # "</" would end the script element, even inside a string.
     text = json.dumps(data, ensure_ascii=False, separators=(",", ":")).replace("</", "<\\/")
     page = Template(PAGE.read_text(encoding="utf-8")).substitute(title=_escaped(title), data=text)
     write_atomically(path, page.encode())

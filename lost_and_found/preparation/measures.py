@@ -26,8 +26,8 @@ def measure_images(
 
     Args:
         samples: their images are read once each.
-        stored: a CSV file in which measures are kept and from which those of unchanged images are taken. It
-            is also written in between, so that little is lost when the work is stopped.
+        stored: a CSV file that keeps measures; those of unchanged images are taken from it. It is also
+            written every 20,000 images, so that little is lost when the work is stopped.
         workers: processes; by default one for each core.
     """
     stamps = {sample.id: _stamp(sample) for sample in samples}

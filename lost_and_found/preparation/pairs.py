@@ -1,9 +1,9 @@
-"""Turning a folder of pairs into another one, so that it can be stopped and taken up again.
+"""Making one folder of pairs from another, in a way that can be stopped and resumed.
 
 A destination belongs to the step that fills it: a hidden file there holds the step's settings. A pair in it
-is finished when both of its files bear the modification times of the files they were made from, as with
-rsync; so a changed source is noticed, and there is no manifest that a killed process could leave wrong. Only
-one process fills a destination at a time, and one that was stopped leaves it marked as unfinished.
+is finished when both of its files have the modification times of the files they were made from, as with
+rsync; so a changed source is noticed, and there is no manifest for a killed process to leave out of date.
+Only one process fills a destination at a time, and one that was stopped leaves it marked as unfinished.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class Outcome:
     Attributes:
         written: pairs made by this run.
         kept: pairs that were finished before.
-        removed: pairs of earlier runs whose source is gone, changed its settings, or is now rejected.
+        removed: pairs of earlier runs made with other settings, or whose source is gone or now rejected.
         rejected: one row for each sample of the source that has no pair in the destination: id, file, reason.
     """
 
@@ -50,14 +50,14 @@ class Outcome:
     rejected: pd.DataFrame
 
     def counts(self) -> pd.Series:
-        """How many pairs were written, kept and removed, and the rejected by reason, without the details."""
+        """Numbers of pairs written, kept and removed, and of those rejected by reason, without details."""
         counts = {"written": self.written, "kept from before": self.kept, "removed": self.removed}
         return pd.Series(counts | (rejected_by_reason(self.rejected) or {"rejected": 0}), name="pairs")
 
 
 @dataclass
 class Transfer:
-    """What is left to do between a source and a destination, and what comes of it."""
+    """What is left to do between a source and a destination, and the outcome."""
 
     destination: Path
     finished: dict[str, Sample]
@@ -73,7 +73,7 @@ class Transfer:
         """The result, once `to_do` is done; writes rejected.csv and removes pairs without a source.
 
         Raises:
-            MissingInput: not one pair came out.
+            MissingInput: there is not one pair in the destination.
         """
         rejected_ids = {sample_id for sample_id, _, _ in self.rejected}
         there, halves = find_pairs(self.destination)
@@ -96,18 +96,20 @@ class Transfer:
 def transfer_pairs(
     source: Path, destination: Path, *, step: str, settings: Mapping[str, Any], same_images: bool = False
 ) -> Iterator[Transfer]:
-    """Compare a source with what an earlier run left in a destination, which is unfinished within the block.
+    """Compare a source with what an earlier run left in a destination.
+
+    Within the block the destination is marked as unfinished.
 
     Args:
         source: a folder of pairs.
         destination: made if absent; pairs made with other settings are removed from it.
         step: name of the step that owns the destination.
         settings: JSON values on which the pairs of the destination depend.
-        same_images: pictures are handed on as they are.
+        same_images: pictures are passed on unchanged.
 
     Raises:
-        InvalidConfig: the destination lies in the source, or another hand filled it.
-        MissingInput: no such source, or nothing of it could be used.
+        InvalidConfig: the destination lies in the source, or something else filled it.
+        MissingInput: no such source, or none of it could be used.
         FolderInUse: another process fills the destination.
     """
     source, destination = Path(source), Path(destination)
@@ -131,14 +133,14 @@ def transfer_pairs(
 
 
 def remove_pairs(samples: Iterable[Sample]) -> None:
-    """Delete samples, the record first, so that a stop in between leaves no pair that looks whole."""
+    """Delete samples, the record first, so that an interruption leaves no pair that looks whole."""
     for sample in samples:
         sample.record.unlink(missing_ok=True)
         sample.image.unlink(missing_ok=True)
 
 
 def remove_halves(folder: Path, ids: Iterable[str]) -> None:
-    """Delete what killed processes left of samples; other files, such as figures, have no id for a name."""
+    """Delete the half pairs of killed processes; other files, such as figures, aren't named by an id."""
     for sample_id in filter(ID_PATTERN.fullmatch, ids):
         for ending in (".json", *IMAGE_SUFFIXES):
             (folder / f"{sample_id}{ending}").unlink(missing_ok=True)
@@ -158,7 +160,7 @@ def _refuse_others(destination: Path, step: str) -> None:
 
 
 def _take_possession(destination: Path, settings: str) -> int:
-    """Make or reopen a destination; returns how many pairs of other settings were removed."""
+    """Make or reopen a destination; returns how many pairs made with other settings were removed."""
     marker = destination / ".settings.json"
     remove_leftovers(destination)
     removed = 0

@@ -1,6 +1,6 @@
-"""Work on single pictures: shrinking them to one shape, measuring how dark, blurred and alike they are.
+"""Work on single pictures: shrinking them to one shape, measuring how dark, blurred and similar they are.
 
-This module and all that it imports load quickly, since each worker process loads them anew.
+This module and all that it imports load quickly, since each worker process loads them again.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from lost_and_found.stamps import mark_finished
 JPEG_QUALITY = 92
 JPEG_MAGIC = b"\xff\xd8\xff"
 ENDS = {"JPEG": b"\xff\xd9", "PNG": b"IEND\xaeB`\x82"}
-# What an image file may carry and still be copied as it is; anything else is metadata, or needs decoding.
+# What Pillow may find in an image file that is copied as it is; all else is metadata, or needs decoding.
 HARMLESS = {
     *("jfif", "jfif_version", "jfif_unit", "jfif_density", "dpi", "adobe", "adobe_transform"),
     *("progressive", "progression", "gamma", "srgb", "chromaticity", "aspect", "interlace"),
@@ -30,7 +30,7 @@ _COSINES = 2 * np.cos(np.pi * _FREQUENCIES * (2 * np.arange(HASH_PIXELS) + 1) / 
 
 
 def resize_pair(sample: Sample, *, destination: Path, size: tuple[int, int]) -> str | None:
-    """Why the pair can't be used; None once it is written."""
+    """Write the pair with its picture resized; returns why it can't be used, or None."""
     try:
         read_record(sample.record)
         data, suffix = resized(sample.image, size)
@@ -52,10 +52,10 @@ def resized(path: Path, size: tuple[int, int]) -> tuple[bytes, str]:
     """An encoded picture of at most that size, and the suffix of its format (".jpg" or ".png").
 
     Raises:
-        BrokenSample: no whole image.
+        BrokenSample: the image can't be read, or is incomplete.
     """
-    # A quarter of 1280x720 comes out of the JPEG decoder as it is. On photographs that is 44 dB from Lanczos
-    # and keeps as much of the Laplacian's variance, in an eighth of the time.
+    # The JPEG decoder itself shrinks 1280x720 to a quarter. On photographs the result is 44 dB from that of
+    # Lanczos and keeps as much of the Laplacian's variance, in an eighth of the time.
     image = read_image(path, at_least=size)
     with path.open("rb", buffering=0) as file:
         suffix = ".jpg" if file.read(len(JPEG_MAGIC)) == JPEG_MAGIC else ".png"
@@ -75,10 +75,10 @@ def _is_plain(path: Path, size: tuple[int, int]) -> bool:
     with Image.open(path) as header:
         if header.size != size or (header.format, header.mode) not in (("JPEG", "RGB"), ("PNG", "RGB")):
             return False
-        header.load()  # a PNG may have its metadata behind the pixels
+        header.load()  # a PNG may have its metadata after the pixels
         if not header.info.keys() <= HARMLESS or getattr(header, "is_animated", False):
             return False
-        # What stands behind the end is no part of the picture.
+        # Bytes after the end marker are not part of the picture.
         return path.read_bytes().endswith(ENDS[str(header.format)])
 
 
@@ -96,7 +96,7 @@ def fit(image: Image.Image, size: tuple[int, int]) -> Image.Image:
 
 
 def fitted_size(original: tuple[int, int], size: tuple[int, int]) -> tuple[int, int]:
-    """(width, height) in pixels that a picture of the original size will have."""
+    """(width, height) in pixels of what `fit` makes of a picture of the original size."""
     crop_width, crop_height = _centre(original, size)
     if crop_width > size[0]:
         return size
@@ -119,14 +119,15 @@ def measure_image(path: Path) -> tuple[float, float, str, str]:
 
 
 def channel_variance(image: Image.Image) -> float:
-    """The largest variance of the levels of a channel; small in dark, empty and one-coloured pictures."""
+    """The largest variance of any channel's levels; small in dark, empty and one-coloured pictures."""
     return float(max(ImageStat.Stat(image).var))
 
 
 def laplacian_variance(image: Image.Image) -> float:
     """Variance of the Laplacian of the grey picture; small in blurred ones.
 
-    The kernel is 0 1 0 / 1 -4 1 / 0 1 0 and edges are mirrored without repeating them, as OpenCV does it.
+    The kernel is 0 1 0 / 1 -4 1 / 0 1 0, and pictures are mirrored at their edges without repeating
+    them, as in OpenCV.
     """
     levels = np.asarray(image.convert("L"), dtype=np.int16)
     grey = np.pad(levels, 1, mode="reflect" if min(image.size) > 1 else "edge")
@@ -139,11 +140,11 @@ def laplacian_variance(image: Image.Image) -> float:
 
 
 def perceptual_hash(image: Image.Image) -> str:
-    """64 bits as 16 hexadecimal digits; alike pictures differ in few bits.
+    """64 bits as 16 hexadecimal digits; similar pictures differ in few bits.
 
-    Which of the 8x8 lowest frequencies of the grey picture at 32x32 are above their median. The same bits as
-    `imagehash.phash`, in a quarter of its time: only the wanted frequencies are computed, as two products of
-    matrices.
+    The bits say which of the 8x8 lowest frequencies of the grey picture at 32x32 are above their median. They
+    are those of `imagehash.phash` in a quarter of its time: only these frequencies are computed, with two
+    matrix products.
     """
     small = image.convert("L").resize((HASH_PIXELS, HASH_PIXELS), Image.Resampling.LANCZOS)
     low = _COSINES @ np.asarray(small, dtype=float) @ _COSINES.T

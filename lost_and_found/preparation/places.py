@@ -11,9 +11,9 @@ from lost_and_found.geo.distances import EARTH_RADIUS_KM, km_to_chord, to_unit_v
 
 
 def first_at_same_place(points: np.ndarray) -> np.ndarray:
-    """For each row of points (n, 2) in degrees, the first row with exactly these coordinates, shape (n,).
+    """For each row of points (n, 2) in degrees, the first row with exactly the same coordinates, shape (n,).
 
-    Rows without coordinates (NaN) are each their own.
+    For rows without coordinates (NaN) it is the row itself.
     """
     rows = np.arange(len(points))
     known = rows[~np.isnan(points).any(axis=1)]
@@ -26,17 +26,19 @@ def first_at_same_place(points: np.ndarray) -> np.ndarray:
 
 
 def close_pairs(points: np.ndarray, distance_km: float) -> np.ndarray:
-    """Pairs of rows (m, 2) of points (n, 2) in degrees that are at most so far apart, the earlier row first.
+    """Pairs of rows (m, 2) of points (n, 2) in degrees at most this far apart, the earlier row first.
 
     Of several rows at exactly one place only the first is compared with the rest, as a thousand pictures of
-    one webcam would give half a million pairs; the others are paired with that first one. So the pairs
-    connect whatever all of the pairs would connect.
+    one webcam would give half a million pairs; the others are paired with that first one. So these pairs
+    connect the same rows as all of the pairs would.
 
     Raises:
-        InvalidConfig: a negative distance.
+        InvalidConfig: a distance below 0, or not below the Earth's radius.
     """
     if not 0 <= distance_km < EARTH_RADIUS_KM:
-        raise InvalidConfig(f"a distance of {distance_km} km between places must be at least 0 and on Earth")
+        raise InvalidConfig(
+            f"a distance of {distance_km} km between places must be at least 0 and below the Earth's radius"
+        )
     first = first_at_same_place(points)
     rows = np.arange(len(points))
     again = rows[first != rows]

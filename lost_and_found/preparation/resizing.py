@@ -14,10 +14,10 @@ from lost_and_found.processes import map_in_processes
 def resize_collection(
     source: Path, destination: Path, *, size: tuple[int, int] = (320, 180), workers: int | None = None
 ) -> Outcome:
-    """Write each pair of a folder to another one with its picture shrunk.
+    """Write each pair of a folder to another folder, with its picture shrunk.
 
-    Pictures of another shape are cropped at the centre, smaller ones keep their size, JPEG stays JPEG and all
-    else becomes PNG. They are turned upright and lose their metadata. Records are copied.
+    Pictures of another shape are cropped at the centre, smaller ones keep their size, JPEG stays JPEG, and
+    all else becomes PNG. They are turned upright and lose their metadata. Records are copied.
 
     Args:
         source: pairs, never changed.
@@ -27,9 +27,9 @@ def resize_collection(
 
     Raises:
         InvalidConfig: an impossible size, or a destination that holds something else.
-        MissingInput: no source, or nothing of it could be used.
+        MissingInput: no source, or none of it could be used.
         FolderInUse: another process fills the destination.
-        StorageFull: no room; run again after making some, finished pairs are kept.
+        StorageFull: the disk is full; make room and run again, finished pairs are kept.
     """
     if min(size) < 1:
         raise InvalidConfig(f"size {size} must be (width, height) in pixels, both at least 1")

@@ -1,7 +1,7 @@
 """Dividing a list into train, val and test so that results on test mean something.
 
 Every class is in every split in about the same share, and whatever looks alike stays together: the rounds of
-one game, and pictures taken within a short distance of each other, directly or by way of others in between.
+one game, and pictures taken within a short distance of each other, directly or by way of others between them.
 
 Such chains are a trap. Games have rounds all over the world, so with many pictures and a long distance they
 connect nearly everything. Simulated for 332,786 pictures, scattered by 2 km around towns, five to a game and
@@ -39,7 +39,7 @@ from lost_and_found.preparation.places import close_pairs
 NAMES = ("train", "val", "test")
 RATIOS = (0.7, 0.2, 0.1)
 PLACE_KM = 0.1
-# A group is too large beyond both of these: a share of all samples, and a number that small lists may reach.
+# A group is too large if it exceeds both: a share of all samples, and a number that small lists may reach.
 LARGEST_SHARE = 0.05
 LARGEST_IN_SMALL_LISTS = 50
 LARGE_SHARE = 0.002
@@ -52,25 +52,25 @@ def split(
     """Ids for "train", "val" and "test", each in a random order.
 
     Groups are dealt out class by class, the rarest class first, each to the split that lacks most of it; then
-    single groups move where that brings shares closer. The order of the rows makes no difference.
+    single groups move where that brings shares closer to the ratios. The order of the rows doesn't matter.
 
     Args:
-        table: as `records_table` gives it; columns id, game, country_code, lat and lon (NaN when absent).
+        table: from `records_table`; columns id, game, country_code, lat and lon (NaN when absent).
         ratios: shares of the three splits, which add up to 1.
         seed: of all random choices.
-        place_km: pictures at most so far apart stay together.
+        place_km: pictures at most this far apart stay together.
 
     Raises:
         UnsplittableClass: a class has fewer groups than there are splits.
         InvalidConfig: no samples, impossible ratios, samples without a class, or a place_km that chains too
-            much.
+            many together.
 
     Source: Sechidis et al., "On the Stratification of Multi-Label Data" (2011), algorithm 1, with groups in
         the place of samples that have several labels.
     """
     if len(ratios) != len(NAMES) or min(ratios) <= 0 or abs(sum(ratios) - 1) > 1e-9:
         raise InvalidConfig(
-            f"train, val and test share {tuple(ratios)} must be three numbers above 0 that add up to 1"
+            f"ratios must be three numbers above 0 that add up to 1 (train, val, test), not {tuple(ratios)}"
         )
     if table.empty:
         raise InvalidConfig("there are no samples to split")
@@ -105,7 +105,7 @@ def without(table: pd.DataFrame, countries: str) -> pd.DataFrame:
         countries: names or codes, separated by commas; may be empty.
 
     Raises:
-        InvalidConfig: no country, or one that the table doesn't have.
+        InvalidConfig: an unknown country, or one that the table doesn't have.
     """
     try:
         codes = {find_country(name).code for name in countries.split(",") if name.strip()}
@@ -117,7 +117,7 @@ def without(table: pd.DataFrame, countries: str) -> pd.DataFrame:
 
 
 def group_samples(table: pd.DataFrame, *, place_km: float = PLACE_KM) -> np.ndarray:
-    """A group number (n,) for each row; rows of one game or of close places, even by a chain, share it."""
+    """A group number (n,) for each row; those of one game or of close places, even by a chain, share it."""
     rows = np.arange(len(table))
     games = table["game"].factorize()[0] + len(table)
     pairs = close_pairs(table[["lat", "lon"]].to_numpy(dtype=float), place_km)
@@ -131,17 +131,17 @@ def group_samples(table: pd.DataFrame, *, place_km: float = PLACE_KM) -> np.ndar
 def audit(
     table: pd.DataFrame, splits: Mapping[str, Sequence[str]], *, place_km: float = PLACE_KM
 ) -> pd.DataFrame:
-    """Samples of each class in each split and their shares, once nothing is wrong with the splits.
+    """Samples of each class in each split and their shares, once the splits are found to be sound.
 
-    It doesn't use any of the code that makes splits.
+    It uses none of the code that makes splits.
 
     Returns:
         One row per class, the most frequent first: country_code, total, count and share of each split, and
-        unlocated: its samples without coordinates, of which no one can say whether splits share a place.
+        unlocated: its samples without coordinates, for which it is unknown whether splits share a place.
 
     Raises:
-        LeakyList: ids are in the splits twice, not at all, or strange to the table; splits share a game or a
-            place; a class is missing from one. The message tells of all of these.
+        LeakyList: an id is in the splits twice, in none, or not in the table; splits share a game or a place;
+            a class is missing from one. The message lists all of these.
     """
     in_table = set(table["id"])
     all_ids = pd.Series([one for ids in splits.values() for one in ids], dtype=object)
@@ -189,7 +189,7 @@ def pin_splits(
         parameters: seed, ratios and distance, for the headers.
 
     Raises:
-        ListMismatch: other splits of this list are there already, if only one of them, or the parent was
+        ListMismatch: another split of this list exists already, even just one part of it, or the parent was
             edited; nothing is written.
     """
     country = table.set_index("id")["country_code"]
@@ -198,7 +198,7 @@ def pin_splits(
         name: sublist(parent, ids, "split", parameters=parameters, country_codes=country.loc[list(ids)])
         for name, ids in splits.items()
     }
-    # First those that are there: beside one of another split, a new one would share its samples.
+    # Existing lists first: a new one beside a list of another split would share its samples.
     for name in sorted(paths, key=lambda name: not paths[name].exists()):
         lists[name] = pin(paths[name], lists[name])
     return lists
@@ -224,13 +224,13 @@ def _count_classes(table: pd.DataFrame, groups: np.ndarray) -> pd.DataFrame:
 
 
 class _Deal:
-    """Groups on their way to splits.
+    """The assignment of groups to splits, as it is made.
 
     Attributes:
         contents: for each group, the (classes, samples of each) in it.
         totals: samples of each class.
         needs: (classes, splits) samples that each split still lacks.
-        present: (classes, splits) groups that are there by now.
+        present: (classes, splits) groups of each class that each split has so far.
         split_of_group: -1 while a group is undecided.
     """
 
@@ -248,7 +248,7 @@ class _Deal:
         self.split_of_group = np.full(len(self.contents), -1)
 
     def give(self, group: int, split_number: int) -> None:
-        """Put a group into a split, taking it out of the one where it was."""
+        """Put a group into a split, taking it out of its current one."""
         classes, samples = self.contents[group]
         if (giver := self.split_of_group[group]) >= 0:
             self.needs[classes, giver] += samples
@@ -258,14 +258,14 @@ class _Deal:
         self.split_of_group[group] = split_number
 
     def deal_large_groups(self) -> None:
-        """First those that would fill a small split, each to the split with the greatest need of all."""
+        """Deal those that could fill a small split first, each to the split with the greatest total need."""
         sizes = np.array([samples.sum() for _, samples in self.contents])
         large = np.flatnonzero(sizes > max(LARGEST_IN_SMALL_LISTS / 2, LARGE_SHARE * sizes.sum()))
         for group in large[np.argsort(-sizes[large], kind="stable")]:
             self.give(group, int(self.needs.sum(axis=0).argmax()))
 
     def deal(self, luck: np.ndarray) -> None:
-        """Class by class, the rarest first, each group to the split that needs the class most."""
+        """Deal class by class, the rarest first, each group to the split that needs the class most."""
         waiting = set(self.members)
         left = self.totals.copy()
         for group in np.flatnonzero(self.split_of_group >= 0):
@@ -286,14 +286,14 @@ class _Deal:
                 left[self.contents[group][0]] -= self.contents[group][1]
 
     def refine(self) -> None:
-        """Move single groups as long as the sum of squared needs, each over its class's size, goes down."""
+        """Move single groups as long as the sum of squared needs, each over its class's size, decreases."""
         for _ in range(REFINING_PASSES):
             moves = 0
             for group, (classes, samples) in enumerate(self.contents):
                 giver = self.split_of_group[group]
                 if (self.present[classes, giver] == 1).any():
                     continue
-                # How the sum changes when a split gets the group, and when the giver has it no more.
+                # How the sum changes when a split gets the group, and when the giver loses it.
                 weights = samples / self.totals[classes]
                 gains = weights @ (samples[:, None] - 2 * self.needs[classes])
                 loss = weights @ (samples + 2 * self.needs[classes, giver])
@@ -305,7 +305,7 @@ class _Deal:
                 break
 
     def repair(self) -> None:
-        """Bring classes that came to lack a split, as rarer ones decided over their groups, back into it.
+        """Bring classes back into splits that lack them because rarer classes decided where groups went.
 
         Raises:
             UnsplittableClass: that would take another class out of a split.
@@ -327,7 +327,7 @@ class _Deal:
 
 
 def _check_group_sizes(table: pd.DataFrame, groups: np.ndarray, place_km: float) -> None:
-    # Games and declared groups may be of any size; what is refused are chains of them.
+    # Games and declared groups may be of any size; only chains of them are refused.
     games = table["game"].value_counts()
     largest, limit = (
         np.bincount(groups).max(),
@@ -346,7 +346,7 @@ def _check_group_sizes(table: pd.DataFrame, groups: np.ndarray, place_km: float)
     )
     raise InvalidConfig(
         f"at place_km={place_km} games and nearby places chain {largest:,} of {len(table):,} samples into "
-        f"one group, which goes to one split as a whole; at most {int(limit):,} are sensible: {advice}"
+        f"one group, which goes to one split as a whole; at most {int(limit):,} are reasonable: {advice}"
     )
 
 
@@ -364,7 +364,7 @@ def _shared_places(rows: pd.DataFrame, place_km: float) -> list[str]:
     names = list(parts)
     for position, name in enumerate(names):
         for other in names[position + 1 :]:
-            # The bound itself is excluded, and 0 km must find the same place.
+            # The query excludes the bound itself, and 0 km must still find the same place.
             reach = km_to_chord(place_km) + 1e-15
             nearest, where = trees[other].query(trees[name].data, distance_upper_bound=reach)
             close = np.flatnonzero(np.isfinite(nearest))

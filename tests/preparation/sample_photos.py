@@ -42,7 +42,7 @@ def add_pair(folder: Path, name, image, record=None, suffix=".jpg"):
 
 
 def killed_in_record(number):
-    """Code that kills its process while it writes its JSON file of that number, counted from 1."""
+    """Code that kills its process while it writes its JSON file number `number`, counted from 1."""
     return f"""
 import os, signal, sys
 left = [{number}]

@@ -103,7 +103,7 @@ def test_measures_are_kept_and_only_changed_images_are_measured_again(tmp_path):
     pd.testing.assert_frame_equal(measure_images(samples, stored=stored, workers=1), first)
 
     shown = pd.read_csv(stored, dtype={"perceptual_hash": str})
-    shown.loc[0, "channel_variance"] = -1  # so that a measure that was taken from the file can be told
+    shown.loc[0, "channel_variance"] = -1  # so that a measure taken from the file can be recognised
     shown.to_csv(stored, index=False)
     time.sleep(0.01)
     written(tmp_path, sample_id(1), encoded(photo(9, (64, 36))))
@@ -130,7 +130,7 @@ def test_measures_survive_an_interruption(tmp_path, monkeypatch):
         measure_images(samples, stored=stored, workers=1)
     measure_images(samples, stored=stored, workers=1)
     assert asked == [sample_id(n) for n in (0, 1, 2, 3, 3, 4)]
-    assert was_stored == [False, False, True, True, True, True]  # a process that is killed ends no block
+    assert was_stored == [False, False, True, True, True, True]  # a killed process runs no `finally`
 
 
 def made(count, **columns):
@@ -177,7 +177,7 @@ def test_thresholds_that_no_picture_reaches_are_refused_before_an_empty_list_can
         clean(table, measures)
 
 
-def test_alike_pictures_of_two_countries_are_named():
+def test_similar_pictures_of_two_countries_are_named():
     table, measures = made(4, perceptual_hash=["0" * 16, "0" * 15 + "1", "f" * 16, "f" * 16])
     table["country_code"] = ["FR", "ES", "NA", "NA"]
     _, removed = clean(table, measures)
@@ -224,7 +224,7 @@ def test_a_removed_picture_takes_no_other_with_it():
     assert clean(table, measures)[0] == [sample_id(1)]
 
 
-def test_alike_pictures_are_found_by_their_hashes():
+def test_similar_pictures_are_found_by_their_hashes():
     hashes = [
         "0" * 16,
         "8000000000000001",
@@ -241,7 +241,7 @@ def test_alike_pictures_are_found_by_their_hashes():
     assert clean(table, measures, EVERYTHING)[0] == table["id"].tolist()
 
 
-def test_of_thousands_of_alike_pictures_at_one_place_the_first_is_kept():
+def test_of_thousands_of_similar_pictures_at_one_place_the_first_is_kept():
     table, measures = made(30_000, lat=10.0, lon=10.0, perceptual_hash="ab" * 8)  # 450 million pairs
     kept, removed = clean(table, measures)
     assert kept == [sample_id(0)]
@@ -284,7 +284,7 @@ def test_places_without_coordinates_are_near_nothing():
         *({"hash_distance": -2}, {"hash_distance": 7}, {"hash_distance": 1.5}),
     ],
 )
-def test_thresholds_that_cant_be_meant_are_refused(wrong):
+def test_thresholds_out_of_range_are_refused(wrong):
     with pytest.raises(InvalidConfig):
         Thresholds(**wrong)
 

@@ -96,7 +96,7 @@ def test_without_coordinates_the_record_names_the_country(record, code):
         ({"country_name": "Atlantis"}, "Atlantis"),
         ({"country_name": "Georgia", "country_code": "US"}, "contradictory countries: 'Georgia' / 'US'"),
         ({"country_name": 7}, "'7'"),
-        ({"coordinates": MID_ATLANTIC}, "over 25 km off every region"),
+        ({"coordinates": MID_ATLANTIC}, "over 25 km from every region"),
     ],
 )
 def test_what_has_no_country_is_refused_with_a_reason(record, reason):
@@ -192,7 +192,7 @@ def test_where_hard_links_are_impossible_images_are_copied(folders, monkeypatch)
 
     original = small / copy.name
     times = original.stat()
-    original.write_bytes(IMAGE[::-1])  # as long and as old as before
+    original.write_bytes(IMAGE[::-1])  # of the same size and age as before
     os.utime(original, ns=(times.st_atime_ns, times.st_mtime_ns))
     assert enrich_collection(small, rich, workers=1).written == 1
     assert copy.read_bytes() == IMAGE[::-1]

@@ -93,7 +93,7 @@ def test_pictures_of_the_right_size_are_copied_byte_for_byte(tmp_path, suffix):
 
 
 @pytest.mark.parametrize("name", ["late.png", "behind.png", "behind.jpg"])
-def test_what_stands_behind_the_pixels_is_no_part_of_a_copy(tmp_path, name):
+def test_what_follows_the_pixels_is_not_copied(tmp_path, name):
     path = saved(tmp_path, Image.new("RGB", (320, 180), "blue"), name)
     whole = path.read_bytes()
     assert resized(path, (320, 180))[0] == whole

@@ -117,7 +117,7 @@ def test_a_class_that_is_too_small_is_named_with_its_counts_and_what_to_do():
         split(table)
 
 
-def test_where_every_class_is_too_small_none_is_proposed_to_be_left_out():
+def test_where_every_class_is_too_small_leaving_out_is_not_proposed():
     with pytest.raises(UnsplittableClass, match=r"2 classes .*Collect more of them\.$"):
         split(made_table(["FR", "DE"]))
 
@@ -133,7 +133,7 @@ def test_countries_that_are_left_out_are_in_no_split():
 @pytest.mark.parametrize(
     ("countries", "message"), [("Atlantis", "Atlantis.*separate"), ("FR, LI", "the list has no LI")]
 )
-def test_countries_that_are_none_or_not_there_can_not_be_left_out(countries, message):
+def test_unknown_or_absent_countries_can_not_be_left_out(countries, message):
     with pytest.raises(InvalidConfig, match=message):
         without(made_table(["FR"] * 5), countries)
 
@@ -145,7 +145,7 @@ def test_classes_with_just_three_groups_are_in_all_splits():
     assert report.loc["BX", list(NAMES)].tolist() == [1, 1, 1]
 
 
-def test_a_class_whose_groups_rarer_ones_hold_is_repaired():
+def test_a_class_whose_groups_went_where_rarer_ones_decided_is_repaired():
     # Every game of B also has an A or C, which are rarer and decide first.
     countries = ["AX", "BX"] * 3 + ["CX", "BX"] * 3 + ["DX", "DX"] * 60
     table = made_table(countries, games=[f"g{n // 2:03}" for n in range(len(countries))])
@@ -153,7 +153,7 @@ def test_a_class_whose_groups_rarer_ones_hold_is_repaired():
         audit(table, split(table, seed=seed))
 
 
-def test_beside_a_list_of_another_split_none_is_pinned(tmp_path):
+def test_no_list_is_pinned_beside_one_of_another_split(tmp_path):
     table, parent = skewed(200, classes=2), tmp_path / "made.txt"
     pin(parent, PinnedList(dict.fromkeys(table["id"], "0" * 32), "clean"))
 
