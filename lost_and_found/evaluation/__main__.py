@@ -33,11 +33,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.page:
         return _serve(options)
     if options.csv and options.csv.is_dir():
-        raise InvalidConfig(f"{options.csv} is a folder; --csv takes a file, new or old")
+        raise InvalidConfig(f"{options.csv} is a folder; --csv takes a file, new or existing")
     if options.csv and not options.csv.parent.is_dir():
         raise InvalidConfig(f"there is no folder {options.csv.parent} to write {options.csv.name} to")
     if options.figures and options.figures.exists() and not options.figures.is_dir():
-        raise InvalidConfig(f"{options.figures} is a file; --figures takes a folder, new or old")
+        raise InvalidConfig(f"{options.figures} is a file; --figures takes a folder, new or existing")
     photos = find_photos(options.photos)
     run = _run(options)
     tables = []
@@ -72,7 +72,7 @@ def _serve(options: argparse.Namespace) -> int:
 
     run, stop = _run(options), asked_to_stop()
     with tempfile.TemporaryDirectory() as folder:
-        os.environ["GRADIO_TEMP_DIR"] = folder  # where photos are until the end, and not after it
+        os.environ["GRADIO_TEMP_DIR"] = folder  # which keeps the photos until the page closes, and no longer
         page = build_page(run)
         address = launch(page, port=options.port)
         print(f"{address} takes photos from this machine. Stop with Ctrl-C.", flush=True)

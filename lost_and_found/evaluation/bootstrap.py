@@ -1,13 +1,13 @@
-"""Intervals of scores over groups: rounds of one game, or pictures of one place, are no independent evidence.
+"""Intervals of scores over groups: rounds of one game, or pictures of one place, aren't independent evidence.
 
-Groups are resampled as wholes. Few groups vary less among themselves than scores do from one test set to
-another. So a bare bootstrap of three or four groups holds the truth in seven or eight of ten cases instead of
-nineteen of twenty, and that of a single group claims certainty. Here intervals also depend on the number of
-groups, as they do in Student's t.
+Groups are resampled as wholes. Resamples of few groups vary less than scores do from one test set to another,
+so a plain bootstrap of three or four groups covers the truth in seven or eight of ten cases instead of
+nineteen of twenty, and that of a single group claims certainty. The intervals here therefore also depend on
+the number of groups, as they do with Student's t.
 
-The way to an interval of a score that is a ratio of sums: `count_table` counts by group, `resampled_sums`
-adds up the counts of resamples, `ratio` makes scores of them, and `proportion` (of shares) or `percentiles`
-(of all else) the interval.
+The interval of a score that is a ratio of sums takes four steps: `count_table` counts by group,
+`resampled_sums` sums the counts of each resample, `ratio` turns the sums into scores, and `proportion` (for
+shares) or `percentiles` (for all else) gives the interval.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from lost_and_found.errors import InvalidConfig
 TAIL = 0.025  # beyond each end of a 95 % interval
 FEWEST_RESAMPLES = 100
 RESAMPLES_AT_ONCE = 50
-NEXT_TO_NOTHING = 1e-3  # as many samples tell nothing of a share: it may be anything from 0 to 1
+NEXT_TO_NOTHING = 1e-3  # so few samples say nothing about a share: it may be anything from 0 to 1
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class Estimate:
 
 
 def check_resamples(resamples: int) -> None:
-    """Refuse so few that the ends of an interval are luck.
+    """Refuse so few that the ends of an interval are noise.
 
     Raises:
         InvalidConfig: fewer than 100.
@@ -49,10 +49,10 @@ def check_resamples(resamples: int) -> None:
 
 
 def group_numbers(groups: Sequence[object] | np.ndarray | None, samples: int) -> np.ndarray:
-    """(N,) the number of each sample's group, or of the sample itself where there are no groups.
+    """(N,) the number of each sample's group; without groups, each sample is one of its own.
 
     Raises:
-        InvalidConfig: another number of groups than of samples.
+        InvalidConfig: groups and samples differ in number.
     """
     if groups is None:
         return np.arange(samples)
@@ -66,8 +66,8 @@ def resampled_rows(groups: np.ndarray, *, resamples: int, seed: int) -> Iterator
 
     Args:
         groups: (N,) numbers from 0, from `group_numbers`.
-        resamples: how often.
-        seed: of the drawing.
+        resamples: number of resamples.
+        seed: of the random draws.
     """
     rng = np.random.default_rng(seed)
     members = np.split(np.argsort(groups, kind="stable"), np.cumsum(np.bincount(groups))[:-1])
@@ -79,12 +79,12 @@ def resampled_rows(groups: np.ndarray, *, resamples: int, seed: int) -> Iterator
 def count_table(
     values: np.ndarray, groups: np.ndarray, columns: np.ndarray, *, width: int
 ) -> sparse.csr_array:
-    """(groups, 1 + width): how many samples of each group have the value, in all and by column.
+    """(groups, 1 + width): how many samples of each group are true in `values`, in total and by column.
 
     Args:
         values: bool (N,).
         groups: (N,) numbers from 0, from `group_numbers`.
-        columns: (N,) numbers from 0 of what is counted apart, such as classes.
+        columns: (N,) numbers from 0 of what is counted separately, such as classes.
         width: how many of these there are.
     """
     places = (np.tile(groups, 2), np.concatenate([np.zeros_like(columns), 1 + columns]))
@@ -93,14 +93,15 @@ def count_table(
 
 
 def resampled_sums(tables: Sequence[sparse.csr_array], *, resamples: int, seed: int) -> list[np.ndarray]:
-    """(1 + resamples, columns) of each table: sums over all groups, and over those of `resampled_rows`.
+    """(1 + resamples, columns) of each table: sums over all groups, then over the groups of each resample.
 
-    For scores that are ratios of sums, far faster than going through the samples.
+    With the same seed the groups are those of `resampled_rows`. For scores that are ratios of sums, this is
+    far faster than going through the samples.
 
     Args:
         tables: (groups, columns), what each group adds to each sum; all tables are of the same groups.
-        resamples: how often.
-        seed: of the drawing.
+        resamples: number of resamples.
+        seed: of the random draws.
     """
     rng = np.random.default_rng(seed)
     table = sparse.hstack(tables).tocsr()
@@ -117,25 +118,25 @@ def resampled_sums(tables: Sequence[sparse.csr_array], *, resamples: int, seed: 
 
 
 def groups_with(table: sparse.csr_array) -> np.ndarray:
-    """(columns,) how many rows of a table of counts aren't zero there."""
+    """(columns,) how many groups, the rows of a table of counts, have a count that isn't zero."""
     return np.asarray((table != 0).sum(axis=0)).ravel()
 
 
 def ratio(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
-    """Part over whole, NaN where the whole is nothing."""
+    """Part over whole, NaN where the whole is zero."""
     return np.divide(part, whole, out=np.full(part.shape, np.nan), where=whole > 0)
 
 
 def proportion(draws: np.ndarray, n: np.ndarray, groups: np.ndarray) -> Estimate:
-    """Interval of shares, the exact one for as many samples as these, in their groups, are worth.
+    """Shares with their exact intervals for the effective number of independent samples.
 
     If every sample is a group of its own, that number is n; otherwise it follows from the variance over
     resamples. Resamples without samples of a class have no recall for it and are left out there.
 
     Args:
         draws: (1 + resamples, ...) shares, the observed ones first.
-        n: of how many samples each observed share is.
-        groups: in how many groups these are.
+        n: number of samples behind each observed share.
+        groups: number of groups that these samples are in.
 
     Source:
         Korn and Graubard, Confidence intervals for proportions with small expected number of positive counts
@@ -153,20 +154,20 @@ def proportion(draws: np.ndarray, n: np.ndarray, groups: np.ndarray) -> Estimate
 def effective_samples(
     spread: np.ndarray, variance: np.ndarray, *, n: np.ndarray, most: np.ndarray, groups: np.ndarray
 ) -> np.ndarray:
-    """How many independent samples would tell as much about a share, or about a difference of shares.
+    """How many independent samples would say as much about a share, or about a difference of shares.
 
     Args:
-        spread: variance of single samples: p (1 - p) for a share p.
-        variance: of the share, by a bootstrap over groups.
-        n: samples.
-        most: at most so many, because a variance from few hits, or few misses, is often far too small.
-        groups: in which the samples are. Where each sample is one, there is nothing to correct; where all
-            samples are alike, nothing tells how a group hangs together, and each is taken for one sample.
+        spread: variance of a single sample: p (1 - p) for a share p.
+        variance: of the share, from a bootstrap over groups.
+        n: number of samples.
+        most: upper limit, because a variance from few hits, or few misses, is often far too small.
+        groups: number of groups. If each sample is a group, there is nothing to correct; if all samples are
+            equal, nothing shows how correlated a group is, and each counts as one sample.
     """
     spread, variance, n, most, groups = np.broadcast_arrays(spread, variance, n, most, groups)
     n, groups = n.astype(float), groups.astype(float)
     several = (groups > 1) & (n > 1)
-    # A resample of g groups varies by (g - 1) / g of what g groups vary.
+    # The variance over resamples of g groups is (g - 1) / g of that over test sets of g groups.
     unbiased = np.divide(groups * (n - 1), (groups - 1) * n, out=np.ones(n.shape), where=several)
     effective = np.divide(spread, variance * unbiased, out=most.astype(float), where=variance > 0)
     effective = np.minimum(effective, most)
@@ -181,7 +182,7 @@ def exact_interval(value: np.ndarray, n: np.ndarray) -> Estimate:
 
     Source:
         Clopper and Pearson, The use of confidence or fiducial limits illustrated in the case of the binomial
-        (1934), in its form with quantiles of beta distributions.
+        (1934), in the form with quantiles of beta distributions.
     """
     hits = value * n
     low = np.where(value > 0, stats.beta.ppf(TAIL, hits, n - hits + 1), value)
@@ -190,19 +191,19 @@ def exact_interval(value: np.ndarray, n: np.ndarray) -> Estimate:
 
 
 def percentiles(draws: np.ndarray, groups: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Ends of the intervals of scores that are no shares, such as distances and differences.
+    """Ends of the intervals of scores that aren't shares, such as distances and differences.
 
-    Percentiles, so that a lopsided score has a lopsided interval, drawn apart by as much as Student's t for
-    so many groups is wider than the normal distribution. Of a single group the ends are infinite.
+    They are percentiles, so that a skewed score has a skewed interval, widened by as much as Student's t for
+    this number of groups is wider than the normal distribution. For a single group they are infinite.
 
     Args:
         draws: (1 + resamples, columns) scores, the observed ones first; NaN where a resample has none.
-        groups: (columns,) or a number: in how many groups the samples of a score are.
+        groups: (columns,) or a number: how many groups the samples of each score are in.
     """
     value = draws[0]
     low, high = np.nanquantile(draws[1:], [TAIL, 1 - TAIL], axis=0)
     others = np.maximum(np.broadcast_to(groups, value.shape) - 1.0, 1.0)
-    # The root, because a resample of g groups varies by (g - 1) / g of what g groups vary.
+    # The root, because it is the variance over resamples that is (g - 1) / g of that over test sets.
     apart = np.sqrt((others + 1) / others) * _student(others) / stats.norm.ppf(1 - TAIL)
     low, high = value + apart * (low - value), value + apart * (high - value)
     single = np.broadcast_to(groups, value.shape) <= 1

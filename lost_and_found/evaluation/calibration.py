@@ -37,8 +37,8 @@ def calibration_table(
 ) -> pd.DataFrame:
     """How sure the model is of its first guesses, and how many of them are right.
 
-    The first row is of all samples, the others are of bins of equally many, from the least to the most sure:
-    ten, or as many as leave ten samples in each.
+    The first row is for all samples, the others are for bins of equal size, from the least to the most sure:
+    ten bins, or as many as leave ten samples in each.
 
     Args:
         probabilities: (N, K), rows sum to one.
@@ -48,15 +48,15 @@ def calibration_table(
         seed: of the resampling.
 
     Returns:
-        Columns bin ("all", "1", ...), n, lowest, highest and mean probability of the first guess, right (the
-        share that is), low, high (the 95 % interval of that share).
+        Columns bin ("all", "1", ...), n, lowest, highest and mean probability of the first guess (the mean as
+        `probability`), right (the share that is right), low, high (the 95 % interval of that share).
 
     Raises:
-        InvalidConfig: no samples, too few resamples, or groups that don't fit.
+        InvalidConfig: no samples, too few resamples, or not one group for each sample.
 
     Source:
         Niculescu-Mizil and Caruana, Predicting good probabilities with supervised learning (2005), with bins
-        of equal numbers, as few samples have high probabilities.
+        of equal size, as few samples have high probabilities.
     """
     check_resamples(resamples)
     if not len(truth):
@@ -79,7 +79,7 @@ def calibration_table(
 
 
 def calibration_text(table: pd.DataFrame) -> str:
-    """The first row as a sentence: bins may be off where their mean is not."""
+    """The first row as a sentence; single bins may be off where the mean is not."""
     whole = table.iloc[0]
     verdict = "on average it shows neither over- nor underconfidence"
     if not whole["low"] <= whole["probability"] <= whole["high"]:
@@ -92,7 +92,7 @@ def calibration_text(table: pd.DataFrame) -> str:
 
 
 def plot_calibration(table: pd.DataFrame) -> Figure:
-    """Share right against probability, bin by bin, beside the line of a model that is calibrated."""
+    """Share right against probability, bin by bin, with the line of perfect calibration."""
     figure, axes = plt.subplots(figsize=(5.2, 4.8), layout="constrained")
     bins = table[1:]
     axes.plot([0, 100], [0, 100], color=GREY, linewidth=1, linestyle=":", label="perfectly calibrated")

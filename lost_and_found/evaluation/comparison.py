@@ -1,6 +1,6 @@
-"""Runs against each other: a table of all, and two of them country by country, on validation pictures.
+"""Comparison of runs on validation pictures: a table of all, and two of them country by country.
 
-The test split is for the one run that was chosen in the end, so nothing here looks at it.
+The test split is for the one run that is chosen in the end, so nothing here looks at it.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from lost_and_found.training import tracking
 from lost_and_found.training.runs import is_complete
 from lost_and_found.workspace import TRAIN, Workspace
 
-# Everything else of a config is recipe, and shown where runs differ in it; the last two are of W&B alone.
+# All other settings are the recipe, and shown where runs differ in them; the last two exist in W&B only.
 NO_RECIPE = ("dataset", "target", "architecture", "width", "height", "epochs", "test_split", "test_split_run")
 LOWER_IS_BETTER = ("loss", "mean_km", "median_km")
 DISK, WANDB = "this disk", "W&B"
@@ -26,13 +26,13 @@ DISK, WANDB = "this disk", "W&B"
 
 @dataclass(frozen=True)
 class ComparedRun:
-    """What a comparison needs to know of a run; its model isn't loaded.
+    """What a comparison needs to know about a run; its model isn't loaded.
 
     Attributes:
-        id: as its folder is called.
+        id: the name of its folder.
         config: its settings.
         summary: metrics of the best epoch and more.
-        metrics: one row an epoch.
+        metrics: one row per epoch.
         folder: where it lies; None for one that is in W&B only.
     """
 
@@ -90,7 +90,7 @@ def read_compared(folder: Path) -> ComparedRun:
 
 
 def runs_elsewhere(datasets: Sequence[str], known: Sequence[ComparedRun]) -> tuple[list[ComparedRun], str]:
-    """Runs of these datasets in the W&B project that aren't among the known, and a line about them."""
+    """Runs of these datasets in the W&B project that aren't among `known`, and a line about them."""
     if not tracking.has_key():
         return (
             [],
@@ -112,7 +112,7 @@ def runs_table(runs: Sequence[ComparedRun]) -> pd.DataFrame:
 
 
 def readable_table(table: pd.DataFrame) -> pd.DataFrame:
-    """A `runs_table` by id, with as many digits as say something, and nothing where a run has no value."""
+    """A `runs_table` by id, with significant digits only, and nothing where a run has no value."""
     return table.set_index("id").map(_readable)
 
 
@@ -127,7 +127,7 @@ def _readable(value: object) -> str:
 def differing_settings(runs: Sequence[ComparedRun]) -> list[str]:
     """Names of the recipe's settings that aren't the same in all runs."""
     names = dict.fromkeys(name for run in runs for name in run.config if name not in NO_RECIPE)
-    # Compared as values, because W&B gives 1.0 back as 1.
+    # Compared as values, because W&B returns 1.0 as 1.
     return [name for name in names if any(run.config.get(name) != runs[0].config.get(name) for run in runs)]
 
 
@@ -162,19 +162,19 @@ def select_rows(table: pd.DataFrame, where: str) -> pd.DataFrame:
     problem = "it is not true or false for each run"
     try:
         chosen = table.eval(where, engine="python")
-    except Exception as error:  # pandas lets out whatever the expression makes Python raise
+    except Exception as error:  # pandas lets through whatever Python raises in an expression
         chosen, problem = None, str(error)
     if not (isinstance(chosen, pd.Series) and chosen.dtype == bool):
         raise InvalidConfig(f"where is {where!r}, but {problem}; columns are {', '.join(map(str, table))}")
     if not chosen.any():
-        raise InvalidConfig(f"where is {where!r}, which fits none of the {len(table)} runs")
+        raise InvalidConfig(f"where is {where!r}, which holds for none of the {len(table)} runs")
     return table[chosen]
 
 
 def sort_rows(table: pd.DataFrame, by: str) -> pd.DataFrame:
-    """The rows by a column, the best first; by "best" or an empty text: by target, then by its best metric.
+    """The rows by a column, the best first; "best" or an empty text is by target, then by its best metric.
 
-    Losses and distances are better low and everything else high. Empty cells come last.
+    Lower is better for losses and distances, higher for all other numbers. Empty cells come last.
 
     Raises:
         InvalidConfig: there is no such column; the message lists them.
@@ -192,25 +192,23 @@ def sort_rows(table: pd.DataFrame, by: str) -> pd.DataFrame:
 def choose_pair(
     table: pd.DataFrame, runs: Sequence[ComparedRun], *, reference: str = "", candidate: str = ""
 ) -> tuple[ComparedRun, ComparedRun] | None:
-    """The two runs to hold against each other; None if no two can be.
+    """The reference and the candidate to compare; None if no two runs can be.
 
     Args:
-        table: from `runs_table`, sorted: what isn't named is the first row that fits.
+        table: from `runs_table`, sorted; a run that isn't named is the first row that fits.
         runs: all of them.
-        reference: id of the run that differences start from; by default the best after the candidate that was
-            validated with the same list.
-        candidate: id of the other; by default the best that has a reference.
+        reference: id of the run to compare with; by default the best other one that was validated with the
+            candidate's list.
+        candidate: id of the run to compare; by default the best that has a reference.
 
     Raises:
-        InvalidConfig: no such run, one of W&B alone, one that says nothing of countries, or twice the same.
+        InvalidConfig: no such run, one in W&B only, one that doesn't predict countries, or twice the same.
     """
     by_id = {run.id: run for run in runs}
     for name in filter(None, (reference, candidate)):
         _check_comparable(name, by_id)
     if reference and reference == candidate:
-        raise InvalidConfig(
-            f"reference and candidate are both {reference}; there is nothing between a run and itself"
-        )
+        raise InvalidConfig(f"reference and candidate are both {reference}; choose two different runs")
     named = {reference, candidate}
     ranked = [by_id[one] for one in table["id"] if one not in named and not _why_not(by_id[one])]
     both_named = bool(reference and candidate)

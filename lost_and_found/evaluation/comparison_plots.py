@@ -15,24 +15,24 @@ from matplotlib.figure import Figure, SubFigure
 from lost_and_found.evaluation.comparison import LOWER_IS_BETTER, ComparedRun, differing_settings
 from lost_and_found.figures import BLUE, GREY, ORANGE, short_name, tidy
 
-# Most of Okabe and Ito's colours, which can be told apart by people who are colour-blind, too.
+# Most of Okabe and Ito's colours, which colour-blind people can tell apart, too.
 COLOURS = (BLUE, ORANGE, "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#222222", "#b8b8b8")
 SETTINGS_IN_NAME = 3
 COUNTRIES_SHOWN = 24
 FAR_APART = 50  # times
-LETTERS_IN_HALF = 75  # of the smallest text, as many as fit beside a curve's colour in half of the figure
-LETTERS_IN_LINE = 95  # of the smallest text, as many as fit between the names of the countries and the edge
+LETTERS_IN_HALF = 75  # of the smallest text that fit beside a curve's colour in half of the figure
+LETTERS_IN_LINE = 95  # of the smallest text that fit between the names of the countries and the edge
 
 
 def plot_top_curves(table: pd.DataFrame, runs: Sequence[ComparedRun], *, top: int) -> Figure:
     """Best metric and loss on the validation split by epoch, of the top runs; dots mark the epochs kept.
 
-    Each target has a row of its own, because its numbers mean something else.
+    Each target has a row of its own, because numbers of different targets can't be compared.
 
     Args:
         table: from `runs_table`, sorted.
         runs: all of them.
-        top: at most so many runs of a target, and not more than there are colours.
+        top: at most this many runs of a target, and not more than there are colours.
     """
     by_id = {run.id: run for run in runs}
     groups = table.groupby(["target", "best_metric"], sort=False, dropna=False)["id"]
@@ -112,7 +112,7 @@ def plot_differences(differences: pd.DataFrame, names: tuple[str, str], *, fewes
 
 
 def _name_sides(axes: Axes, names: tuple[str, str]) -> None:
-    """Say between title and plot which side speaks for which run."""
+    """Say between title and plot which side favours which run."""
     style: dict[str, Any] = {"xycoords": "axes fraction", "textcoords": "offset points", "fontsize": 8.5}
     above = 7.0  # points
     for side, colour, name in (("right, blue", BLUE, names[1]), ("left, orange", ORANGE, names[0])):
@@ -123,7 +123,7 @@ def _name_sides(axes: Axes, names: tuple[str, str]) -> None:
 
 
 def _draw_curve(axes: Axes, run: ComparedRun, column: str, *, colour: str, name: str) -> None:
-    """Nothing is drawn of a run that lacks the column, as W&B's may."""
+    """Draw the curve of a run, unless it lacks the column, as one from W&B may."""
     if column not in run.metrics:
         return
     curve = run.metrics.dropna(subset=[column]).set_index("epoch")[column]

@@ -26,7 +26,7 @@ from lost_and_found.training.runs import Run, predict
 from lost_and_found.training.targets.base import WITHIN_KM, distance_metrics
 
 SMALLEST_KM = 1.0
-# Metrics of `distance_metrics` as they are shown, and what those that are no shares can be at most.
+# Displayed names of `distance_metrics`, and the largest possible values of those that aren't shares.
 NAMES = {
     "median_km": "median km",
     "mean_km": "mean km",
@@ -41,14 +41,14 @@ def guessed_points(run: Run, cache: PixelCache) -> pd.DataFrame:
     """One row per picture: id, game, country_code, lat, lon, guess_lat, guess_lon, km between them.
 
     Raises:
-        InvalidConfig: the run guesses no points.
+        InvalidConfig: the run doesn't guess points.
         MissingInput: a picture has no coordinates.
     """
     run.target.encode(cache.table)  # raises where labels are missing
     points = run.target.points(predict(run, cache.pixels))
     if points is None:
         raise InvalidConfig(
-            f"run {run.id} predicts {run.target.name}, which is no point; 01-test-model tests it"
+            f"run {run.id} predicts {run.target.name}, which is not a point; 01-test-model tests it"
         )
     table = cache.table[["id", "game", "country_code", "lat", "lon"]].reset_index(drop=True)
     return table.assign(
@@ -61,12 +61,12 @@ def distance_table(
 ) -> pd.DataFrame:
     """Scores of distances: metric, value, low, high (the 95 % interval), n.
 
-    Intervals of kilometres are those of `bootstrap.percentiles`, of shares those of `bootstrap.proportion`;
-    of a single group they hold all that there can be.
+    Intervals of shares are those of `bootstrap.proportion`, others those of `bootstrap.percentiles`; for a
+    single group they span all possible values.
 
     Args:
         km: (N,).
-        groups: of each picture, (N,), for example of `group_samples`.
+        groups: of each picture, (N,), for example from `group_samples`.
         resamples: at least 100.
         seed: of the resampling.
 
@@ -97,7 +97,7 @@ def country_distances(guesses: pd.DataFrame, *, fewest: int) -> pd.DataFrame:
 
 
 def nearest_and_farthest(countries: pd.DataFrame, *, ends: int) -> str:
-    """The first rows of `country_distances`, and the last of the others, with aligned columns."""
+    """The first and the last `ends` rows of `country_distances`, as text with aligned columns."""
     lines = [("", "median km", "pictures")]
     for row in countries.to_dict("records"):
         lines.append((row["country"], _whole(row["median_km"]), f"{row['n']:,}"))
@@ -133,7 +133,7 @@ def plot_distances(guesses: pd.DataFrame) -> Figure:
     curve.set_xlabel("km from the guess to the true point")
     tidy(curve, "Pictures within a distance, %")
     plot_world(world, {})
-    # Smaller where there are many, and seen through, or the guesses would hide the truths.
+    # Smaller where there are many, and translucent, or the guesses would hide the true points.
     size = float(np.clip(3000 / len(guesses), 3, 12))
     for name, columns, colour in (
         ("true", ["lat", "lon"], BLUE),
@@ -148,7 +148,7 @@ def plot_distances(guesses: pd.DataFrame) -> Figure:
 
 
 def distances_text(distances: pd.DataFrame) -> str:
-    """The table of scores for reading: shares in per cent, distances in km."""
+    """The table of scores as text: shares in per cent, distances in km."""
     lines = [("", "value", "95 % interval")]
     for row in distances.to_dict("records"):
         share = row["metric"].startswith("within")

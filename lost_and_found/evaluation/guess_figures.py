@@ -33,11 +33,11 @@ def write_guess_figures(
     """Write a PNG for each photo that could be read, and return their paths.
 
     Args:
-        folder: where they go, in folders as the photos'.
+        folder: where they go, in the same subfolders as the photos.
         run: whose guesses they are.
         guesses: from `guess_photos`.
         within: the `common_folder` of all photos.
-        limit: of how many photos, the first ones; None for all.
+        limit: only for this many photos, the first ones; None for all.
     """
     read = guesses.table[guesses.table["problem"] == ""][:limit]
     rows = zip(read.iterrows(), country_shares(run, guesses.decoded[:limit]), strict=True)
@@ -54,7 +54,7 @@ def write_guess_figures(
 
 
 def country_shares(run: Run, decoded: np.ndarray) -> list[dict[str, float]]:
-    """For each photo the probability of each country by alpha-2 code; nothing for a run that has none."""
+    """For each photo the probability of each country by alpha-2 code; empty for a run that has none."""
     codes = run.target.country_codes
     if not codes:
         return [{} for _ in decoded]

@@ -51,9 +51,9 @@ def build_page(run: Run) -> gr.Blocks:
             photo = gr.Image(
                 label="Photo", alt_text="Your photo", sources=["upload", "clipboard"], height=320
             )
-            # Of files that are told as images Gradio doesn't ask whether they were uploaded.
+            # For files declared as images, Gradio doesn't check that they were uploaded.
             photo.data_model = FileData  # type: ignore[assignment]
-            # Else it opens the file, encodes it anew, and shows errors of its own.
+            # Otherwise it opens the file, encodes it again, and shows errors of its own.
             photo.preprocess = _path_of  # type: ignore[method-assign, assignment]
             countries = gr.Label(
                 label="Country", num_top_classes=GUESSES, visible=bool(run.target.country_codes)
@@ -72,7 +72,7 @@ def build_page(run: Run) -> gr.Blocks:
 
 
 def launch(page: gr.Blocks, *, port: int | None = None) -> str:
-    """Serve the page to this machine from a thread until `page.close()`; its address.
+    """Serve the page to this machine from a thread until `page.close()`; returns its address.
 
     Args:
         page: from `build_page`.

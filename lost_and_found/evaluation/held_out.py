@@ -22,17 +22,17 @@ SPLIT = "2-data-preparation/05-split-list"
 
 
 def find_run(folder: Path, run_id: str = "", *, targets: Sequence[str] = TARGETS) -> Path:
-    """Folder of a complete run below `folder`: the one of this id, or the one asked for last.
+    """Folder of a complete run below `folder`: the one with this id, or the one requested last.
 
-    Trials of sweeps come after all others, unless they were asked for by themselves.
+    Trials of sweeps come after all others, unless one was requested by itself.
 
     Args:
         folder: where runs lie.
-        run_id: of a run, whatever it predicts.
+        run_id: of a run, which may predict anything.
         targets: without an id, what the run may predict.
 
     Raises:
-        MissingInput: no complete run, or none of this id or these targets.
+        MissingInput: no complete run, or none with this id or these targets.
     """
     found = [path for path in sorted(folder.glob("*")) if is_complete(path)] if folder.is_dir() else []
     if not found:
@@ -58,7 +58,7 @@ def _asked_for(folder: Path) -> tuple[bool, int]:
 
 
 def load_test_samples(workspace: Workspace, run: Run) -> tuple[list[Sample], PinnedList]:
-    """The samples of the test split in order, and their list, once it is sure that the run never saw them.
+    """The samples of the test split in order, and their list, after a check that the run never saw them.
 
     Raises:
         MissingInput: the split wasn't made.
@@ -81,10 +81,10 @@ def load_test_samples(workspace: Workspace, run: Run) -> tuple[list[Sample], Pin
 
 
 def tested_text(folder: Path) -> str:
-    """How many runs were tested on a test split by now, and what follows from that.
+    """How many runs have been tested on a test split, and what follows from that.
 
     Args:
-        folder: of the notebook that tests, for this dataset: one folder below for each run.
+        folder: of the notebook that tests, for this dataset, with a subfolder for each run.
     """
     count = len({table.parent for table in folder.glob("*/*.csv")})
     if count < 2:
@@ -109,14 +109,14 @@ def load_split(workspace: Workspace, name: str) -> list[Sample]:
 def cache_test_pixels(
     run: Run, samples: Sequence[Sample], table: pd.DataFrame, *, list_digest: str, folder: Path
 ) -> PixelCache:
-    """The pixel cache of the test split in the size that the run wants: training's, if it is still there.
+    """The pixel cache of the test split in the size that the run takes: training's, if it is still there.
 
     Args:
         run: from `load_run`.
         samples: in the order of the list.
         table: their records, as from `records_table`.
         list_digest: of the pinned list.
-        folder: where another cache is kept, made if training's is gone.
+        folder: where another cache is made if training's is gone.
     """
     config = run.config
     spec = CacheSpec(
@@ -133,10 +133,10 @@ def cache_test_pixels(
 def country_probabilities(run: Run, cache: PixelCache) -> tuple[np.ndarray, np.ndarray, tuple[str, ...]]:
     """Probabilities (N, K), true class numbers (N,) and the label order of a country or region run.
 
-    Those of a region run are sums over a country's regions.
+    A region run's probabilities are sums over each country's regions.
 
     Raises:
-        InvalidConfig: the run says nothing of countries.
+        InvalidConfig: the run doesn't predict countries.
         LeakyList: a sample is of a country that the run doesn't know.
     """
     target = run.target
@@ -155,6 +155,6 @@ def country_probabilities(run: Run, cache: PixelCache) -> tuple[np.ndarray, np.n
 
 def _read_split(workspace: Workspace, name: str) -> PinnedList:
     path = workspace.list_path(name)
-    if not path.exists():  # the loader would make a list of everything here
+    if not path.exists():  # the loader would make a list of all samples here
         raise MissingInput(f"{path} is missing; run {SPLIT}.ipynb for dataset {workspace.dataset!r} first")
     return read_list(path)

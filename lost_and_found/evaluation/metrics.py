@@ -1,7 +1,7 @@
 """Scores of a classifier and their intervals, from probabilities and true classes.
 
 Every score here is a ratio of sums, or a mean of such ratios. So a resample need not touch the probabilities:
-each group of pictures has one row of sums, and a resample weighs the rows.
+each group of pictures has one row of sums, and a resample weights the rows.
 """
 
 from __future__ import annotations
@@ -33,17 +33,17 @@ def truth_ranks(probabilities: np.ndarray, truth: np.ndarray) -> np.ndarray:
     """The place of the true class among the guesses of each sample, 1 for the first.
 
     Of equal probabilities the class that comes first in the label order ranks first, as with argmax: rank 1
-    means that the predicted class is the true one, and nothing is gained by predicting all alike.
+    means that the predicted class is the true one, and equal probabilities for all classes gain nothing.
 
     Args:
-        probabilities: (N, K), or any scores of which larger means likelier.
+        probabilities: (N, K), or any scores where larger means likelier.
         truth: (N,) class numbers.
 
     Returns:
         (N,) int, 1..K.
 
     Raises:
-        InvalidConfig: shapes that don't fit, a score that isn't finite, a class that isn't there.
+        InvalidConfig: shapes that don't match, a score that isn't finite, a class out of range.
     """
     _check(probabilities, truth)
     own = np.take_along_axis(probabilities, truth[:, None], axis=1)
@@ -121,13 +121,13 @@ def score(
     resamples: int = 1000,
     seed: int = 0,
 ) -> Scores:
-    """All scores with 95 % intervals over groups; see `bootstrap.proportion` and `_balanced` for which.
+    """All scores with 95 % intervals over groups; see `bootstrap.proportion` and `_balanced` for how.
 
     Args:
         probabilities: (N, K).
         truth: (N,) class numbers.
-        groups: (N,) what is resampled as a whole, for example of `group_samples`: rounds of one game, and
-            pictures of one place, are no independent evidence. Without it single samples are resampled.
+        groups: (N,) what is resampled as a whole, for example from `group_samples`: rounds of one game, and
+            pictures of one place, aren't independent evidence. Without it single samples are resampled.
         subset: class numbers for the second balanced accuracy.
         resamples: at least 100; 1,000 for a report.
         seed: of the resampling.
@@ -142,13 +142,13 @@ def score(
     predicted = probabilities.argmax(axis=1)
     pairs = most_confused_pairs(predicted, truth, limit=20)
     numbers, everything = group_numbers(groups, len(truth)), np.ones(len(truth), dtype=bool)
-    # The place of each sample's error in `pairs`, or behind them all.
+    # The index of each sample's error in `pairs`, or len(pairs) if it is none of them.
     errors = [(truth == true) & (predicted == guess) for true, guess in pairs]
     which_pair = np.argmax([*errors, everything], axis=0)
     of_classes = count_table(everything, numbers, truth, width=classes)
     of_guesses = count_table(everything, numbers, predicted, width=classes)
     means = [_mean_recall(truth, predicted, numbers, part) for part in (range(classes), subset)]
-    # The first column of each but the last is of all samples.
+    # The first column of each table but the last is for all samples.
     support, guessed, hits, first_k, confused, influence = resampled_sums(
         [
             of_classes,
@@ -191,8 +191,8 @@ class _MeanRecall:
     Attributes:
         value: NaN if none of the classes has samples.
         n: samples of these classes.
-        worth: as many samples of one class would tell as much as these, of many classes and unequally many.
-        groups: in which the samples are.
+        worth: how many samples of a single class would say as much as these, unevenly spread over classes.
+        groups: number of groups that the samples are in.
         influence: (N,) what each sample adds to the value or takes from it.
     """
 
@@ -208,9 +208,9 @@ def _mean_recall(
 ) -> _MeanRecall:
     """Mean recall over those of `classes` that have samples.
 
-    A sample's influence is its hit less the hit expected without its group, over its class's share of the
-    mean. What is expected comes from the other groups of its class and, in the group's place, the mean
-    recall: so the only group of a class has an influence too.
+    A sample's influence is its hit (0 or 1) less the expected one, divided by the number of classes times
+    the samples of its class. What is expected comes from the other groups of its class, with the mean recall
+    in place of its own group: so the only group of a class has an influence too.
     """
     chosen = np.isin(truth, np.asarray(classes, dtype=int))
     if not chosen.any():
@@ -234,19 +234,19 @@ def _balanced(mean: _MeanRecall, variance: float) -> Estimate:
 
     The plain percentile bootstrap fails with rare classes: resamples lack them, and a class of one sample
     never varies, so that intervals are too narrow and off-centre (with 20 classes of 20 samples and 30 of one
-    or two it held the true value in about 70 of 100 simulated test sets). So what is resampled, still by
-    games, is each sample's influence; the variance tells of how many equally telling samples it is, and the
-    exact interval for so many is taken. They are never more than if all classes were found equally often.
+    or two it covered the true value in about 70 of 100 simulated test sets). So what is resampled, still by
+    group, is each sample's influence; its variance gives the effective number of samples, and the interval is
+    the exact one for that number, which is never more than if all classes were found equally often.
 
-    How often the interval held the true value, in 1,000 simulated test sets of each kind:
+    How often the interval covered the true value, in 1,000 simulated test sets of each kind:
 
     - 97.6 % with 20 classes of 50 samples;
     - 99.0 % with the rare classes above, and 99.3 % where those were also found less often;
     - 98.9 % with a mean recall of 3 % as with 95 %;
     - 96.7 % with 600 correlated samples of 50 classes in games of five;
-    - 97.3 and 96.0 % (of 150) with 20 classes of one group of ten, wholly and half alike.
+    - 97.3 and 96.0 % (of 150) with 20 classes of one group of ten, fully and half correlated.
 
-    It was 1.1 to 1.3 times as wide as the spread of the scores needed: rather too wide than too narrow.
+    It was 1.1 to 1.3 times as wide as the spread of the scores required: too wide rather than too narrow.
 
     Source:
         Korn and Graubard, Confidence intervals for proportions with small expected number of positive counts
@@ -261,7 +261,7 @@ def _balanced(mean: _MeanRecall, variance: float) -> Estimate:
 def _check(probabilities: np.ndarray, truth: np.ndarray) -> None:
     if probabilities.ndim != 2 or truth.shape != (len(probabilities),) or not len(truth):
         raise InvalidConfig(
-            f"probabilities {probabilities.shape} and truth {truth.shape} don't fit: "
+            f"probabilities {probabilities.shape} and truth {truth.shape} don't match: "
             "they must be (samples, classes) and (samples,), with at least one sample"
         )
     if not np.isfinite(probabilities).all():

@@ -71,7 +71,7 @@ def compare_pair(
     if not (np.array_equal(first.ids, second.ids) and np.array_equal(first.truth, second.truth)):
         raise ListMismatch(
             f"the pixel caches of {reference.id} and {candidate.id} don't hold the same pictures and "
-            "countries, although they are of one list; delete them and train again"
+            "countries, although they were made from one list; delete them and train again"
         )
     return paired_differences(
         first.right, second.right, truth=first.truth, group=first.group, resamples=resamples, seed=seed
@@ -82,7 +82,7 @@ def validation_guesses(run: ComparedRun) -> Guesses:
     """The country that a run on this disk guesses for each picture of its validation split.
 
     Raises:
-        InvalidConfig: the run isn't on this disk, or says nothing of countries.
+        InvalidConfig: the run isn't on this disk, or doesn't predict countries.
         MissingInput: its pixel cache was deleted, or a picture has no country.
     """
     if run.folder is None:
@@ -99,7 +99,7 @@ def validation_guesses(run: ComparedRun) -> Guesses:
     if cache.table["country_code"].isna().any():
         raise MissingInput(f"pictures of {name} have no country; run 2-data-preparation/02-enrich-records")
     if not model.target.country_codes:
-        raise InvalidConfig(f"run {run.id} predicts {model.target.name}, which says nothing of countries")
+        raise InvalidConfig(f"run {run.id} predicts {model.target.name}, which says nothing about countries")
     probabilities = model.target.country_probabilities(predict(model, cache.pixels))
     codes = np.asarray(model.target.country_codes, dtype=object)
     return Guesses(
@@ -121,17 +121,17 @@ def paired_differences(
 ) -> pd.DataFrame:
     """Recall of two runs and the paired difference, for all pictures (the first row) and each country.
 
-    Intervals are 95 %, from a bootstrap over groups, in which both runs are resampled together: how hard a
-    picture is, is the same for both and drops out. With few pictures a bootstrap is too sure: where the runs
-    agree on all five, it says that they always do. So each end is at least as far out as that of Bonett and
-    Price, which knows of small numbers, for as many independent pictures as these are worth in their groups.
+    Intervals are 95 %, from a bootstrap over groups, in which both runs are resampled together, so that the
+    difficulty of a picture, which is the same for both, cancels out. With few pictures a bootstrap is too
+    sure: if the runs agree on all of five, it says that they always do. So each end is at least as far out as
+    that of Bonett and Price, which allows for small numbers, for the effective number of pictures.
 
-    How often the interval held the true difference, in simulated pairs of runs:
+    How often the interval covered the true difference, in simulated pairs of runs:
 
     - 95 to 97 % for all pictures and 96 to 99.7 % for single countries, in 400 pairs of each of five kinds
       (equal and unequal, 130 to 500 pictures, groups of one and of five, 10 and 20 countries);
     - 95 to 98 % and 96 to 100 %, in 250 pairs of each of eight kinds in which a country's pictures were of 2
-      to 20 places and hung together there.
+      to 20 places and correlated within them.
 
     Args:
         reference: whether the first run was right, bool (N,).
@@ -196,7 +196,7 @@ def differences_text(differences: pd.DataFrame, *, fewest: int) -> str:
 def bonett_price(
     wins: np.ndarray | float, losses: np.ndarray | float, n: np.ndarray | float
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Ends of the 95 % interval of (wins - losses) / n, each share taken as if one more had been seen of two.
+    """Ends of the 95 % interval of (wins - losses) / n, with one win and one loss added to those seen.
 
     Source:
         Bonett and Price, Adjusted Wald confidence interval for a difference of binomial proportions based

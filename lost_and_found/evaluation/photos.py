@@ -1,4 +1,4 @@
-"""Where photos were taken, as a trained model guesses."""
+"""A trained model's guesses of where photos were taken."""
 
 from __future__ import annotations
 
@@ -25,22 +25,22 @@ from lost_and_found.training.pixel_cache import COPY_SIZE
 from lost_and_found.training.runs import Run, predict
 from lost_and_found.training.targets.region import RegionTarget
 
-# In a folder; a file that is named is tried whatever it is called.
+# Of the files in a folder; a file that is named itself is tried whatever its suffix.
 SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif", ".heic", ".heif"}
 AT_ONCE = 2048  # photos whose pixels are in memory
 IN_PROCESSES_FROM = 200
-FAR_KM = 50  # from where on nobody would call a town near
+FAR_KM = 50  # from this distance on, a town isn't called near
 
 
 class PhotoGuesses(NamedTuple):
-    """What a run says of some photos.
+    """What a run says about some photos.
 
     Attributes:
-        table: a row per photo; columns photo; problem, why it couldn't be read, or empty; guess_1,
-            probability_1, ... guess_5, probability_5, countries by alpha-2 code; for regions also region, the
-            likeliest; and for regions and coordinates lat, lon, place (the nearest town and its country) and
-            place_km, how far away that is. A coordinates run has no probabilities, and guess_1 is the country
-            of the point, at sea the nearest one. Cells of photos with a problem are empty.
+        table: a row per photo; columns photo, problem (why it couldn't be read, or empty), guess_1,
+            probability_1, ... guess_5, probability_5 (countries by alpha-2 code); for region runs also region
+            (the likeliest); for region and coordinates runs also lat, lon, place (the nearest town and its
+            country) and place_km (how far away that is). A coordinates run has no probabilities, and guess_1
+            is the country of the point, at sea the nearest one. Cells of photos with a problem are empty.
         decoded: what the run's target decoded, (N, outputs), a row for each photo without a problem.
     """
 
@@ -51,18 +51,18 @@ class PhotoGuesses(NamedTuple):
 def photo_pixels(
     path: Path, *, width: int, height: int, copy_size: tuple[int, int] = COPY_SIZE
 ) -> np.ndarray:
-    """A photo as the pictures that a model was trained with: uint8 (3, height, width), RGB.
+    """A photo made like the pictures that a model was trained with: uint8 (3, height, width), RGB.
 
-    It goes the way of those: cropped at its centre to the shape of a working copy, shrunk and saved as one,
+    It is processed like them: cropped at its centre to the shape of a working copy, shrunk and saved as one,
     and read from there as the pixel cache does. So the pixels are exactly those that the stages would have
     made of it.
 
     Args:
         path: of an image in any format that Pillow reads.
-        width: in pixels, of the run.
-        height: in pixels, of the run.
-        copy_size: (width, height) of the working copies of the pictures that the run was trained with; of
-            the largest, where all photos were smaller than working copies may be.
+        width: in pixels, as the run takes it.
+        height: in pixels, as the run takes it.
+        copy_size: (width, height) of the working copies of the pictures that the run was trained with, or
+            of the largest if all photos were smaller than working copies may be.
 
     Raises:
         BrokenSample: it can't be read.
@@ -75,10 +75,10 @@ def photo_pixels(
 
 
 def find_photos(places: Sequence[Path]) -> list[Path]:
-    """The files that are named, and the images in folders that are, in order; hidden ones are left out.
+    """The files that are named, and the images in the folders that are, in order, without hidden ones.
 
     Raises:
-        MissingInput: a place that isn't there, or no photo in any.
+        MissingInput: a place that doesn't exist, or no photo in any.
     """
     found: list[Path] = []
     for place in places:
@@ -92,17 +92,17 @@ def find_photos(places: Sequence[Path]) -> list[Path]:
 
 
 def common_folder(photos: Sequence[Path]) -> Path:
-    """The innermost folder that all of them lie in, absolute."""
+    """The absolute path of the innermost folder that holds all of the photos."""
     return Path(os.path.commonpath([without_dots(photo).parent for photo in photos]))
 
 
 def without_dots(path: Path) -> Path:
-    """The absolute path without "..", so that what is made from it leads nowhere else; links stay."""
+    """The absolute path without "..", so that no path made from it leads elsewhere; links stay."""
     return Path(os.path.abspath(path))  # noqa: PTH100  resolve() follows links
 
 
 def guess_photos(run: Run, photos: Sequence[Path]) -> Iterator[PhotoGuesses]:
-    """Guesses for some thousand photos at a time."""
+    """Guesses for up to `AT_ONCE` photos at a time."""
     for first in range(0, len(photos), AT_ONCE):
         some = photos[first : first + AT_ONCE]
         read = partial(
@@ -151,7 +151,7 @@ def _guesses(run: Run, decoded: np.ndarray) -> pd.DataFrame:
 
 
 def text_of(table: pd.DataFrame) -> str:
-    """For reading: of one photo a line per guess, of several a line per photo."""
+    """The guesses as text: for one photo a line per guess, for several a line per photo."""
     if len(table) == 1:
         return _in_full(table.iloc[0])
     names = table["photo"].map(printable)

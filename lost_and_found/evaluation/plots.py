@@ -31,7 +31,7 @@ def plot_report(
     country_codes: Sequence[str],
     fewest: int,
 ) -> Figure:
-    """One page: the scores, the best and worst countries, and who is taken for whom.
+    """One page: the scores, the best and worst countries, and which are taken for which.
 
     Args:
         scores: from `score`.
@@ -49,7 +49,7 @@ def plot_report(
 
 
 def plot_scores(axes: Axes, overall: pd.DataFrame) -> None:
-    """Bars of the scores with their intervals, and of what takes no skill in grey."""
+    """Bars of the scores with their intervals, and in grey of what needs no skill."""
     table = overall[(overall["metric"] != TIMES) & overall["value"].notna()].iloc[::-1]
     values = 100 * table["value"].to_numpy()
     estimated = table["low"].notna().to_numpy()
@@ -90,7 +90,7 @@ def plot_countries(axes: Axes, countries: pd.DataFrame, *, fewest: int) -> None:
 
 
 def plot_confusions(axes: Axes, scores: Scores, country_codes: Sequence[str]) -> None:
-    """Who is taken for whom, among the countries of the most frequent errors."""
+    """Which countries are taken for which, among those of the most frequent errors."""
     chosen: list[int] = []
     for pair in scores.pairs:
         chosen += [one for one in pair if one not in chosen]

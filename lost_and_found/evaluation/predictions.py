@@ -54,7 +54,7 @@ def best_guesses(probabilities: np.ndarray, country_codes: Sequence[str]) -> pd.
 def guesses_of(row: Mapping[Hashable, Any] | pd.Series) -> list[tuple[str, float]]:
     """(country code, probability) of each guess in a row of `best_guesses`, the likeliest first.
 
-    Probabilities that the row lacks, as those of photos do whose guess is a point, are NaN.
+    Probabilities that the row lacks are NaN, as for photos whose guess is a point.
     """
     places = [place for place in range(1, GUESSES + 1) if f"guess_{place}" in row]
     return [(row[f"guess_{place}"], row.get(f"probability_{place}", math.nan)) for place in places]
@@ -72,14 +72,14 @@ def read_predictions(path: Path) -> pd.DataFrame:
         table = pd.read_csv(path, keep_default_na=False)
         shares = {str(name): float for name in table.filter(like="probability_")}
         return table.astype({"id": str, "truth": str, "rank": int, **shares})
-    except (ValueError, KeyError):  # among them pandas' own, of an empty file or odd rows
+    except (ValueError, KeyError):  # including pandas' own, for an empty file or malformed rows
         raise MissingInput(f"{path} is damaged; run 4-evaluation/01-test-model.ipynb again") from None
 
 
 def draw_examples(
     samples: Sequence[Sample], predictions: pd.DataFrame, *, each: int, seed: int
 ) -> dict[str, list[Sample]]:
-    """A seeded draw of at most `each` samples that were guessed "right", and of as many "wrong" ones."""
+    """A seeded draw of at most `each` samples whose first guess was "right", and of as many "wrong" ones."""
     rng = np.random.default_rng(seed)
     by_id = {sample.id: sample for sample in samples}
     is_right = predictions["rank"] == 1

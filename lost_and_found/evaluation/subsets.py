@@ -1,4 +1,4 @@
-"""Named sets of countries: over one set, scores of different data sets can be compared."""
+"""Named sets of countries, over which the scores of different datasets can be compared."""
 
 from __future__ import annotations
 

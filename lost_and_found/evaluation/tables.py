@@ -16,9 +16,9 @@ TIMES = "top-1 in multiples of chance"
 
 
 def overall_table(scores: Scores, *, subset_name: str = "") -> pd.DataFrame:
-    """One row a score: metric, value, low, high (the 95 % interval, NaN for what isn't estimated), n.
+    """One row per score: metric, value, low, high (the 95 % interval, NaN for what isn't estimated), n.
 
-    Values are shares, but for the last row.
+    Values are shares, except in the last row.
     """
     classes = len(scores.support)
     present = int((scores.support > 0).sum())
@@ -65,9 +65,9 @@ def country_table(scores: Scores, country_codes: Sequence[str]) -> pd.DataFrame:
 def best_and_worst(countries: pd.DataFrame, *, ends: int, fewest: int) -> tuple[pd.DataFrame, pd.DataFrame]:
     """The `ends` best and as many of the worst rows, among countries with at least `fewest` samples.
 
-    With a sample or two a recall is 0 or 1 by luck, and such countries would fill both ends. Where there are
-    fewer than twice `ends` countries they are shared out, each to one end. None of the best was found only as
-    often as one of the worst, if any was found more often.
+    With a sample or two a recall is 0 or 1 by luck, and such countries would fill both ends. If there are
+    fewer than twice `ends` countries, each is at one end only. No country found as rarely as one of the worst
+    is among the best, unless all are.
     """
     enough = countries[countries["n"] >= fewest]
     count = min(ends, len(enough) // 2)
@@ -107,7 +107,7 @@ def write_report(folder: Path, *, run_id: str, overall: pd.DataFrame, **others: 
 
 
 def overall_text(overall: pd.DataFrame) -> str:
-    """The table of scores with aligned columns."""
+    """The table of scores as text with aligned columns."""
     lines = [("", "value", "95 % interval", "pictures")]
     for row in overall.to_dict("records"):
         times = row["metric"] == TIMES
@@ -121,7 +121,7 @@ def overall_text(overall: pd.DataFrame) -> str:
 
 
 def country_text(countries: pd.DataFrame) -> str:
-    """Recall of countries with aligned columns."""
+    """Recall of countries as text with aligned columns."""
     if countries.empty:
         return "no (other) country has enough pictures to be ranked"
     lines = [("", "found", "95 % interval", "pictures")]
@@ -132,7 +132,7 @@ def country_text(countries: pd.DataFrame) -> str:
 
 
 def confusion_text(confusions: pd.DataFrame) -> str:
-    """The most frequent errors with aligned columns; the last says how many of how many pictures they are."""
+    """The most frequent errors as text with aligned columns, of which the last is like "3 of 12"."""
     if confusions.empty:
         return "no errors"
     lines = [("", "share", "95 % interval", "pictures")]

@@ -1,4 +1,4 @@
-"""Runs that several tests test."""
+"""Runs that several test files share."""
 
 import io
 

@@ -38,14 +38,14 @@ def test_single_samples_have_the_exact_interval_of_tables():
     assert (found.low, found.high) == pytest.approx((beta.ppf(0.025, 7, 4), beta.ppf(0.975, 8, 3)), abs=0.02)
 
 
-def test_how_many_samples_groups_are_worth_is_what_was_worked_out_by_hand():
+def test_the_effective_number_of_samples_is_the_one_worked_out_by_hand():
     # 0.25 / (0.01 * 5/4 * 99/100) is 20.2, times the squared ratio of Student's t for 99 and for 4 degrees.
     worth = bootstrap.effective_samples(*np.array([0.25, 0.01]), n=100, most=100, groups=5)
     assert worth == pytest.approx(20.202 * (1.98422 / 2.77645) ** 2, rel=1e-4)
 
 
 @pytest.mark.parametrize(("few", "size"), [(1, 4), (1, 3), (1, 10), (5, 10)])
-def test_groups_that_all_do_equally_well_do_not_hang_together(few, size):
+def test_groups_that_all_do_equally_well_count_as_uncorrelated(few, size):
     right = np.tile(
         np.arange(size) < few, 20
     )  # resamples of some of these round to a variance, of others not
@@ -65,9 +65,7 @@ def test_groups_that_all_do_equally_well_do_not_hang_together(few, size):
 
 @pytest.mark.parametrize(("groups", "size"), [(2, 10), (3, 5), (4, 10), (10, 5), (40, 5)])
 @pytest.mark.parametrize("accuracy", [0.5, 0.9])
-def test_few_groups_that_hang_together_make_a_wide_interval_that_holds_the_true_accuracy(
-    groups, size, accuracy
-):
+def test_few_correlated_groups_make_a_wide_interval_that_covers_the_true_accuracy(groups, size, accuracy):
     rng = np.random.default_rng(1)
     games = np.repeat(np.arange(groups), size)
     held = []
@@ -82,7 +80,7 @@ def test_few_groups_that_hang_together_make_a_wide_interval_that_holds_the_true_
 
 
 @pytest.mark.parametrize("groups", [2, 4, 12])
-def test_the_median_distance_of_few_places_is_held_by_its_interval(groups):
+def test_the_interval_covers_the_median_distance_of_few_places(groups):
     rng = np.random.default_rng(2)
     places = np.repeat(np.arange(groups), 8)
     held = []
@@ -93,7 +91,7 @@ def test_the_median_distance_of_few_places_is_held_by_its_interval(groups):
     assert np.mean(held) >= 0.85
 
 
-def test_pictures_of_one_place_say_nothing_of_other_places():
+def test_pictures_of_one_place_say_nothing_about_other_places():
     table = distance_table(np.array([3.0, 40.0, 500.0]), groups=["here"] * 3, resamples=100)
     assert table["low"].tolist() == pytest.approx([0] * len(table))
     assert table["high"].round(0).tolist() == [20015, 20015, 5000, 1, 1, 1, 1, 1]
@@ -106,7 +104,7 @@ def test_groups_that_do_not_fit_and_too_few_resamples_are_refused():
         bootstrap.check_resamples(99)
 
 
-def test_none_of_many_alike_pictures_is_worth_no_more_than_their_places():
+def test_a_share_of_none_or_all_is_worth_no_more_samples_than_there_are_places():
     table = distance_table(np.full(200, 100.0), groups=np.arange(200) // 5, resamples=100).set_index("metric")
     single = distance_table(np.full(40, 100.0), groups=np.arange(40), resamples=100).set_index("metric")
     for metric in ("within 1 km", "within 200 km"):
@@ -115,7 +113,7 @@ def test_none_of_many_alike_pictures_is_worth_no_more_than_their_places():
 
 
 @pytest.mark.parametrize(("groups", "size", "alike"), [(1, 10, 1.0), (1, 10, 0.4), (2, 10, 0.5), (3, 5, 0.5)])
-def test_balanced_accuracy_holds_where_each_countrys_pictures_are_of_few_places(groups, size, alike):
+def test_the_interval_of_balanced_accuracy_holds_where_each_country_has_few_places(groups, size, alike):
     rng = np.random.default_rng(4)
     truth = np.repeat(np.arange(20), groups * size)
     places = np.arange(len(truth)) // size

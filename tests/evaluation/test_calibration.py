@@ -7,7 +7,7 @@ from lost_and_found.evaluation.calibration import calibration_table, calibration
 
 
 def made_up(samples, *, calibrated=True, seed=0):
-    """Probabilities of two classes, and truths drawn by them, or by less."""
+    """Probabilities of two classes, and truths drawn with them, or with lower ones if not calibrated."""
     rng = np.random.default_rng(seed)
     sure = rng.uniform(0.5, 1, samples)
     is_first = rng.random(samples) < (sure if calibrated else sure - 0.2)
@@ -30,20 +30,20 @@ def test_a_table_worked_out_by_hand():
     ("calibrated", "verdict"),
     [(True, "it shows neither over- nor underconfidence"), (False, "it is overconfident")],
 )
-def test_a_model_that_keeps_its_word_is_told_from_one_that_does_not(calibrated, verdict):
+def test_a_calibrated_model_is_told_from_one_that_is_not(calibrated, verdict):
     table = calibration_table(*made_up(2000, calibrated=calibrated), resamples=200)
     assert calibration_text(table).endswith(verdict)
     held = (table["low"] <= table["probability"]) & (table["probability"] <= table["high"])
     assert (held[1:].mean() > 0.7) == calibrated
 
 
-def test_a_model_that_is_right_more_often_than_it_says_is_not_sure_enough():
+def test_a_model_that_is_right_more_often_than_it_says_is_underconfident():
     probabilities = np.tile([0.6, 0.4], (100, 1))
     table = calibration_table(probabilities, np.zeros(100, dtype=int), resamples=100)
     assert calibration_text(table).endswith("it is underconfident")
 
 
-def test_of_few_pictures_and_of_errors_that_cancel_it_is_not_said_that_a_model_is_calibrated():
+def test_with_few_pictures_or_errors_that_cancel_no_model_is_called_calibrated():
     few = calibration_table(*made_up(20, calibrated=False), resamples=100)
     sure = np.repeat([0.55, 0.95], 500)
     cancelling = calibration_table(
@@ -54,7 +54,7 @@ def test_of_few_pictures_and_of_errors_that_cancel_it_is_not_said_that_a_model_i
         assert "on average it shows neither" in calibration_text(table)
 
 
-def test_intervals_are_wider_where_samples_hang_together():
+def test_intervals_are_wider_where_samples_are_correlated():
     probabilities, truth = (np.repeat(part, 5, axis=0) for part in made_up(200))
     alone = calibration_table(probabilities, truth)
     grouped = calibration_table(probabilities, truth, groups=np.repeat(np.arange(200), 5))
@@ -73,7 +73,7 @@ def test_every_sample_is_in_one_bin_and_bins_rise(samples, seed):
     assert (table["right"] <= table["high"]).all()
 
 
-def test_the_figure_has_a_point_a_bin():
+def test_the_figure_has_a_point_per_bin():
     table = calibration_table(*made_up(100), resamples=100)
     (points,) = [line for line in plot_calibration(table).axes[0].lines if line.get_marker() == "o"]
     assert np.allclose(points.get_xydata(), 100 * table[["probability", "right"]][1:])

@@ -81,7 +81,7 @@ def test_the_table_shows_the_settings_in_which_runs_differ_and_no_others():
     assert table[["size", "best_metric", "best", "epochs"]].iloc[1].tolist() == ["64x36", "top1", 0.3, 4]
 
 
-def test_the_table_for_reading_has_no_empty_digits_and_nothing_for_what_a_run_has_not():
+def test_the_table_for_reading_has_significant_digits_and_nothing_for_missing_values():
     runs = [
         made_run("far", 6941.0869, metric="median_km", target="coordinates", learning_rate=1e-5, flip=True),
         made_run("near", 0.404412, learning_rate=0.003, flip=False),
@@ -126,7 +126,7 @@ def test_an_expression_that_is_no_condition_is_refused_with_the_columns(where):
 
 def test_a_condition_that_no_run_fits_and_an_unknown_column_are_errors():
     table = comparison.runs_table([made_run("a", 0.2)])
-    with pytest.raises(InvalidConfig, match="fits none of the 1 runs"):
+    with pytest.raises(InvalidConfig, match="holds for none of the 1 runs"):
         comparison.select_rows(table, "best > 0.5")
     with pytest.raises(InvalidConfig, match="sort_by is 'accuracy'; columns are id"):
         comparison.sort_rows(table, "accuracy")
@@ -141,7 +141,7 @@ def test_a_pair_is_the_two_best_unless_it_is_named(trained):
     chosen = comparison.choose_pair(table, runs, reference=best)
     assert [run.id for run in chosen] == [best, second]
     assert comparison.choose_pair(table[:1], runs[:1] if runs[0].id == best else runs[1:]) is None
-    with pytest.raises(InvalidConfig, match="a run and itself"):
+    with pytest.raises(InvalidConfig, match="choose two different runs"):
         comparison.choose_pair(table, runs, reference=best, candidate=best)
 
 
@@ -153,7 +153,7 @@ def test_a_pair_is_the_two_best_unless_it_is_named(trained):
         (dataclasses.replace(made_run("points", 0.2, target="coordinates"), folder=Path()), "coordinates"),
     ],
 )
-def test_runs_that_say_nothing_of_countries_here_are_no_pair(run, problem):
+def test_runs_that_say_nothing_about_countries_here_are_not_paired(run, problem):
     table = comparison.runs_table([run])
     assert comparison.choose_pair(table, [run]) is None
     with pytest.raises(InvalidConfig, match=problem):
@@ -246,7 +246,7 @@ def test_runs_that_agree_on_few_pictures_are_not_said_to_agree_always():
 
 
 @pytest.mark.parametrize(("groups", "size", "rates"), [(2, 20, (0.2, 0.5)), (5, 10, (0.1, 0.3))])
-def test_the_true_difference_is_held_where_a_countrys_pictures_are_of_few_places(groups, size, rates):
+def test_the_interval_covers_the_true_difference_where_a_country_has_few_places(groups, size, rates):
     rng = np.random.default_rng(3)
     truth = np.repeat(["FR", "NA", "US", "BR", "IT"], groups * size)
     places = np.arange(len(truth)) // size
@@ -263,7 +263,7 @@ def test_the_true_difference_is_held_where_a_countrys_pictures_are_of_few_places
     assert np.mean(held) >= 0.92
 
 
-def test_exchanging_the_runs_turns_the_differences_round():
+def test_swapping_the_runs_reverses_the_differences():
     answers = made_answers(90, seed=1)
     swapped = answers | {"reference": answers["candidate"], "candidate": answers["reference"]}
     one, other = (paired.paired_differences(**these, resamples=100) for these in (answers, swapped))
@@ -320,7 +320,7 @@ def test_the_notebook_compares_what_there_is(trained, tmp_path, monkeypatch, sin
 
 
 @pytest.mark.parametrize(("now", "is_the_model"), [(0.310, True), (0.05, False)])
-def test_the_check_bears_what_rounding_does_and_finds_another_model(now, is_the_model):
+def test_the_check_tolerates_rounding_and_finds_another_model(now, is_the_model):
     cells = json.loads(NOTEBOOK.read_text())["cells"]
     (check,) = [source for cell in cells if "assert" in (source := "".join(cell["source"]))]
     # As measured on street views after a training in bfloat16.

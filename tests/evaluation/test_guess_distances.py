@@ -23,7 +23,7 @@ def test_scores_are_those_worked_out_by_hand():
     assert within == [0.2, 0.4, 0.6, 0.8, 0.8]
 
 
-def test_intervals_hold_the_value_and_are_wider_where_rounds_of_a_game_hang_together():
+def test_intervals_hold_the_value_and_are_wider_where_rounds_of_a_game_are_correlated():
     km = np.repeat(np.random.default_rng(0).exponential(800, 40), 5)
     single = distances.distance_table(km, groups=np.arange(200), resamples=300)
     grouped = distances.distance_table(km, groups=np.repeat(np.arange(40), 5), resamples=300)
@@ -77,7 +77,7 @@ def test_the_nearest_and_the_farthest_countries_are_listed_each_once():
     assert len(lines) == 6
 
 
-def test_kilometres_and_shares_are_shown_with_the_digits_that_say_something():
+def test_kilometres_and_shares_are_shown_with_significant_digits():
     table = distances.distance_table(KM, groups=list("abcde"), resamples=100)
     text = distances.distances_text(table)
     assert "1,162 " in text
@@ -112,7 +112,7 @@ def test_a_region_run_is_tested_by_country_too_and_a_coordinates_run_is_not(thre
     assert [codes[one] for one in truth] == table["country_code"].tolist()
     with pytest.raises(InvalidConfig, match="03-measure-distances"):
         held_out.country_probabilities(the_run(three_runs, "coordinates"), cache)
-    with pytest.raises(InvalidConfig, match="no point; 01-test-model"):
+    with pytest.raises(InvalidConfig, match="not a point; 01-test-model"):
         distances.guessed_points(the_run(three_runs, "country"), cache)
 
 

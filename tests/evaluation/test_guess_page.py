@@ -23,14 +23,16 @@ from lost_and_found.training.runs import load_run
 
 @contextmanager
 def served(run, **options):
-    """The address of a running page, started in a loop, as Gradio else makes its own."""
+    """The address of a running page, started in an event loop, as Gradio would otherwise make its own."""
 
     async def start():
         page = build_page(run)
         return page, launch(page, **options)
 
     with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
-        patch.setenv("GRADIO_TEMP_DIR", folder)  # a page that ends deletes its photos, which others have too
+        patch.setenv(
+            "GRADIO_TEMP_DIR", folder
+        )  # a page that closes deletes its photos, and other pages' with them
         page, address = asyncio.run(start())
         try:
             yield address
@@ -122,7 +124,7 @@ def test_the_page_says_which_part_of_a_photo_the_model_sees(run_of):
     )
 
 
-def test_what_is_no_photo_is_told_and_the_next_one_is_guessed(run_of, in_browser, photo, tmp_path):
+def test_a_file_that_is_no_photo_is_reported_and_the_next_one_is_guessed(run_of, in_browser, photo, tmp_path):
     broken = tmp_path / "broken.jpg"
     broken.write_bytes(b"no picture")
 

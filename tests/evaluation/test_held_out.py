@@ -73,7 +73,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
 
 @pytest.fixture
 def workspace(trained: Workspace, tmp_path: Path) -> Workspace:
-    """A copy of it that a test may spoil."""
+    """A copy of it that a test may damage."""
     shutil.copytree(trained.root, tmp_path / "root", dirs_exist_ok=True)
     return Workspace(tmp_path / "root", "made")
 
@@ -94,7 +94,7 @@ def test_the_newest_complete_run_is_found_and_an_unfinished_one_is_not(workspace
     shutil.copytree(first, runs / "unfinished")
     (runs / "unfinished/model.safetensors").unlink()
     assert held_out.find_run(runs).name == "later"
-    (first / ASKED_FOR).touch()  # the later one may be a trial of a sweep, for which nobody asked
+    (first / ASKED_FOR).touch()  # the later one may be a trial of a sweep, which nobody requested
     assert held_out.find_run(runs) == first
     (runs / "later" / ASKED_FOR).touch()
     assert held_out.find_run(runs).name == "later"

@@ -56,9 +56,9 @@ def test_rank_one_means_that_argmax_is_right_and_ranks_are_places_in_a_stable_or
 @pytest.mark.parametrize(
     ("probabilities", "truth", "message"),
     [
-        (np.ones((3, 2)), np.array([0, 1]), "don't fit"),
+        (np.ones((3, 2)), np.array([0, 1]), "don't match"),
         (np.ones((0, 2)), np.array([], dtype=int), "at least one sample"),
-        (np.ones(3), np.array([0, 1, 0]), "don't fit"),
+        (np.ones(3), np.array([0, 1, 0]), "don't match"),
         (np.array([[np.nan, 1.0]]), np.array([0]), "diverged"),
         (np.ones((1, 2)), np.array([2]), r"outside 0\.\.1"),
         (np.ones((1, 2)), np.array([-1]), r"outside 0\.\.1"),
@@ -245,7 +245,7 @@ def test_the_interval_of_balanced_accuracy_holds_with_rare_classes(a, b, game_si
         rows.append((found.low <= recalls.mean() <= found.high, width, found.value - recalls.mean()))
     held, width, error = np.array(rows).T
     assert held.mean() >= 0.92
-    assert width.mean() < 1.6 * 2 * 1.96 * error.std()  # holding it is no art for an interval of any width
+    assert width.mean() < 1.6 * 2 * 1.96 * error.std()  # a wide enough interval would always cover it
 
 
 def test_balanced_accuracy_is_less_certain_when_games_say_the_same():
@@ -262,7 +262,7 @@ def test_balanced_accuracy_is_less_certain_when_games_say_the_same():
 
 @pytest.mark.parametrize("groups", [None, [0] * 60])
 @pytest.mark.parametrize("guess", ["the first class", "the truth", "another class"])
-def test_a_model_without_luck_has_no_interval_without_width(guess, groups):
+def test_recalls_of_only_zero_and_one_still_have_intervals_of_some_width(guess, groups):
     truth = np.repeat(np.arange(6), [20, 20, 10, 8, 1, 1])
     predicted = {"the first class": truth * 0, "the truth": truth, "another class": (truth + 1) % 6}[guess]
     scores = score(one_hot(predicted, 6), truth, groups=groups, subset=[0, 5], resamples=100)

@@ -64,7 +64,7 @@ def test_pixels_are_those_that_the_stages_make_of_a_photo(tmp_path, name, size, 
 
 @pytest.fixture
 def guess(three_runs, capsys):
-    """Runs the command for the newest run of a target; its exit status, what it prints, and its errors."""
+    """Runs the command for the newest run of a target; returns its exit status, output and errors."""
     runs = three_runs.root / "3-training/01-train-model/made/runs"
 
     def run(*arguments, target="country"):
@@ -76,7 +76,7 @@ def guess(three_runs, capsys):
     return run
 
 
-def test_ctrl_c_is_no_fault_to_trace(guess, tmp_path, monkeypatch):
+def test_ctrl_c_prints_no_traceback(guess, tmp_path, monkeypatch):
     def pressed(*_, **__):
         raise KeyboardInterrupt
 
@@ -130,7 +130,7 @@ def test_regions_are_told_by_name(guess, tmp_path):
 
 
 @pytest.mark.parametrize("target", ["country", "region", "coordinates"])
-def test_figures_lie_in_folders_as_the_photos_do(guess, tmp_path, target):
+def test_figures_are_in_the_same_subfolders_as_the_photos(guess, tmp_path, target):
     for name in ("a.jpg", "a.png", "deep/a.jpg"):
         photo(tmp_path / "photos" / name)
     (tmp_path / "photos" / "broken.jpg").write_bytes(b"no picture")
@@ -184,7 +184,7 @@ def test_the_notebook_guesses_own_photos_or_some_of_the_validation_split(three_r
     assert all(path.stat().st_size > 10_000 for path in figures)
 
 
-def test_what_can_not_be_read_is_told_and_the_others_are_guessed(guess, tmp_path):
+def test_a_photo_that_can_not_be_read_is_reported_and_the_others_are_guessed(guess, tmp_path):
     folder = tmp_path / "photos"
     for number, name in enumerate(["b.jpg", "a.PNG", "deep/c.webp", ".hidden/d.jpg", ".e.jpg"]):
         photo(folder / name, seed=number)
@@ -211,7 +211,7 @@ def test_what_can_not_be_read_is_told_and_the_others_are_guessed(guess, tmp_path
         (["a.jpg"], ["--device", "cuda:77"], "which this machine lacks"),
     ],
 )
-def test_what_is_wrong_is_told(guess, tmp_path, places, more, message):
+def test_an_error_says_what_is_wrong(guess, tmp_path, places, more, message):
     photo(tmp_path / "a.jpg")
     (tmp_path / "empty").mkdir()
     status, printed, errors = guess(*[tmp_path / place for place in places], *more)
@@ -261,7 +261,7 @@ def test_dollar_signs_in_the_name_of_a_photo_are_no_formula(guess, tmp_path):
     assert (tmp_path / "figures" / "from $5_$9.jpg.png").exists()
 
 
-def test_a_folder_is_no_table(guess, tmp_path):
+def test_a_folder_is_refused_as_a_table(guess, tmp_path):
     status, printed, errors = guess(photo(tmp_path / "a.jpg"), "--csv", tmp_path)
     assert (status, printed) == (1, "")
     assert "is a folder; --csv takes a file" in errors

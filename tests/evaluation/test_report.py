@@ -105,7 +105,7 @@ def test_a_confusion_is_shown_beside_the_number_of_its_countrys_pictures():
     assert tables.confusion_text(confusions[:0]) == "no errors"
 
 
-def test_a_score_that_there_is_none_of_says_so():
+def test_a_score_without_samples_is_shown_as_none():
     scores = score(np.eye(3), np.arange(3) % 2, subset=[2], resamples=100)
     lines = tables.overall_text(tables.overall_table(scores, subset_name="mine")).splitlines()
     (line,) = [line for line in lines if "0 of mine" in line]
