@@ -1,4 +1,4 @@
-"""Distance to the nearest border among hundreds of thousands, exact to within a hundredth."""
+"""Distance to the nearest border among hundreds of thousands of edges, exact to within 1 %."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ FEW, MANY = 8, 512  # pieces looked at first, and at most
 
 
 class Borders:
-    """Every edge of every region, cut to short straight pieces in space, found by their middles.
+    """Every edge of every region, cut into short straight pieces in space, indexed by their midpoints.
 
-    A border of two regions is there once. The cuts along the antimeridian and at the south pole, which maps
+    A border of two regions is stored once. The cuts along the antimeridian and at the south pole, which maps
     need and the Earth doesn't have, are left out.
     """
 
@@ -27,14 +27,14 @@ class Borders:
         self._start, self._step = xyz_start, xyz_end - xyz_start
         self._step_squared = np.maximum((self._step**2).sum(axis=1), np.finfo(float).tiny)
         self._reach = np.sqrt(self._step_squared.max()) / 2
-        # A tree that is not balanced finds as fast here and is built three times as fast.
+        # An unbalanced tree searches as fast here and is built three times as fast.
         self._middles = cKDTree(xyz_start + self._step / 2, balanced_tree=False, compact_nodes=False)
 
     def nearest(self, xyz: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Kilometres (n,) from unit vectors (n, 3) to the nearest border, and the index (n,) of its region.
 
-        The piece with the nearest middle need not be the nearest piece, so several are measured, and more as
-        long as one that was not measured could be nearer by more than the tolerance.
+        The piece with the nearest midpoint need not be the nearest piece, so several are measured, and more
+        as long as an unmeasured one could be nearer by more than the tolerance.
         """
         chord, region = np.empty(len(xyz)), np.empty(len(xyz), dtype=np.intp)
         open_rows, count = np.arange(len(xyz)), min(FEW, self._middles.n)

@@ -1,9 +1,9 @@
 """One country for each of its many names: ISO 3166 alpha-2 codes plus XK for Kosovo.
 
 `find_country` first looks for the exact name or code, ignoring case, accents, spaces and punctuation. Only a
-text that is no name at all may be a typing error of one, and then only when one country is a letter or two
-away and every other is at least two letters farther. Whatever is left is refused with proposals: a wrong
-country in a data set is worse than none.
+text that is no name at all is taken for a misspelt one, and then only if one country is a letter or two away
+and every other is at least two letters farther. Anything else is refused with proposals: a wrong country in a
+dataset is worse than none.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from thefuzz import fuzz, process
 from lost_and_found.errors import UnknownCountry
 from lost_and_found.geo.country_names import AMBIGUOUS_NAMES, COMMON_NAMES, OTHER_NAMES
 
-# Letters missing, added, changed or swapped with the next that are put down to typing, by the length of the
-# text. One letter changed for another makes a different word more often than the rest do: Panama and Penama,
+# Lengths from which a text may have one or two typing errors: a letter missing, added, changed or swapped
+# with the next. A changed letter makes a different word more often than the others do: Panama and Penama,
 # Grenada and Granada.
 SHORTEST_WITH_ONE_ERROR = 6
 SHORTEST_WITH_ONE_CHANGED = 8
@@ -45,13 +45,13 @@ class Country:
 
 
 def find_country(text: str) -> Country:
-    """The country that a name, alpha-2 or alpha-3 code means, in any case, with or without accents.
+    """The country of a name, alpha-2 or alpha-3 code, in upper or lower case, with or without accents.
 
     "Congo" alone is the Republic of the Congo, as in ISO 3166; the larger one needs "DR", "Kinshasa" or the
     like. England, Scotland, Wales and Northern Ireland are GB. Codes are never corrected, only names are.
 
     Raises:
-        UnknownCountry: no country, more than one, or a misspelling that could be several; with proposals.
+        UnknownCountry: no country, more than one, or a misspelling that could be several; it has proposals.
     """
     found = _find(text) if isinstance(text, str) else _no_name(text)
     if isinstance(found, Country):
@@ -65,7 +65,7 @@ def all_countries() -> tuple[Country, ...]:
 
 
 def aliases(code: str) -> tuple[str, ...]:
-    """Other names of a country than the one it is shown by, without codes: for search boxes and labels."""
+    """The names of a country except the displayed one, without codes: for search boxes and labels."""
     country = find_country(code)
     names = dict.fromkeys([*_spellings(country.code), _without_accents(country.name)])
     return tuple(name for name in names if name != country.name)
@@ -73,7 +73,7 @@ def aliases(code: str) -> tuple[str, ...]:
 
 @lru_cache(maxsize=1 << 16)
 def _find(text: str) -> Country | str:
-    """The country or, since refusals are looked up as often, what is wrong."""
+    """The country or what is wrong, returned rather than raised so that refusals are cached, too."""
     key, code = _key(text), re.sub(r"[\s.]", "", text).lower()
     found = _codes().get(code) or _names().get(key)
     if found:
@@ -102,7 +102,7 @@ def _proposals(key: str) -> str:
 
 
 def _typing_errors(key: str, name: str) -> int:
-    """How many letters may be wrong for `key` to be taken for `name`; nobody mistypes the first one."""
+    """How many letters may be wrong for `key` to be taken for `name`; the first letter must be right."""
     length = min(len(key), len(name))
     if key[0] != name[0]:
         return 0
@@ -147,7 +147,7 @@ def _ambiguous() -> dict[str, tuple[str, ...]]:
 
 
 def _spellings(code: str) -> Iterator[str]:
-    """All names of a country, the shown one first."""
+    """All names of a country, the displayed one first."""
     yield _countries()[code].name
     yield from OTHER_NAMES.get(code, ())
     record = pycountry.countries.get(alpha_2=code)

@@ -189,8 +189,8 @@ OTHER_NAMES: dict[str, tuple[str, ...]] = {
     "ZW": ("Rhodesia", "Southern Rhodesia"),
 }  # fmt: skip
 
-# Names that more than one country answers to, and places that look like another country's name with a letter
-# wrong; they are refused with the ways to be clear.
+# Names that may mean more than one country, and places whose names look like a misspelt country; they are
+# refused with the countries that they may mean.
 AMBIGUOUS_NAMES: dict[str, tuple[str, ...]] = {
     "Korea": ("KR", "KP"),
     "Virgin Islands": ("VI", "VG"),

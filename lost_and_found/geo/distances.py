@@ -18,12 +18,12 @@ import numpy as np
 EARTH_RADIUS_KM = 6371.0
 
 
-def haversine_km(a: Any, b: Any) -> Any:  # noqa: ANN401 (an array or a tensor; one comes back as the other does)
+def haversine_km(a: Any, b: Any) -> Any:  # noqa: ANN401 (an array or a tensor; returned as the same)
     """Great-circle distance in km; its gradients are finite at coincident and opposite points too.
 
-    The usual arcsine of the square root loses precision near antipodes (2 km in float32) and has no slope
-    there. With the squared half chord h to b and the squared half chord to b's antipode, which is 1 - h,
-    computed separately, the arctangent of their roots is exact at both ends.
+    The usual arcsine of the square root loses precision near antipodes (2 km in float32) and has no usable
+    gradient there. With the squared half chord h to b and the squared half chord to b's antipode, which is
+    1 - h, computed separately, the arctangent of their roots is exact at both ends.
 
     Args:
         a: points, shape (..., 2), degrees.
@@ -52,25 +52,25 @@ def great_circle_km(a: Any, b: Any) -> Any:  # noqa: ANN401
 
 
 def chord_to_km(chord: Any) -> Any:  # noqa: ANN401
-    """Great-circle distance in km of points on the unit sphere that are so far apart through space."""
+    """Great-circle distance in km between points whose chord, on the unit sphere, is this long."""
     xp, (chord,) = _same_kind(chord)
     return 2 * EARTH_RADIUS_KM * xp.arcsin(xp.clip(chord / 2, 0, 1))
 
 
 def km_to_chord(distance_km: float) -> float:
-    """How far apart, through the unit sphere, points are that lie so far apart on the globe."""
+    """Length of the chord, on the unit sphere, between points at this great-circle distance."""
     return float(2 * np.sin(distance_km / EARTH_RADIUS_KM / 2))
 
 
 def to_unit_vectors(points: Any) -> Any:  # noqa: ANN401
-    """Points (..., 2) in degrees as unit vectors (..., 3): x to (0, 0), y to (0, 90), z to the north pole."""
+    """Points (..., 2) in degrees as unit vectors (..., 3): x towards (0, 0), y (0, 90), z the north pole."""
     xp, (points,) = _same_kind(points)
     lat, lon = _radians(points)
     return xp.stack((xp.cos(lat) * xp.cos(lon), xp.cos(lat) * xp.sin(lon), xp.sin(lat)), -1)
 
 
 def from_unit_vectors(xyz: Any) -> Any:  # noqa: ANN401
-    """Points (..., 2) in degrees, lon in [-180, 180], of vectors (..., 3) of any length but zero."""
+    """Points (..., 2) in degrees, lon in [-180, 180], of vectors (..., 3) of any length except zero."""
     xp, (xyz,) = _same_kind(xyz)
     x, y, z = xyz[..., 0], xyz[..., 1], xyz[..., 2]
     lat = xp.arctan2(z, _root(xp, x**2 + y**2))

@@ -1,17 +1,17 @@
 """Natural Earth's admin-1 layer as regions with unique names and ISO countries.
 
 Two schemas are read: the official `ne_10m_admin_1_states_provinces`, which has `adm1_code`, and the
-simplified copy of it in QGIS's `world_map.gpkg` (layer `states_provinces`), which has lost that column.
+simplified copy of it in QGIS's `world_map.gpkg` (layer `states_provinces`), which lacks that column.
 
 A region is called `<country>_<region>_<code>`. The code is `adm1_code` where there is one (`USA-3543`),
 otherwise `<adm0_a3>-<fips>` where no other region has the same (`USA-US13`), otherwise `<adm0_a3>-<number>`,
 counting from 001 through the country's remaining regions in the order of (name, longitude, latitude).
 
-Who has a country code is decided by ISO 3166, whatever the map's own view is: a territory with a code of its
-own has that code (Réunion, Puerto Rico, Hong Kong, Svalbard, Christmas Island ...), and disputed land goes to
+ISO 3166 decides which country code a region has, whatever the map says: a territory with a code of its own
+has that code (Réunion, Puerto Rico, Hong Kong, Svalbard, Christmas Island ...), and disputed land goes to
 the country whose ISO 3166-2 list names it: Northern Cyprus to CY, Somaliland to SO, Crimea and Sevastopol to
 UA, Transnistria to MD, Abkhazia to GE, the Moroccan provinces of Western Sahara to MA and the rest of it to
-EH. Kosovo is XK. What ISO leaves open goes to whoever holds the ground: the Siachen Glacier to IN, the
+EH. Kosovo is XK. What ISO leaves open goes to whoever controls it: the Siachen Glacier to IN, the
 Spratly polygon (Nanshan) to PH, the Golan Heights to IL, the Paracels to CN, the British bases on Cyprus to
 CY (they have no code), Guantanamo to CU, Baikonur to KZ, Clipperton to FR.
 """
@@ -34,7 +34,7 @@ QGIS_LAYER = "states_provinces"
 ATTRIBUTES = ["name", "woe_name", "gn_name", "fips", "adm1_code", "adm0_a3", "gu_a3", "admin"]
 REQUIRED = {"name", "adm0_a3", "gu_a3", "admin"}
 
-# Codes of Natural Earth's own that ISO 3166 doesn't know, see above.
+# Natural Earth's own codes, which ISO 3166 doesn't have; see above.
 COUNTRY_OF_AREA = {
     "ALD": "AX", "ATC": "AU", "BJN": "CO", "BRI": "BR", "BRT": "SD", "CLP": "FR", "CNM": "CY", "CSI": "AU",
     "CYN": "CY", "ESB": "CY", "GAZ": "PS", "KAB": "KZ", "KAS": "IN", "KOS": "XK", "NJM": "SJ", "NSV": "SJ",
@@ -49,9 +49,9 @@ COUNTRY_OF_REGION = {
     ("NLD", "Sint Eustatius"): "BQ",
     ("NLD", "St. Eustatius"): "BQ",
 }
-# The map has the Vatican not at all, Gibraltar as a triangle beside its town and Monaco eight times too
-# large. Street views are taken in all three, so their outlines (lon, lat), by alpha-3 code, are drawn by hand
-# here, to about 100 m.
+# The map lacks the Vatican, and has Gibraltar as a triangle beside its town and Monaco eight times too large.
+# Street views are taken in all three, so their outlines (lon, lat), by alpha-3 code, are drawn by hand here,
+# to about 100 m.
 DRAWN = {
     "VAT": shapely.Polygon(
         [(12.4457, 41.9032), (12.4475, 41.9053), (12.4500, 41.9062), (12.4536, 41.9074), (12.4556, 41.9066),
@@ -110,12 +110,12 @@ def _read_layer(path: Path) -> gpd.GeoDataFrame:
         frame = gpd.read_file(path, layer=layer, encoding="utf-8")
     except pyogrio.errors.DataSourceError as error:
         raise MissingInput(f"{path} can't be read as a map ({error})") from None
-    frame.columns = [str(column).lower() for column in frame.columns]  # older official files shout
+    frame.columns = [str(column).lower() for column in frame.columns]  # older official files have upper case
     return frame
 
 
 def _close_the_seam(geometries: np.ndarray) -> np.ndarray:
-    """Stretch shapes to the antimeridian and the pole; QGIS has clipped its map at ±179.9 and -89.9."""
+    """Stretch shapes to the antimeridian and the pole; QGIS clipped its map at ±179.9 and -89.9."""
 
     def stretch(xy: np.ndarray) -> np.ndarray:
         lon, lat = xy[:, 0], xy[:, 1]
@@ -138,7 +138,7 @@ def _table(frame: gpd.GeoDataFrame, geometries: np.ndarray) -> pd.DataFrame:
 
 
 def _country_code(adm0_a3: str, gu_a3: str, admin: str, name: str) -> str:
-    """Country of one region, from the smallest unit that ISO knows to the largest."""
+    """Country of one region: that of the smallest unit around it that has a known code."""
     if (adm0_a3, name) in COUNTRY_OF_REGION:
         return COUNTRY_OF_REGION[adm0_a3, name]
     for area in (gu_a3, adm0_a3):
@@ -151,7 +151,7 @@ def _country_code(adm0_a3: str, gu_a3: str, admin: str, name: str) -> str:
 
 
 def _codes(frame: gpd.GeoDataFrame, names: pd.Series, geometries: np.ndarray) -> pd.Series:
-    """A code for each region that no other region has."""
+    """A unique code for each region."""
     area, fips = frame["adm0_a3"].astype(str), frame["fips"].astype(str).str.strip("*")
     codes = frame["adm1_code"].where(frame["adm1_code"] != "", area + "-" + fips)
     codes = codes.where((codes != area + "-") & ~codes.duplicated(keep=False), "")
@@ -163,7 +163,7 @@ def _codes(frame: gpd.GeoDataFrame, names: pd.Series, geometries: np.ndarray) ->
 
 
 def _redraw(table: pd.DataFrame, geometries: np.ndarray) -> tuple[pd.DataFrame, np.ndarray]:
-    """Put the drawn outlines in place of the map's; what a country loses goes to its neighbour."""
+    """Replace the map's outlines by the drawn ones; what a country loses goes to its neighbour."""
     geometries = geometries.copy()
     for alpha_3, outline in DRAWN.items():
         country = find_country(alpha_3)

@@ -33,8 +33,8 @@ class Outline:
 def country_outlines() -> tuple[Outline, ...]:
     """All countries, about 17,000 points in all.
 
-    Lakes and enclaves are not cut out; to be seen and clicked, a country inside another must be drawn later,
-    so larger ones come first.
+    Lakes and enclaves are not cut out; to be seen and clicked, a country inside another must be drawn after
+    it, so larger ones come first.
     """
     file = read_region_file(SHIPPED)
     rows_of = file.table.groupby("country_code").indices

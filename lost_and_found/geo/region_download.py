@@ -1,9 +1,9 @@
-"""Natural Earth's official 10m admin-1 map, downloaded once and made a region file in the cache folder.
+"""Natural Earth's official 10m admin-1 map, downloaded once and made into a region file in the cache folder.
 
 Natural Earth publishes no checksums and replaces the file in place when it corrects it. So the digest of the
-first download is written beside it and every later download must have the same; `--sha256` holds the first
-one to a digest that a team agreed on. Independently, the map must have the columns and exactly the number of
-regions of version 5.1.
+first download is written beside it and every later download must have the same; `--sha256` checks the first
+one against a digest that a team agreed on. In any case, the map must have the columns and exactly the number
+of regions of version 5.1.
 
     python -m lost_and_found.geo.region_download [--sha256 DIGEST]
 """
@@ -43,7 +43,7 @@ def download_regions(
         count: number of regions that the map must have.
 
     Raises:
-        StoreError: no connection, or another file than before or than asked for.
+        StoreError: no connection, or a file with another digest than before or than asked for.
         MissingInput: the file isn't the admin-1 map in the official schema, or has another number of regions.
     """
     folder.mkdir(parents=True, exist_ok=True)
@@ -73,7 +73,7 @@ def convert_official(archive: Path, target: Path, *, count: int = REGIONS) -> Pa
     if len(table) != count:
         raise MissingInput(
             f"{archive} has {len(table):,} regions where {count:,} were expected; it may be another version "
-            f"of the map. Pass --count {len(table)} to use it all the same"
+            f"of the map. Pass --count {len(table)} to use it anyway"
         )
     title = f"Natural Earth 10m admin-1, {archive.name}"
     write_region_file(target, table=table, geometries=geometries, title=title)
@@ -96,7 +96,7 @@ def _fetch(url: str) -> bytes:
         ) from None
     data = b"".join(chunks)
     if total and len(data) != total:
-        raise StoreError(f"{url} broke off after {len(data):,} of {total:,} bytes; try again")
+        raise StoreError(f"the download of {url} stopped after {len(data):,} of {total:,} bytes; try again")
     return data
 
 

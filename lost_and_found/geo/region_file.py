@@ -1,7 +1,7 @@
 """The region file: admin-1 polygons and their names in one small compressed numpy archive.
 
-Coordinates are whole hundred-thousandths of a degree (about 1 m), so that a border is the same numbers on
-both of its sides and stays shared; they are stored as differences, which compress well. The same map gives
+Coordinates are whole hundred-thousandths of a degree (about 1 m), so that a border has the same numbers on
+both sides and stays shared; they are stored as differences, which compress well. The same map gives
 the same bytes.
 
     python -m lost_and_found.geo.region_file world_map.gpkg      # writes the file inside the package
@@ -100,7 +100,7 @@ def write_region_file(path: Path, *, table: pd.DataFrame, geometries: np.ndarray
 
 
 def centroids(geometries: np.ndarray) -> np.ndarray:
-    """Centroids (n, 2) on the globe as (lat, lon), right across the antimeridian and around the poles.
+    """Centroids (n, 2) on the globe as (lat, lon), correct across the antimeridian and around the poles.
 
     The integral of the position over a spherical polygon is half the sum, over its edges, of the edge's angle
     times the unit normal of the edge's plane. Edges shared by two parts of a region (the cut along the

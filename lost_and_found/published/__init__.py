@@ -1,4 +1,4 @@
-"""Figures of the published collection: how many rounds of the game showed each country."""
+"""Numbers from the published collection: how many rounds of the game showed each country."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ import pandas as pd
 
 
 def singleplayer_counts() -> dict[str, int]:
-    """Number of singleplayer rounds by country name, most first (356,606 in 2024)."""
+    """Number of singleplayer rounds by country name, most frequent first (356,606 in 2024)."""
     return _read_counts("singleplayer")
 
 
 def multiplayer_counts() -> dict[str, int]:
-    """Number of multiplayer rounds by country name, most first (18,582 in 2024)."""
+    """Number of multiplayer rounds by country name, most frequent first (18,582 in 2024)."""
     return _read_counts("multiplayer")
 
 

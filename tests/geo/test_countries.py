@@ -164,7 +164,7 @@ def test_no_single_typing_error_in_any_name_gives_another_country():
     assert right / tried > 0.85, "most single errors in names should be corrected"
 
 
-def test_a_name_is_looked_for_once_also_if_it_is_none():
+def test_a_text_is_looked_up_once_even_if_it_is_no_name():
     countries._find.cache_clear()
     for _ in range(5):
         find_country("Türkiye")
@@ -190,7 +190,7 @@ def test_names_in_other_languages_give_the_right_country_or_none():
             right += found == country.alpha_2
             if found != country.alpha_2:
                 wrong.add((language, text, found))
-    assert wrong == {("vi", "Ao", "AO")}  # a code, which is never put down to another language
+    assert wrong == {("vi", "Ao", "AO")}  # a code, which is never taken for a word of another language
     assert right > 2000
 
 

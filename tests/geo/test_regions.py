@@ -278,7 +278,7 @@ def test_centroids_are_right_across_the_antimeridian_at_the_pole_and_around_hole
     assert centre[2] == pytest.approx([2, 2], abs=0.01)
 
 
-def test_a_shared_border_is_indexed_once_and_cuts_not_at_all():
+def test_a_shared_border_is_indexed_once_and_a_cut_is_not():
     squares = shapely.box([179, 178, -180], 0, [180, 179, -179], 1)
     borders = Borders(squares)
     distance_km, region = borders.nearest(to_unit_vectors([[0.5, 180.0], [0.5, 179.01], [0.5, -179.01]]))
@@ -303,7 +303,7 @@ OFFICIAL = gpd.GeoDataFrame(
 
 @pytest.fixture
 def official(tmp_path):
-    """A small map in the official schema, zipped as Natural Earth does it."""
+    """A small map in the official schema, zipped as Natural Earth's is."""
     path = tmp_path / "site" / "ne_10m_admin_1_states_provinces.zip"
     path.parent.mkdir()
     OFFICIAL.to_file(path.with_suffix(".shz"), driver="ESRI Shapefile", encoding="utf-8")
@@ -370,7 +370,7 @@ def test_a_map_with_another_number_of_regions_is_refused(official, tmp_path):
     assert not (tmp_path / "regions.npz").exists()
 
 
-def test_a_map_that_is_not_there_or_no_map_or_another_map_is_refused(site, tmp_path, empty_cache):
+def test_an_absent_file_one_that_is_no_map_and_another_map_are_refused(site, tmp_path, empty_cache):
     with pytest.raises(StoreError, match="can't be downloaded"):
         download_regions(empty_cache, url=site + ".gone")
     with pytest.raises(MissingInput, match="is missing"):
@@ -384,7 +384,7 @@ def test_a_map_that_is_not_there_or_no_map_or_another_map_is_refused(site, tmp_p
         read_natural_earth(other)
 
 
-def test_a_new_file_in_the_cache_is_read_anew(site, empty_cache):
+def test_a_new_file_in_the_cache_is_read_again(site, empty_cache):
     download_regions(empty_cache, url=site, count=6)
     first = regions_module._world()
     assert regions_module._world() is first
