@@ -26,12 +26,12 @@ from lost_and_found.workspace import REPOSITORY, Workspace
 PASSWORD = "LOST_AND_FOUND_QUIZ_PASSWORD"
 PRACTICE = "practice"
 EVERYWHERE = ("0.0.0.0", "::")
-SOMEWHERE = "192.0.2.1"  # an address for documentation, which is nobody's
+SOMEWHERE = "192.0.2.1"  # an address reserved for documentation, so nobody's
 
 
 @command()
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Serve until Ctrl-C or SIGTERM; the exit status."""
+    """Serve until Ctrl-C or SIGTERM; returns the exit status."""
     options = _parser().parse_args(arguments)
     load_dotenv(REPOSITORY / ".env")
     warnings.showwarning = lambda message, *_: print(f"warning: {message}", file=sys.stderr)
@@ -70,7 +70,7 @@ def _serve(quiz: Quiz, options: argparse.Namespace) -> int:
     if options.host in EVERYWHERE and (here := _network_address()):
         print(f"On the local network: http://{here}:{demo.server_port}/", flush=True)
     if password:
-        # What is printed may be kept in a log, and a chosen password be of use elsewhere.
+        # What is printed may be kept in a log, and a chosen password may be used elsewhere, too.
         told = (
             f"the password in {PASSWORD}"
             if chosen
@@ -80,7 +80,7 @@ def _serve(quiz: Quiz, options: argparse.Namespace) -> int:
     width, height = quiz.size
     print(
         f"{len(quiz.deck):,} pictures of {quiz.deck.name} at {width}x{height}, {quiz.rounds} a session. "
-        f"Answers go to {quiz.answers.path}. Stop with Ctrl-C; players go on where they were.",
+        f"Answers go to {quiz.answers.path}. Stop with Ctrl-C; players can go on where they left off.",
         flush=True,
     )
     stop.wait()
@@ -93,14 +93,14 @@ def _network_address() -> str:
     """This machine's address on the local network; empty if it has none."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         try:
-            probe.connect((SOMEWHERE, 9))  # sends nothing, but chooses the way out
+            probe.connect((SOMEWHERE, 9))  # sends nothing, but chooses the outgoing address
         except OSError:
             return ""
         return str(probe.getsockname()[0])
 
 
 def _export(workspace: Workspace, list_name: str, path: Path) -> int:
-    """Write the answers to a list, which needs none of its pictures."""
+    """Write the answers given to a list, whose pictures aren't needed."""
     pinned = read_list(workspace.lists / f"{list_name}.txt")
     table = read_answers(answers_path(workspace, list_name), list_name=list_name, list_digest=pinned.digest)
     if str(path) == "-":
@@ -113,11 +113,11 @@ def _export(workspace: Workspace, list_name: str, path: Path) -> int:
 
 
 def _make_practice_pictures(workspace: Workspace, list_name: str) -> int:
-    """Run the default profile if its pictures aren't there, so that the quiz works; its exit status."""
+    """Run the practice profile if its pictures are missing; returns its exit status, 0 if there's no need."""
     if workspace.dataset != PRACTICE or list_name or workspace.list_path(".test").exists():
         return 0
     print(
-        "The practice pictures aren't there yet: making them and a model takes four to ten minutes.",
+        "There are no practice pictures yet: making them and a model takes four to ten minutes.",
         flush=True,
     )
     return notebooks.main(["run", PRACTICE, "-p", "root", str(workspace.root)])

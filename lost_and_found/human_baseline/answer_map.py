@@ -12,16 +12,16 @@ from lost_and_found.geo.countries import find_country
 from lost_and_found.geo.outlines import country_outlines
 
 ASPECT = 16 / 9
-WORLD_DEG = (378.0, 198.0)  # a little more, so that a mark at the edge is seen whole
+WORLD_DEG = (378.0, 198.0)  # a little more than the world, so that a mark at its edge is seen whole
 SMALLEST_HEIGHT_DEG = 36.0
 MARGIN_DEG = 9.0
-FARTHEST_SOUTH = -60.0  # of what a country is shown for
-MAIN_PART = 0.5  # of the largest part's area; New Zealand has two such islands, the United States one part
+FARTHEST_SOUTH = -60.0  # degrees of latitude; a country is not framed farther south
+MAIN_PART = 0.5  # of the largest part's area; New Zealand has two such parts, the United States one
 
 
 @cache
 def land_symbols() -> str:
-    """Every country's outline, to be put into the page once; maps then refer to them by `#land-<code>`."""
+    """Every country's outline, put into the page once; maps then refer to them by `#land-<code>`."""
     paths = "".join(
         f'<path id="land-{outline.code}" d="{_path(outline.polygons)}"/>' for outline in country_outlines()
     )
@@ -62,7 +62,7 @@ def answer_map(truth: str, guesses: Sequence[str], coordinates: tuple[float, flo
 
 
 def _frame(points: Sequence[tuple[float, float]]) -> tuple[float, float, float, float]:
-    """Left, top, width and height of a view of all (lon, lat) points, inside the world where it fits in."""
+    """Left, top, width and height of a view of all (lon, lat) points, inside the world if it fits."""
     lons, lats = [lon for lon, _ in points] or [0.0], [lat for _, lat in points] or [0.0]
     tall = max(lats) - min(lats) + 2 * MARGIN_DEG
     wide = max(lons) - min(lons) + 2 * MARGIN_DEG
@@ -86,7 +86,7 @@ def _marker(point: tuple[float, float], text: str, kind: str, unit: float) -> st
 
 @cache
 def _main_parts(code: str) -> list[shapely.Polygon]:
-    """The largest part of a country and those that are about as large; none of one that the map lacks."""
+    """The largest part of a country and those about as large; none for a country that the map lacks."""
     outline = next((one for one in country_outlines() if one.code == code), None)
     parts = [shapely.Polygon(ring) for ring in outline.polygons] if outline else []
     return [part for part in parts if part.area >= MAIN_PART * parts[0].area]
@@ -94,7 +94,7 @@ def _main_parts(code: str) -> list[shapely.Polygon]:
 
 @cache
 def _centre(code: str) -> tuple[float, float] | None:
-    """(lon, lat) well inside the largest part of a country; None for one that the map lacks."""
+    """(lon, lat) well inside the largest part of a country; None for a country that the map lacks."""
     parts = _main_parts(code)
     if not parts:
         return None
@@ -112,7 +112,7 @@ def _corners(code: str) -> list[tuple[float, float]]:
 
 
 def _path(polygons: Sequence[Sequence[tuple[float, float]]]) -> str:
-    """Closed rings in tenths of a degree; points that fall together are drawn once."""
+    """Closed rings in tenths of a degree; points that coincide are drawn once."""
     rings = []
     for polygon in polygons:
         points = list(dict.fromkeys(f"{lon:.1f} {-lat:.1f}" for lon, lat in polygon))

@@ -2,7 +2,7 @@
 
 A player plays a session of `rounds` pictures in an order of their own. A row of `rounds` is made when a
 picture is first shown and completed when it is answered, in one transaction with its guesses; so a reload, a
-second tab, a double click or a restart finds the session as it is, and an answer is there once or not at all.
+second tab, a double click or a restart finds the session as it is, and an answer is kept once or not at all.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ CREATE TABLE IF NOT EXISTS guesses(
     PRIMARY KEY(player, number, place), UNIQUE(player, number, country_code),
     FOREIGN KEY(player, number) REFERENCES rounds(player, number));
 """
-# One statement, so that a round and its guesses are of one moment.
+# One statement, so that a round and its guesses are read at the same moment.
 _ROUNDS = """
 SELECT player, number, item, seconds, problem, country_code
 FROM rounds LEFT JOIN guesses USING (player, number)
@@ -51,10 +51,10 @@ ORDER BY players.id, rounds.number, guesses.place
 
 @dataclass(frozen=True)
 class Player:
-    """Who plays.
+    """A player.
 
     Attributes:
-        id: from 1, and the seed of the order of pictures.
+        id: from 1; also the seed of the order of pictures.
         name: as entered.
         experience: one of `quiz.EXPERIENCES`.
         rounds: pictures in the session.
@@ -76,7 +76,7 @@ class Round:
         number: from 1, in the order in which they were shown; rounds with a problem have numbers, too.
         item: id of the sample.
         seconds: from first shown to answered; None while it is open.
-        problem: why it could not be shown; such a round doesn't count.
+        problem: why it could not be shown, else None; a round with one doesn't count.
         guesses: country codes, the likeliest first.
     """
 
@@ -93,10 +93,10 @@ class Round:
 
 
 class Answers:
-    """The file, as a server or a notebook sees it; threads may share it."""
+    """The file of answers, open in a server or a notebook; threads may share it."""
 
     def __init__(self, path: Path, *, list_name: str, list_digest: str) -> None:
-        """Open the file, which is made if absent, for the answers to one list.
+        """Open the file for the answers to one list; it is made if absent.
 
         Raises:
             ListMismatch: it holds answers to another list.
@@ -117,7 +117,7 @@ class Answers:
             self.close()
             raise ListMismatch(
                 f"{path} holds answers to the list {settings['list']} ({settings['list_digest'][:12]}), "
-                f"not to {list_name} ({list_digest[:12]}); move the file away to begin anew, or "
+                f"not to {list_name} ({list_digest[:12]}); move the file away to start again, or "
                 "restore the list"
             )
 
@@ -128,7 +128,7 @@ class Answers:
     # -- players --
 
     def join(self, name: str, *, experience: str, rounds: int, size: tuple[int, int]) -> str:
-        """The token by which a new player is known from now on.
+        """Add a player; returns the token by which they are known from now on.
 
         Raises:
             NotTaken: somebody plays under this name.
@@ -149,7 +149,7 @@ class Answers:
         return token
 
     def player(self, token: str) -> Player | None:
-        """Whose token it is; None for nobody's."""
+        """The player who has this token; None if nobody does."""
         rows = self._database.execute(
             "SELECT id, name, experience, rounds, width, height FROM players WHERE token = ?", (token,)
         )
@@ -163,7 +163,7 @@ class Answers:
         return [_player(row) for row in rows]
 
     def extend(self, player: Player, *, rounds: int) -> None:
-        """Make the session so long, if it is shorter."""
+        """Lengthen the session to this many rounds, if it is shorter."""
         self._database.execute("UPDATE players SET rounds = MAX(rounds, ?) WHERE id = ?", (rounds, player.id))
 
     # -- rounds --
@@ -178,14 +178,14 @@ class Answers:
         return _rounds(self._database.execute(f"{_ROUNDS} {_IN_ORDER}"))
 
     def show(self, player: Player, number: int, item: str) -> None:
-        """Begin a round; nothing if it has begun, so that its time isn't counted anew."""
+        """Begin a round; does nothing if it has begun, so that its time doesn't start again."""
         self._database.execute(
             "INSERT OR IGNORE INTO rounds(player, number, item, shown_at) VALUES (?, ?, ?, ?)",
             (player.id, number, item, time.time()),
         )
 
     def answer(self, player: Player, number: int, guesses: Sequence[str]) -> bool:
-        """Whether these guesses were counted; not if the round was answered before.
+        """Record guesses; returns whether they count, which they don't if the round has already ended.
 
         Raises:
             NotTaken: this picture was not shown to the player.

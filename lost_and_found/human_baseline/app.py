@@ -1,6 +1,6 @@
 """The quiz's page.
 
-All state is in the file of answers: an event brings its player's token and finds the rest there.
+All state is in the file of answers: an event brings its player's token, by which the rest is found there.
 """
 
 from __future__ import annotations
@@ -23,20 +23,20 @@ from lost_and_found.human_baseline.quiz import EXPERIENCES, LONGEST_NAME, Quiz
 
 HERE = Path(__file__).parent
 STORAGE_KEY = "lost-and-found-player"
-THREADS = 64  # as many events at once; each is a few milliseconds of work
-# Kept by the browser in place of a token; an empty text would not be.
+THREADS = 64  # events handled at once; each is a few milliseconds of work
+# Kept by the browser in place of a token, as an empty text would not be.
 NOBODY = "nobody"
 
 
 class Page:
-    """The components, and which of them show what."""
+    """The components of the page, and which of them are shown when."""
 
     def __init__(self, quiz: Quiz) -> None:
         """Lay the page out; call it within `gr.Blocks`."""
         self._quiz = quiz
         deck = quiz.deck
         countries = len({item.country_code for item in deck.items.values()})
-        # A key for each list, as each has players of its own.
+        # A key for each list, as each list has its own players.
         key = f"{STORAGE_KEY}-{deck.digest[:12]}"
         self.token = gr.BrowserState("", storage_key=key, secret=quiz.answers.secret)
         gr.HTML(land_symbols(), padding=False)
@@ -97,7 +97,7 @@ class Page:
             self.experience,
         ]
 
-    # -- what is to be seen --
+    # -- what is shown --
 
     def _shows(self, part: Any, changes: Mapping[Any, Any]) -> dict[Any, Any]:  # noqa: ANN401
         parts = (self.entry, self.playing, self.answered, self.finished)
@@ -111,7 +111,7 @@ class Page:
         return {self.leaders: views.leaderboard(self._quiz.leaderboard())}
 
     def _play(self, player: Player) -> dict[Any, Any]:
-        """The picture that is next, or the end."""
+        """Show the next picture, or the end of the session."""
         asked = self._quiz.question(player)
         own = self._quiz.standing(player)
         if asked is None:
@@ -132,7 +132,7 @@ class Page:
     # -- events --
 
     def load(self, token: str) -> dict[Any, Any]:
-        """A page is opened: go on where the player was."""
+        """The page was opened: go on where the player left off."""
         player = self._quiz.answers.player(str(token))
         if player is None:
             return self._entry()
@@ -140,7 +140,7 @@ class Page:
         return shown if self.leaders in shown else {**shown, **self._leaders()}
 
     def join(self, token: str, name: str, experience: str) -> dict[Any, Any]:
-        """Somebody enters a name; in a second tab of a player, that player goes on."""
+        """A name was entered; in a second tab of a player, that player goes on."""
         player = self._quiz.answers.player(str(token))
         if player is None:
             token = self._quiz.join(name, experience)
@@ -149,7 +149,7 @@ class Page:
         return {**self._play(player), self.token: token}
 
     def answer(self, token: str, picked: object) -> dict[Any, Any]:
-        """Guesses are sent."""
+        """Guesses were sent."""
         player = self._player(token)
         value = picked if isinstance(picked, dict) else {}
         number, guesses = value.get("round"), value.get("guesses")
@@ -164,18 +164,18 @@ class Page:
         return self._shows(self.answered, changes)
 
     def go_on(self, token: str) -> dict[Any, Any]:
-        """The next picture is wanted."""
+        """The next picture was requested."""
         return self._play(self._player(token))
 
     def play_on(self, token: str) -> dict[Any, Any]:
-        """A longer session is wanted."""
+        """A longer session was requested."""
         player = self._player(token)
         if self._quiz.question(player) is None:
             self._quiz.extend(player)
         return self._play(self._player(token))
 
     def sign_out(self) -> dict[Any, Any]:
-        """Somebody else is to play in this browser."""
+        """Somebody else wants to play in this browser."""
         return {**self._entry(), self.token: NOBODY, self.name: "", self.experience: None}
 
     def _player(self, token: str) -> Player:
@@ -185,7 +185,7 @@ class Page:
         return player
 
     def connect(self, demo: gr.Blocks) -> None:
-        """Tie events to components."""
+        """Connect events to components."""
         own = [self.token]
         entered = [self.token, self.name, self.experience]
         events: list[tuple[list[Any], Callable, list[Any]]] = [
@@ -203,22 +203,22 @@ class Page:
                 inputs,
                 self.outputs,
                 show_progress="hidden",
-                # The first answer counts, so it may be sent again while the first try hangs.
+                # Only the first answer counts, so it may be sent again while the first try hangs.
                 trigger_mode="multiple" if respond == self.answer else "once",
-                queue=False,  # a few milliseconds of work, for which standing in line takes ten times as long
+                queue=False,  # a few milliseconds of work, a tenth of what the queue itself takes
                 api_name=respond.__name__,
             )
             done.then(None, None, None, js="() => window.focusOnNext()")  # of page.js
 
     def _explaining(self, respond: Callable) -> Callable:
-        """Show what the project refuses in its own words, and leave the page as it is."""
+        """Show the message of an error of the project, and leave the page as it is."""
 
         def explained(*inputs: Any) -> dict[Any, Any]:  # noqa: ANN401
             try:
                 return respond(*inputs)
             except LostAndFoundError as error:
                 text = str(error)
-                if not isinstance(error, NotTaken):  # it names folders, and no player can help it
+                if not isinstance(error, NotTaken):  # it names folders, and players can do nothing about it
                     print(f"error: {error}", file=sys.stderr, flush=True)
                     text = "The quiz can't go on. Tell whoever runs it, and try again later; nothing is lost."
                 changes: dict[Any, Any] = {self.problem: views.notice(text)}
@@ -231,7 +231,7 @@ class Page:
 
 
 def _picker_script() -> str:
-    """`picker.js` with its index; properties of the component are lost when an event leaves it unchanged."""
+    """`picker.js` with its index, as the component loses properties when an event leaves it unchanged."""
     index = json.dumps(search_index(), ensure_ascii=False)
     return f"const COUNTRIES = {index};\n{(HERE / 'picker.js').read_text(encoding='utf-8')}"
 
@@ -251,18 +251,18 @@ def launch(
     password: str = "",
     share: bool = False,
 ) -> str:
-    """Serve the quiz from a thread until `demo.close()`; its address.
+    """Serve the quiz from a thread until `demo.close()`; returns its address.
 
     Args:
         demo: from `build_app`.
-        host: 127.0.0.1 is for this machine alone.
+        host: 127.0.0.1 is for this machine only.
         port: None for the first free one from 7860.
         password: asked for before anything is shown; the user name is "player". Empty for none.
-        share: also through Gradio's public tunnel.
+        share: serve it also through Gradio's public tunnel.
 
     Raises:
-        InvalidConfig: others than this machine could come in without a password, or host and port can't be
-            listened on.
+        InvalidConfig: other machines could reach it without a password, or host and port can't be listened
+            on.
     """
     if not password and (share or host not in pages.LOOPBACK):
         raise InvalidConfig("a quiz that other machines can reach needs a password")
@@ -273,7 +273,7 @@ def launch(
         share=share,
         auth=("player", password) if password else None,
         max_threads=THREADS,
-        max_file_size=1,  # nothing is to be uploaded
+        max_file_size=1,  # nothing may be uploaded
         css_paths=HERE / "quiz.css",
         js=(HERE / "page.js").read_text(encoding="utf-8"),
     )

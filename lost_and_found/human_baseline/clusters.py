@@ -1,4 +1,4 @@
-"""How sure a mean over answers is, when those of one player are correlated, and those to one scene too."""
+"""The certainty of a mean over answers that are correlated within a player and within a scene."""
 
 from __future__ import annotations
 
@@ -9,17 +9,18 @@ from scipy import stats
 
 from lost_and_found.human_baseline.proportions import CONFIDENCE, Z
 
-# Fewer don't show how players differ; a mean then describes these players alone.
+# Fewer don't show how much players differ; a mean then describes only these players.
 FEWEST_PLAYERS = 5
 
 
 def reach_of_mean(values: np.ndarray, players: np.ndarray, scenes: np.ndarray) -> float:
-    """Half the width of the 95 % interval of a mean over answers, infinite where nothing can be said.
+    """Half the width of the 95 % interval of a mean over answers, infinite if it can't be estimated.
 
-    Players and scenes are both drawn from many, so the variance is that of both kinds of clusters, less
-    what they have in common, and never less than that of one kind; with fewer than `FEWEST_PLAYERS` it is
-    that of scenes alone. Of 400 simulated quizzes of each of seven kinds (3 to 40 players, 40 to 200
-    pictures, both differing much or not at all) the interval held the truth in 93 to 98 %.
+    Players and scenes are both samples of many, so the variance is that between players plus that between
+    scenes, less that between their intersections, and never less than either; with fewer than
+    `FEWEST_PLAYERS` it is that between scenes. In 400 simulated quizzes of each of seven kinds (3 to 40
+    players, 40 to 200 pictures, both differing much or not at all) the interval covered the truth in 93 to
+    98 %.
 
     Args:
         values: what is averaged, (N,).
@@ -28,7 +29,7 @@ def reach_of_mean(values: np.ndarray, players: np.ndarray, scenes: np.ndarray) -
 
     Source:
         Cameron, Gelbach and Miller, Robust inference with multiway clustering (2011), with their small-sample
-        factors and Student's distribution for one degree less than there are of the rarer kind of cluster.
+        factors, and Student's t with one degree of freedom less than there are clusters of the rarer kind.
     """
     errors = values - values.mean()
     of_player, of_scene = _variance(errors, players), _variance(errors, scenes)
@@ -44,7 +45,7 @@ def reach_of_mean(values: np.ndarray, players: np.ndarray, scenes: np.ndarray) -
 
 
 def independent_answers(hits: np.ndarray, players: np.ndarray, scenes: np.ndarray) -> float:
-    """How many independent answers would tell as much about the share of hits as these; at most all.
+    """How many independent answers would say as much about the share of hits as these; at most all of them.
 
     Args:
         hits: whether each answer is right, (N,).
@@ -53,7 +54,7 @@ def independent_answers(hits: np.ndarray, players: np.ndarray, scenes: np.ndarra
     """
     share = float(hits.mean())
     reach = reach_of_mean(hits.astype(float), players, scenes)
-    if share in (0, 1):  # nothing tells how correlated they are
+    if share in (0, 1):  # nothing shows how correlated they are
         return float(min(len(hits), len(np.unique(scenes))))
     if reach == 0:
         return float(len(hits))
@@ -61,9 +62,9 @@ def independent_answers(hits: np.ndarray, players: np.ndarray, scenes: np.ndarra
 
 
 def equal_scenes(scenes: np.ndarray) -> float:
-    """As many scenes, answered equally often, tell as much about one who says the same of a scene each time.
+    """How many scenes, answered equally often, would say as much about a model that never changes its guess.
 
-    That is their number, or fewer where some were answered more often than others and so weigh more.
+    That is their number, or fewer if some were answered more often than others and so weigh more.
 
     Args:
         scenes: as for `reach_of_mean`.
@@ -76,7 +77,7 @@ def equal_scenes(scenes: np.ndarray) -> float:
 
 
 def _variance(errors: np.ndarray, clusters: np.ndarray) -> float:
-    """Of the mean, if only clusters are independent; infinite for one cluster."""
+    """Variance of the mean, if only clusters are independent; infinite for one cluster."""
     sums = np.bincount(np.unique(clusters, return_inverse=True)[1], errors)
     if len(sums) < 2:
         return math.inf

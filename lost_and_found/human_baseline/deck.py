@@ -47,7 +47,7 @@ class Deck:
 
     Attributes:
         name: of the list.
-        digest: of the list, which names its content.
+        digest: of the list, which identifies its content.
         items: by id, in the order of the list.
     """
 

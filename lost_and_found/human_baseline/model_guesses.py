@@ -16,7 +16,7 @@ class ModelGuess:
     """A model's answer to one picture.
 
     Attributes:
-        rank: place of the truth among all countries that it knows, from 1.
+        rank: place of the truth among all countries that the model knows, from 1.
         guesses: (country code, probability), at most five, the likeliest first.
     """
 

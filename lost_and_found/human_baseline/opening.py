@@ -40,7 +40,7 @@ def open_quiz(
 
     Raises:
         MissingInput: no list, or no such run.
-        InvalidConfig: a size or number that is none.
+        InvalidConfig: an invalid size or number of rounds.
         ListMismatch: pictures or answers don't belong to the list.
         DatabaseUnusable: the file of answers is damaged or can't be written.
     """
@@ -57,7 +57,7 @@ def find_model(
 ) -> tuple[Path | None, dict[str, ModelGuess]]:
     """The predictions of a tested run, and what they say of the deck's pictures.
 
-    If no run was tested, that is None and nothing, after a warning.
+    If no run was tested: None and an empty dict, after a warning.
 
     Raises:
         MissingInput: the run that was asked for was not tested.
@@ -74,12 +74,12 @@ def find_model(
     if not model:
         warnings.warn(
             "There is no model to compare people with: "
-            f"{predictions} says nothing of the pictures of {deck.name}",
+            f"{predictions} says nothing about the pictures of {deck.name}",
             stacklevel=3,
         )
     elif len(model) < len(deck):
         warnings.warn(
-            f"{predictions} says nothing of {len(deck) - len(model)} of the {len(deck)} pictures of "
+            f"{predictions} says nothing about {len(deck) - len(model)} of the {len(deck)} pictures of "
             f"{deck.name}; people are compared with the model on the others alone",
             stacklevel=3,
         )
@@ -107,7 +107,7 @@ def size_of_model(workspace: Workspace, predictions: Path) -> tuple[int, int]:
 
 
 def sizes_text(shown: Iterable[str], workspace: Workspace, predictions: Path | None) -> str:
-    """At which sizes people and model saw the pictures, and whether that is a fair comparison.
+    """The sizes at which people and the model saw the pictures, and whether they are the same.
 
     Args:
         shown: sizes of the pictures that people saw, like "320x180".
@@ -120,7 +120,7 @@ def sizes_text(shown: Iterable[str], workspace: Workspace, predictions: Path | N
     try:
         width, height = size_of_model(workspace, predictions)
     except MissingInput:
-        return f"people saw pictures of {people}; the size of the model's isn't known, as its run is gone"
+        return f"people saw pictures of {people}; the size of the model's is unknown, as its run is gone"
     same = people == f"{width}x{height}"
     verdict = "the same" if same else "not the same: --image-size model shows people what the model sees"
     return f"people saw pictures of {people}, the model of {width}x{height}, which is {verdict}"

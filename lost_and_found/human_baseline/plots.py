@@ -80,7 +80,7 @@ def plot_countries(countries: pd.DataFrame, *, fewest: int) -> Figure:
 
 
 def _name_colours(figure: Figure) -> None:
-    """Below everything, where no interval and no title can be."""
+    """Name the colours below everything, where no interval and no title can be."""
     figure.legend(fontsize=9, frameon=False, loc="outside lower left", ncols=2)
 
 

@@ -15,7 +15,7 @@ Z = float(stats.norm.ppf((1 + CONFIDENCE) / 2))
 class Proportion:
     """`hits` of `n`, with Wilson's 95 % interval.
 
-    Neither need be whole: where answers are correlated they are worth fewer, see `independent_answers`.
+    Neither need be whole: correlated answers are worth fewer, see `independent_answers`.
 
     Source:
         Wilson, Probable inference, the law of succession, and statistical inference (1927).
@@ -26,12 +26,12 @@ class Proportion:
 
     @property
     def value(self) -> float:
-        """The share, NaN of nothing."""
+        """The share; NaN if n is 0."""
         return self.hits / self.n if self.n else math.nan
 
     @property
     def low(self) -> float:
-        """Lower end of the interval; of nothing, anything may be the share."""
+        """Lower end of the interval, which is 0 to 1 if n is 0."""
         return self._interval()[0]
 
     @property
@@ -51,13 +51,13 @@ class Proportion:
 
 @dataclass(frozen=True)
 class PairedComparison:
-    """Two answerers on the same items: how often both, one alone, or none was right.
+    """Two answerers on the same items: how often both, only one, or neither was right.
 
     Attributes:
         both: items that both had right.
-        first: items that the first alone had right.
-        second: items that the second alone had right.
-        neither: items that none had right.
+        first: items that only the first had right.
+        second: items that only the second had right.
+        neither: items that neither had right.
     """
 
     both: int
@@ -77,7 +77,7 @@ class PairedComparison:
 
     @property
     def p_value(self) -> float:
-        """McNemar's exact two-sided test: how odd so uneven a split would be, were both equally good.
+        """McNemar's exact two-sided test: how likely a split at least this uneven is if both are as good.
 
         Source:
             McNemar, Note on the sampling error of the difference between correlated proportions or
@@ -87,14 +87,14 @@ class PairedComparison:
         return float(stats.binomtest(self.first, discordant).pvalue) if discordant else 1.0
 
     def items_to_see(self, difference: float, *, power: float = 0.8) -> int:
-        """Items in all that are needed for a true difference of that size to be seen with this power.
+        """How many items in total it takes to detect a true difference of this size with this power.
 
-        The share of items on which exactly one is right is taken from those here, drawn a little towards one
-        half, so that a handful of items doesn't promise too much; the difference itself is the least.
+        The share of items on which exactly one is right is that of those here, shrunk a little towards one
+        half, so that a handful of items doesn't promise too much, and at least the difference itself.
 
         Args:
             difference: of the shares, in (0, 1).
-            power: chance to get p < 0.05.
+            power: probability of p < 0.05.
 
         Source:
             Connor, Sample size for testing differences in proportions for the paired-sample design (1987).

@@ -1,7 +1,7 @@
-"""The rules of the quiz, without its page: who sees which picture, what counts, what is told when.
+"""The rules of the quiz, without its page: who sees which picture, what counts, what is revealed when.
 
-Nothing about an answer leaves this module before the picture was answered: a `Question` has a number and
-pixels, an `Outcome` exists for answered rounds alone.
+Nothing about an answer leaves this module before the picture is answered: a `Question` has a number and
+pixels, an `Outcome` exists for answered rounds only.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from lost_and_found.human_baseline.proportions import Proportion
 
 EXPERIENCES = ("amateur", "advanced")
 LONGEST_NAME = 40
-FORMULA = "=+-@"  # so spreadsheets, in which exported answers are opened, know one to be calculated
+FORMULA = "=+-@"  # a text that begins with one is calculated by spreadsheets, in which answers are opened
 KS = (1, 3, 5)
-# Pictures in a row that can't be read, after which it must be the disk.
+# Unreadable pictures in a row, after which the disk must be at fault.
 MOST_BROKEN = 5
 
 
@@ -57,7 +57,7 @@ class Outcome:
         rank: place of the truth among the guesses, from 1; 0 if it isn't among them.
         picture: a PNG; empty if it can't be read any more.
         model: what the model said, where it is known.
-        repeated: this round was answered before, and the guesses are those of then.
+        repeated: this round was answered before, and the guesses are the earlier ones.
         is_last: no picture is left in the session.
     """
 
@@ -74,13 +74,13 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Standing:
-    """How well somebody did so far.
+    """How well a player has done so far.
 
     Attributes:
         name: of the player.
         experience: of the player.
         top: shares with the truth among the first k guesses, by k.
-        model: the same of the model on the same pictures; empty without one.
+        model: those of the model on the same pictures; empty without one.
     """
 
     name: str
@@ -106,7 +106,7 @@ class Quiz:
         size: tuple[int, int] = (320, 180),
         model: Mapping[str, ModelGuess] | None = None,
     ) -> None:
-        """A quiz for players who join from now on; those who are there keep their rounds and size.
+        """A quiz for players who join from now on; earlier ones keep their rounds and size.
 
         Args:
             deck: the pictures.
@@ -129,10 +129,10 @@ class Quiz:
         self.size = size
 
     def join(self, name: str, experience: str) -> str:
-        """The token of a new player.
+        """Add a player and return their token.
 
         Raises:
-            NotTaken: no name, a name that is too long, taken or a formula, an unknown experience.
+            NotTaken: no name, a name that is too long, taken or like a formula, or an unknown experience.
         """
         name = _clean(name)
         if not name:
@@ -150,12 +150,12 @@ class Quiz:
     def question(self, player: Player) -> Question | None:
         """The picture that the player has to locate now; None at the end of the session.
 
-        The same until it is answered, in whatever tab. A picture that can't be read is written down as such
+        It stays the same until it is answered, in any tab. A picture that can't be read is recorded as such
         and left out.
 
         Raises:
-            MissingInput: their folder is gone, or several in a row can't be read, so it isn't the pictures'
-                fault; none is left out.
+            MissingInput: the pictures' folder is gone, or several in a row can't be read, so the pictures
+                aren't at fault; none is left out.
         """
         rounds = self.answers.rounds(player)
         is_open = bool(rounds) and rounds[-1].is_open
@@ -174,14 +174,14 @@ class Quiz:
             except BrokenSample as error:
                 if not path.parent.is_dir():
                     raise MissingInput(
-                        f"{path.parent}, where the pictures were, is gone; bring it back, and players go on "
-                        "where they were"
+                        f"{path.parent}, where the pictures were, is gone; bring it back, and players can go "
+                        "on where they left off"
                     ) from None
                 broken.append((item, _short(error.reason)))
                 if len(broken) >= MOST_BROKEN:
                     raise MissingInput(
                         f"{len(broken)} pictures in a row can't be read ({broken[-1][1]}), the last one "
-                        f"{error.where}; bring them back, and players go on where they were"
+                        f"{error.where}; bring them back, and players can go on where they left off"
                     ) from None
                 continue
             self._leave_out(player, broken, begun=len(ended))
@@ -199,7 +199,7 @@ class Quiz:
             self.answers.skip(player, number, problem=problem)
 
     def answer(self, player: Player, number: int, guesses: Sequence[object]) -> Outcome:
-        """What came of the guesses; if the round was answered before, of those of then.
+        """Answer a round; returns the outcome, that of the earlier guesses if it was answered before.
 
         Args:
             player: who answers.
@@ -214,7 +214,7 @@ class Quiz:
         return self.outcome(player, number, repeated=not counted)
 
     def outcome(self, player: Player, number: int, *, repeated: bool = False) -> Outcome:
-        """What came of an answered round.
+        """The outcome of an answered round.
 
         Raises:
             NotTaken: it wasn't answered yet.
@@ -239,13 +239,13 @@ class Quiz:
         )
 
     def standing(self, player: Player) -> Standing:
-        """How well the player did so far, and the model if it knows all of the same pictures."""
+        """How well the player has done so far, and the model, if it has guesses for all of these pictures."""
         return self._standing(player, self.answers.rounds(player))
 
     def leaderboard(self) -> list[Standing]:
-        """Everybody who answered something, the best first: by the lower end of the interval of top-1.
+        """Everybody who answered something, the best first, by the lower end of the interval of top-1.
 
-        So that one lucky answer isn't the best of all.
+        So one lucky answer isn't the best of all.
         """
         rounds = self.answers.rounds_of_all()
         standings = [self._standing(one, rounds.get(one.id, [])) for one in self.answers.players()]
@@ -260,7 +260,7 @@ class Quiz:
         return Standing(player.name, player.experience, _top(ranks), _top(model) if same else {})
 
     def extend(self, player: Player) -> bool:
-        """Whether there were pictures left to lengthen a finished session by."""
+        """Lengthen a finished session; returns whether there were pictures left for it."""
         longer = min(player.rounds + self.rounds, len(self.deck))
         self.answers.extend(player, rounds=longer)
         return longer > player.rounds
@@ -275,7 +275,7 @@ class Quiz:
 
 
 def rank_of(truth: str, guesses: Sequence[str]) -> int:
-    """Place of the truth from 1, or 0."""
+    """Place of the truth among the guesses, from 1; 0 if it isn't among them."""
     return guesses.index(truth) + 1 if truth in guesses else 0
 
 
@@ -286,7 +286,7 @@ def _top(ranks: Sequence[int]) -> dict[int, Proportion]:
 def _picture(item: Item, player: Player) -> bytes:
     try:
         return encode_picture(item.path, player.size)
-    except BrokenSample:  # it was there when it was shown, which is all that counts
+    except BrokenSample:  # it could be read when it was shown, which is all that counts
         return b""
 
 

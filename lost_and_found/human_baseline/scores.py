@@ -27,12 +27,12 @@ PAIRED_COLUMNS = [
 def answer_ranks(
     answers: pd.DataFrame, items: Mapping[str, Item], model: Mapping[str, ModelGuess] | None = None
 ) -> pd.DataFrame:
-    """One row an answer: who answered which item, how long it took, and the ranks of the truth.
+    """One row per answer: who answered which item, how long it took, and the ranks of the truth.
 
     Columns player, order, experience, item, scene (pictures of one game or place have the same), country_code
     (the truth), seconds, rank, guesses, size (like "320x180"), model_rank. A rank is the place of the truth
     from 1, or 0 if it is not among a person's guesses; the model ranks all countries that it knows. `guesses`
-    is how many a person gave. Where the model said nothing its rank is missing (NA).
+    is how many a person gave. Where the model has no guess, its rank is missing (NA).
 
     Args:
         answers: from `Answers.table`, a row per guess.
@@ -96,10 +96,10 @@ def group_table(ranks: pd.DataFrame) -> pd.DataFrame:
     """Top-1, 3 and 5 of each group and of the model on the same pictures, with Wilson's intervals.
 
     Columns group, who ("people" or "model"), k, n, players, pictures, value, low, high. Answers of one player
-    are correlated, and so are answers to one scene: people's intervals are those of as many
-    `independent_answers`. The model's shares count a picture as often as it was answered, so that both are of
-    the same items; but it said the same each time, so its interval is that of so many `equal_scenes`. There
-    is no row of the model for a group that answered a picture of which it said nothing.
+    are correlated, and so are answers to one scene, so people's intervals are those of the number of
+    `independent_answers`. The model's shares count a picture as often as it was answered, so that both cover
+    the same items; but its guess was the same each time, so its interval is that of the number of
+    `equal_scenes`. A group that answered a picture without a guess of the model has no row of the model.
     """
     rows = []
     for group in group_names(ranks):
@@ -147,19 +147,19 @@ def compare_with_model(
 ) -> pd.DataFrame:
     """People against the model on the same pictures, for each group and k: a paired test.
 
-    Answers to pictures of which the model said nothing are left out. Columns group, k, n, players, pictures,
+    Answers to pictures without a guess of the model are left out. Columns group, k, n, players, pictures,
     both, people_only, model_only, neither, difference (the model's share less that of people), low and high
     (its 95 % interval), p_value (McNemar's, exact, of answers as if they were independent) and missing: how
-    many more answers, each to another scene, it takes for a true `difference` to be seen with that power.
+    many more answers, each to another scene, it takes to detect a true `difference` with that power.
 
-    The interval takes players and scenes as drawn, see `reach_of_mean`: with five players or more it speaks
-    of people like them, with fewer of these players alone. It is never narrower than that of Bonett and
-    Price for one answer a scene, which knows of small numbers.
+    The interval takes players and scenes as samples, see `reach_of_mean`: with five players or more it holds
+    for people like them, with fewer for these players only. It is never narrower than that of Bonett and
+    Price for one answer per scene, which allows for small numbers.
 
     Args:
         ranks: from `answer_ranks`.
-        difference: of the shares, that should show.
-        power: chance that it does.
+        difference: of the shares, to be detected.
+        power: probability of detecting it.
 
     Raises:
         InvalidConfig: a difference or power that can't be one.
@@ -176,7 +176,7 @@ def compare_with_model(
             gains = model.astype(float) - people
             reach = reach_of_mean(gains, part["player"].to_numpy(), part["scene"].to_numpy())
             scenes = part["scene"].nunique()
-            worth = scenes / paired.n  # answers to one scene are correlated, which few may not show
+            worth = scenes / paired.n  # answers to one scene are correlated, which a few may not show
             few_low, few_high = bonett_price(paired.second * worth, paired.first * worth, scenes)
             low = max(-1.0, min(float(few_low), paired.difference - reach))
             high = min(1.0, max(float(few_high), paired.difference + reach))
@@ -222,8 +222,8 @@ def country_table(ranks: pd.DataFrame) -> pd.DataFrame:
 def order_table(ranks: pd.DataFrame) -> pd.DataFrame:
     """How far people's order can be trusted: how often the guess of each place is the truth.
 
-    Columns place, n (answers that have a guess there), value, low, high. Whoever orders well has a falling
-    column.
+    Columns place, n (answers that have a guess there), value, low, high. The values fall if
+    people order well.
     """
     rows = []
     for place in range(1, MOST_GUESSES + 1):
@@ -236,7 +236,7 @@ def order_table(ranks: pd.DataFrame) -> pd.DataFrame:
 
 
 def _independent(hits: pd.Series, answers: pd.DataFrame) -> float:
-    """As many independent answers would tell as much about the share of hits."""
+    """How many independent answers would say as much about the share of hits."""
     ids = (answers["player"].to_numpy(), answers["scene"].to_numpy())
     return independent_answers(hits.to_numpy(), *ids)
 
@@ -246,7 +246,7 @@ def _hits(ranks: pd.Series, k: int) -> pd.Series:
 
 
 def _share(hits: pd.Series, *, independent: float | None = None) -> Proportion:
-    """The share of hits, with the interval of so many `independent` answers, or of all."""
+    """The share of hits, with the interval of this many `independent` answers, or of all."""
     if independent is None:
         return Proportion(int(hits.sum()), len(hits))
     return Proportion(float(hits.mean()) * independent, independent)

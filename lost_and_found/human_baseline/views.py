@@ -27,7 +27,7 @@ def intro(*, pictures: int, rounds: int, countries: int, model: bool) -> str:
 
 
 def question(asked: Question) -> str:
-    """Progress and the picture. Its text tells nothing that the pixels don't."""
+    """Progress and the picture. Its text reveals nothing that the pixels don't."""
     problem = f'<p class="notice" role="status">{escape(asked.problem)}</p>' if asked.problem else ""
     return (
         f"{problem}{_progress(asked.place, asked.rounds, done=asked.place - 1)}"

@@ -55,7 +55,7 @@ def write_predictions(workspace: Workspace, ids: list[str], *, run: str = RUN) -
 
 
 def picture(number: int, *, secret: str) -> bytes:
-    """A PNG whose metadata tell the answer, as those of a camera might."""
+    """A PNG whose metadata give away the answer, as those of a camera might."""
     noise = np.random.default_rng(number).integers(0, 256, (SIZE[1], SIZE[0], 3), dtype=np.uint8)
     told = PngInfo()
     told.add_text("Description", f"taken in {secret}")
@@ -71,7 +71,7 @@ def made_quiz(root: Path, **options):
 
 
 def play(quiz, name, choose, *, experience="amateur"):
-    """Play a whole session; `choose` gets an item and says the guesses. Returns the player."""
+    """Play a whole session; `choose` gets an item and returns the guesses. Returns the player."""
     player = quiz.answers.player(quiz.join(name, experience))
     while (asked := quiz.question(player)) is not None:
         shown = next(one for one in quiz.answers.rounds(player) if one.number == asked.number)

@@ -13,7 +13,7 @@ FIELD = "#country-input"
 
 
 def start(quiz, **options):
-    """A running app and its address, started in a loop, as Gradio else makes its own."""
+    """A running app and its address, started in an event loop, as Gradio would otherwise make its own."""
 
     def starting():
         demo = build_app(quiz)
@@ -30,7 +30,7 @@ def start(quiz, **options):
 
 
 def free_port():
-    """A port that stays free between two servers: none of those that the system gives to connections."""
+    """A port that stays free between two servers: not one of those that the system gives to connections."""
     while True:
         port = random.randrange(20_000, 32_000)
         with socket.socket() as listener:
@@ -50,7 +50,7 @@ def served(quiz, **options):
 
 @asynccontextmanager
 async def visitor(browser, address, **options):
-    """A page of somebody new, in which nothing may go wrong."""
+    """A new visitor's page, on which no error may occur."""
     context = await browser.new_context(**{"viewport": DESKTOP} | options)
     page = await context.new_page()
     troubles = []

@@ -1,4 +1,4 @@
-"""The file of answers: one answer a picture, whatever happens."""
+"""The file of answers: one answer per picture, whatever happens."""
 
 import gc
 import sqlite3
@@ -34,14 +34,14 @@ def test_a_player_is_known_by_the_token_and_by_nothing_else(answers):
 
 
 @pytest.mark.parametrize("again", ["Ann", "ANN", "ann"])
-def test_a_name_is_one_players(answers, again):
+def test_a_name_belongs_to_one_player(answers, again):
     join(answers, "Ann")
     with pytest.raises(NotTaken, match=f"already playing as {again}"):
         join(answers, again)
     assert len(answers.players()) == 1
 
 
-def test_an_answer_is_one_row_a_guess_with_its_time(answers):
+def test_an_answer_is_one_row_per_guess_with_its_time(answers):
     player = join(answers)
     answers.show(player, 1, "item-1")
     assert answers.answer(player, 1, ["FR", "DE"])

@@ -15,7 +15,7 @@ from lost_and_found.human_baseline.proportions import Proportion
 
 
 def made_up(players, pictures, each, *, spread, seed):
-    """Gains of a model over people, whose skill and whose pictures' hardness differ by as much."""
+    """Gains of a model over people; their skill and the hardness of pictures vary with the same `spread`."""
     rng = np.random.default_rng(seed)
     skill, hardness = rng.normal(0, spread, players), rng.normal(0, spread, pictures)
     player = np.repeat(np.arange(players), each)
@@ -56,13 +56,13 @@ def test_nineteen_of_twenty_intervals_hold_the_truth_for_people_and_pictures_at_
     assert 0.91 <= np.mean(held) <= 0.99
 
 
-def test_few_players_speak_of_themselves_and_only_pictures_are_drawn():
+def test_with_few_players_only_pictures_are_taken_as_a_sample():
     gains, players, pictures = made_up(FEWEST_PLAYERS - 1, 50, 25, spread=1.0, seed=0)
     of_one = reach_of_mean(gains, np.zeros_like(players), pictures)
     assert reach_of_mean(gains, players, pictures) == of_one
 
 
-def test_one_picture_says_nothing_of_pictures():
+def test_one_picture_says_nothing_about_pictures():
     assert reach_of_mean(np.array([1.0, 0.0]), np.arange(2), np.zeros(2)) == math.inf
 
 
@@ -73,21 +73,21 @@ def test_answers_are_never_worth_more_than_there_are(players, pictures, seed):
 
 
 @pytest.mark.parametrize("players", [2, 3, 4, 5])
-def test_pictures_with_equally_many_right_answers_do_not_hang_together(players):
+def test_pictures_with_equally_many_right_answers_are_uncorrelated(players):
     right = np.tile(np.arange(players) == 0, 20)
     ids = np.tile(np.arange(players), 20), np.repeat(np.arange(20), players)
-    # The first player alone is right, which is said of people at large where there are enough of them.
+    # Only the first player is right, which tells of people at large if there are enough players.
     worth = independent_answers(right, *ids)
     assert worth == len(right) if players < FEWEST_PLAYERS else worth < players
 
 
-def test_answers_that_hang_together_are_worth_less():
+def test_correlated_answers_are_worth_less():
     right = np.repeat([True, False], 50)  # the first five players are always right, the others never
     players, pictures = np.repeat(np.arange(10), 10), np.tile(np.arange(10), 10)
     assert independent_answers(right, players, pictures) < 10
     shuffled = np.random.default_rng(0).permutation(right)
     assert independent_answers(shuffled, players, pictures) > 30
-    assert independent_answers(np.ones(100), players, pictures) == 10  # nothing tells how far they do
+    assert independent_answers(np.ones(100), players, pictures) == 10  # nothing shows how correlated they are
 
 
 def test_nineteen_of_twenty_intervals_of_a_model_hold_the_truth_where_some_pictures_are_answered_more_often():

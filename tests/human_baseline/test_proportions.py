@@ -21,7 +21,7 @@ def test_the_interval_is_wilsons(hits, n, low, high):
     assert (share.low, share.high) == pytest.approx((low, high), abs=1e-5)
 
 
-def test_of_nothing_everything_is_possible():
+def test_without_items_any_share_is_possible():
     share = Proportion(0, 0)
     assert math.isnan(share.value)
     assert (share.low, share.high) == (0, 1)
@@ -38,7 +38,7 @@ def test_the_interval_holds_the_share_and_stays_between_0_and_1(hits, n):
     # Two-sided sign test by hand: 2 · (1 + 8) / 2^8, 2 / 2^5, and an even split.
     [(1, 7, 18 / 256), (0, 5, 2 / 32), (4, 4, 1.0), (0, 0, 1.0)],
 )
-def test_mcnemars_test_is_the_sign_test_on_what_one_alone_had_right(first, second, p_value):
+def test_mcnemars_test_is_the_sign_test_on_what_only_one_had_right(first, second, p_value):
     assert PairedComparison(9, first, second, 3).p_value == pytest.approx(p_value)
 
 
@@ -47,7 +47,7 @@ def test_the_difference_is_that_of_the_shares():
     assert paired.difference == pytest.approx((2 + 4) / 10 - (2 + 1) / 10)
 
 
-def test_so_many_items_do_show_the_difference_with_about_the_power_asked_for():
+def test_that_many_items_show_the_difference_with_about_the_requested_power():
     # A true difference of ten points, of 30 points of discordant items: 20 % the second's, 10 % the first's.
     pilot = PairedComparison(both=300, first=100, second=200, neither=400)
     needed = pilot.items_to_see(0.1, power=0.8)

@@ -45,7 +45,7 @@ def test_the_same_picture_is_asked_until_it_is_answered(quiz):
     assert quiz.question(player).number == first.number + 1
 
 
-def test_a_question_tells_nothing_of_the_answer(quiz):
+def test_a_question_reveals_nothing_about_the_answer(quiz):
     player = join(quiz)
     asked = quiz.question(player)
     item = quiz.deck.items[item_of(quiz, player, asked.number)]
@@ -161,7 +161,7 @@ def test_when_no_picture_can_be_read_nothing_is_left_out_for_good(quiz, answered
     folder = quiz.deck.items[quiz.deck.ids[0]].path.parent
     hidden = folder.rename(folder.with_name("unmounted"))
     said = r"pictures, where the pictures were, is gone|made, where the pictures were, is gone"
-    if emptied:  # as the folder is where a disk was mounted
+    if emptied:  # like the folder where a disk was mounted
         folder.mkdir()
         said = r"5 pictures in a row can't be read \(image missing\)"
     with pytest.raises(MissingInput, match=said):
@@ -214,7 +214,7 @@ def test_a_session_is_no_longer_than_the_list(tmp_path):
     assert quiz.standing(player).answered == 12
 
 
-def test_who_joined_keeps_rounds_and_size_when_the_server_changes_them(tmp_path):
+def test_earlier_players_keep_rounds_and_size_when_the_server_changes_them(tmp_path):
     before = made_quiz(tmp_path, rounds=5)
     player = join(before)
     before.answers.close()
@@ -277,7 +277,7 @@ def test_without_a_tested_model_the_quiz_says_so_and_is_played_without(tmp_path)
 def test_the_model_is_the_one_asked_for_or_the_one_tested_last(tmp_path):
     workspace = make_workspace(tmp_path)
     write_predictions(workspace, ["practice_singleplayer_game000_0"], run="later")
-    with pytest.warns(UserWarning, match=r"says nothing of 11 of the 12 pictures of made\.test"):
+    with pytest.warns(UserWarning, match=r"says nothing about 11 of the 12 pictures of made\.test"):
         assert len(open_quiz(workspace, image_size="64x36").model) == 1
     assert len(open_quiz(workspace, image_size="64x36", run=RUN).model) == 12
     with pytest.raises(
@@ -285,7 +285,7 @@ def test_the_model_is_the_one_asked_for_or_the_one_tested_last(tmp_path):
     ):
         open_quiz(workspace, run="other")
     write_predictions(workspace, ["practice_singleplayer_game999_0"], run="last")
-    with pytest.warns(UserWarning, match=r"no model .* says nothing of the pictures of made\.test"):
+    with pytest.warns(UserWarning, match=r"no model .* says nothing about the pictures of made\.test"):
         assert not open_quiz(workspace, image_size="64x36").model
 
 
@@ -308,7 +308,7 @@ def test_the_models_size_comes_from_its_run(tmp_path):
             True,
             "320x180 and 48x30, the model of 48x30, which is not the same: --image-size",
         ),
-        (["48x30"], False, "the size of the model's isn't known, as its run is gone"),
+        (["48x30"], False, "the size of the model's is unknown, as its run is gone"),
     ],
 )
 def test_the_sizes_that_people_and_model_saw_are_told(tmp_path, shown, config, verdict):

@@ -88,7 +88,7 @@ def test_a_password_that_was_chosen_is_not_printed(tmp_path):
 
 def test_it_can_be_stopped_while_the_practice_pictures_are_made(tmp_path):
     with quiz_process(tmp_path, "--dataset", "practice") as (process, line):
-        assert line.startswith("The practice pictures aren't there yet")
+        assert line.startswith("There are no practice pictures yet")
         while not process.stdout.readline().startswith("[1/"):
             assert process.poll() is None
         process.send_signal(signal.SIGINT)

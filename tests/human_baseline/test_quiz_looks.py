@@ -67,7 +67,7 @@ def test_names_of_others_do_nothing_in_the_page(in_browser, tmp_path):
         in_browser(play)
 
 
-# The lowest contrast of a colour of what is shown to what lies behind it.
+# The lowest contrast between a shown colour and what lies behind it.
 CONTRAST = """([nodes, property]) => {
   const light = (text) => {
     const parts = text.match(/[\\d.]+/g).slice(0, 3).map((one) => one / 255)
@@ -123,7 +123,7 @@ def test_the_page_fits_a_phone_and_can_be_read_in_the_dark(in_browser, tmp_path,
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_what_is_to_be_filled_in_has_an_edge_and_a_focus_that_can_be_seen(in_browser, tmp_path, scheme):
+def test_form_fields_have_a_visible_edge_and_a_visible_focus(in_browser, tmp_path, scheme):
     quiz = made_quiz(tmp_path)
 
     async def play(browser):
@@ -138,7 +138,7 @@ def test_what_is_to_be_filled_in_has_an_edge_and_a_focus_that_can_be_seen(in_bro
     with served(quiz) as address:
         focus, entry = in_browser(play)
     assert "solid 3px" in focus
-    assert entry["ratio"] >= 3, entry  # WCAG AA for what is no text
+    assert entry["ratio"] >= 3, entry  # WCAG AA for all but text
 
 
 def test_the_proposals_come_into_a_low_window_and_leave_the_field_there(in_browser, tmp_path):

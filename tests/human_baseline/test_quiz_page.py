@@ -87,7 +87,7 @@ def test_after_a_restart_of_the_server_the_same_page_goes_on(in_browser, tmp_pat
                 assert [one.number for one in again.answers.rounds(again.answers.players()[0])] == [1, 2]
             again.answers.close()
 
-    port = free_port()  # Gradio's own choice is what another process chooses as soon as it is free
+    port = free_port()  # as soon as Gradio's own choice is free, another process chooses it
     demo, first = start(quiz, port=port)
     in_browser(play)
 

@@ -1,4 +1,4 @@
-"""What the quiz's server tells, to whom and when."""
+"""What the quiz's server reveals, to whom and when."""
 
 import json
 import re
@@ -70,7 +70,7 @@ def test_the_page_listens_to_this_machine_alone(tmp_path):
 
 
 @pytest.mark.parametrize("options", [{"share": True}, {"host": "0.0.0.0"}])
-def test_others_than_this_machine_are_never_let_in_without_a_password(tmp_path, options):
+def test_other_machines_are_never_let_in_without_a_password(tmp_path, options):
     with pytest.raises(InvalidConfig, match="needs a password"):
         start(made_quiz(tmp_path), **options)
 

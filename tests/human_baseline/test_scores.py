@@ -95,7 +95,7 @@ def test_the_model_is_scored_on_the_same_pictures(ranks):
     assert groups.loc[("advanced", "model", 1), ["n", "value"]].tolist() == [12, 0.5]
 
 
-def test_the_paired_test_counts_who_alone_was_right(ranks):
+def test_the_paired_test_counts_answers_that_only_one_had_right(ranks):
     paired = scores.compare_with_model(ranks).set_index(["group", "k"])
     row = paired.loc[("advanced", 1)]
     # Perfect people: they alone are right about the six pictures that the model gets wrong.
@@ -108,8 +108,8 @@ def test_the_paired_test_counts_who_alone_was_right(ranks):
     assert row["missing"] > 0
 
 
-def test_where_players_differ_much_more_answers_of_them_make_the_interval_no_narrower(ranks):
-    """Six players of whom half are always right: what more answers can't tell is how people differ."""
+def test_more_answers_of_players_who_differ_much_make_the_interval_no_narrower(ranks):
+    """Six players, half of them always right: more answers don't show how much people differ."""
     few = [
         ranks[ranks["player"] == kind].assign(player=f"{kind} {copy}")
         for kind in ("perfect", "always US")
@@ -154,7 +154,7 @@ def test_countries_are_counted_by_their_truth(ranks):
     assert table["people"].max() == table.loc["US", "people"]
 
 
-def test_the_studys_table_has_a_row_a_group_and_the_model_below(ranks):
+def test_the_studys_table_has_a_row_per_group_and_the_model_below(ranks):
     table = scores.study_table(ranks)
     assert table.index.tolist() == [
         "advanced",
@@ -223,7 +223,7 @@ def test_the_figures_show_both_and_every_group(ranks):
 
 
 @pytest.mark.parametrize("figure", ["scores", "countries"])
-def test_which_colour_is_whose_is_said_where_no_title_and_no_interval_is(figure):
+def test_the_legend_overlaps_no_title_and_no_interval(figure):
     ranks = many_answers(3, 6, np.zeros((3, 6))).assign(country_code="GS")
     if figure == "scores":
         drawn = plots.plot_scores(scores.group_table(ranks), scores.order_table(ranks))
@@ -257,7 +257,7 @@ def many_answers(players, pictures, right):
     return pd.DataFrame(rows)
 
 
-def test_many_answers_to_one_picture_say_little_of_its_country():
+def test_many_answers_to_one_picture_say_little_about_its_country():
     ranks = many_answers(20, 1, np.arange(20)[:, None] % 2)
     country, order = scores.country_table(ranks).iloc[0], scores.order_table(ranks).iloc[0]
     whole = scores.group_table(ranks).query("group == 'everybody' and who == 'people' and k == 1").iloc[0]

@@ -1,4 +1,4 @@
-"""What the page shows: hostile texts are shown as texts, and nothing tells the answer early."""
+"""What the page shows: hostile texts are shown as texts, and nothing reveals the answer early."""
 
 import re
 from html.parser import HTMLParser
@@ -78,7 +78,7 @@ def test_an_answer_given_twice_says_that_the_first_counts(tmp_path):
     assert "your first answer counts" in views.outcome(quiz.answer(player, 1, ["JP"]))
 
 
-def test_the_summary_holds_people_against_the_model(tmp_path):
+def test_the_summary_compares_people_with_the_model(tmp_path):
     quiz = made_quiz(tmp_path, rounds=12)
     player = play(quiz, "Ann", lambda item: [item.country_code])
     assert "12 of 12 right at once, 6 more than the model" in views.summary(quiz.standing(player))
