@@ -1,1 +1,1 @@
-"""Stage 4: how good a model is, with how much certainty, and where it errs."""
+"""Stage 4: how good a model is, how certain that is, and where it fails."""

@@ -31,7 +31,7 @@ def plot_report(
     country_codes: Sequence[str],
     fewest: int,
 ) -> Figure:
-    """One page: the scores, the best and worst countries, and which are taken for which.
+    """One page: the scores, the best and worst countries, and which ones are confused.
 
     Args:
         scores: from `score`.
@@ -90,7 +90,7 @@ def plot_countries(axes: Axes, countries: pd.DataFrame, *, fewest: int) -> None:
 
 
 def plot_confusions(axes: Axes, scores: Scores, country_codes: Sequence[str]) -> None:
-    """Which countries are taken for which, among those of the most frequent errors."""
+    """Heat map of confusions among the countries of the most frequent errors."""
     chosen: list[int] = []
     for pair in scores.pairs:
         chosen += [one for one in pair if one not in chosen]

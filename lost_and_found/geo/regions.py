@@ -45,7 +45,7 @@ def locate(lat: npt.ArrayLike, lon: npt.ArrayLike) -> pd.DataFrame:
         lon: degrees in [-180, 180], a number or shape (n,).
 
     Raises:
-        BrokenSample: a coordinate that is no place on Earth; the message names the row.
+        BrokenSample: a coordinate is out of range; the message names the row.
     """
     points = checked_points(lat, lon)
     world = _world()
@@ -58,7 +58,7 @@ def nearest_regions(lat: npt.ArrayLike, lon: npt.ArrayLike, *, count: int = 5) -
     """Rows of `regions()`, shape (n, count), with the nearest centroids by great circle, nearest first.
 
     Raises:
-        BrokenSample: a coordinate that is no place on Earth; the message names the row.
+        BrokenSample: a coordinate is out of range; the message names the row.
     """
     xyz = to_unit_vectors(checked_points(lat, lon))
     return np.asarray(_world().centroids.query(xyz, k=np.arange(1, count + 1), workers=-1)[1])
@@ -84,7 +84,7 @@ def checked_points(lat: npt.ArrayLike, lon: npt.ArrayLike) -> np.ndarray:
     """Points (n, 2) as (lat, lon).
 
     Raises:
-        BrokenSample: a coordinate that is no place on Earth; the message names the row.
+        BrokenSample: a coordinate is out of range; the message names the row.
     """
     lats, lons = (np.atleast_1d(np.asarray(axis, dtype=np.float64)) for axis in (lat, lon))
     if lats.shape != lons.shape or lats.ndim != 1:

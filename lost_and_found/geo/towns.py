@@ -33,7 +33,7 @@ def nearest_town(lat: npt.ArrayLike, lon: npt.ArrayLike) -> pd.DataFrame:
         lon: degrees in [-180, 180], a number or shape (n,).
 
     Raises:
-        BrokenSample: a coordinate that is no place on Earth; the message names the row.
+        BrokenSample: a coordinate is out of range; the message names the row.
     """
     chord, town = _tree().query(to_unit_vectors(checked_points(lat, lon)), workers=-1)
     return _towns().iloc[town].reset_index(drop=True).assign(distance_km=chord_to_km(chord))

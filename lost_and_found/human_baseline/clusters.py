@@ -1,4 +1,4 @@
-"""The certainty of a mean over answers that are correlated within a player and within a scene."""
+"""Certainty of a mean over answers that are correlated within players and within scenes."""
 
 from __future__ import annotations
 

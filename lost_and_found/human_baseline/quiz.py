@@ -207,7 +207,7 @@ class Quiz:
             guesses: one to five different country codes, the likeliest first.
 
         Raises:
-            NotTaken: no guess, too many, one that is no country or is there twice, or a picture that the
+            NotTaken: no guess, too many, one that isn't a country or is given twice, or a picture that the
                 player never saw.
         """
         counted = self.answers.answer(player, number, _checked(guesses))

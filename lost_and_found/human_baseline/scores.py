@@ -77,7 +77,7 @@ def of_size(ranks: pd.DataFrame, size: str) -> pd.DataFrame:
     chosen = ranks[ranks["size"] == size] if size else ranks
     if chosen.empty:
         found = ", ".join(sorted(set(ranks["size"])))
-        raise MissingInput(f"nobody answered pictures of {size!r}; there are answers at {found}")
+        raise MissingInput(f"nobody answered pictures of size {size!r}; there are answers at {found}")
     return chosen
 
 

@@ -79,7 +79,7 @@ def sample_grid(
         MissingInput: no samples.
     """
     if not samples:
-        raise MissingInput("there are no samples to show; run the notebooks before this one")
+        raise MissingInput("there are no samples to show; run the earlier notebooks first")
     chosen = np.random.default_rng(seed).permutation(len(samples))[: rows * columns]
     titles = []
     for row in chosen:

@@ -18,7 +18,7 @@ CELLS_PER_DEGREE = 100  # the finest cells, about 1 km; the page merges them int
 
 
 def write_heat_map(path: Path, table: pd.DataFrame, *, title: str) -> int:
-    """Write the page and return how many samples it shows; if there are none, there is no page.
+    """Write the page and return how many samples it shows; if there are none, no page is left there.
 
     Countries are drawn under the samples. Cells follow the zoom, and pointing at one shows its count and
     countries. Samples without coordinates are counted on the page but not shown.

@@ -198,7 +198,7 @@ def test_the_command_serves_until_it_is_stopped_and_keeps_no_photo(
         (["--page", "--csv", "a.csv"], "--page writes no files"),
     ],
 )
-def test_either_photos_or_the_page_are_wanted(arguments, message, capsys):
+def test_either_photos_or_the_page_must_be_requested(arguments, message, capsys):
     with pytest.raises(SystemExit) as ended:
         main(arguments)
     assert ended.value.code == 2

@@ -76,7 +76,7 @@ def test_answers_are_never_worth_more_than_there_are(players, pictures, seed):
 def test_pictures_with_equally_many_right_answers_are_uncorrelated(players):
     right = np.tile(np.arange(players) == 0, 20)
     ids = np.tile(np.arange(players), 20), np.repeat(np.arange(20), players)
-    # Only the first player is right, which tells of people at large if there are enough players.
+    # Only the first player is right, which says something about people at large if there are enough players.
     worth = independent_answers(right, *ids)
     assert worth == len(right) if players < FEWEST_PLAYERS else worth < players
 
