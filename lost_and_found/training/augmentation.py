@@ -1,8 +1,8 @@
-"""Random changes of the training pictures, on the device, anew for every batch and epoch.
+"""Random changes to the training pictures, on the device, drawn anew for every batch and epoch.
 
-Crop and rotation are one sampling of the picture, all of the colour jitter is one matrix a picture, so a
-batch costs a few kernels whatever the set. Pictures are never mirrored: the side on which cars drive tells
-the country.
+Crop and rotation are one resampling, and all of the colour jitter is one matrix per picture, so a batch costs
+a few kernels whatever the set. Pictures are never mirrored: the side on which cars drive is a clue to the
+country.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from torch.nn import functional
 from lost_and_found.training.constants import on_device
 from lost_and_found.training.degradation import degrade
 
-# Of red, green and blue in grey: ITU-R BT.601.
+# Weights of red, green and blue in grey: ITU-R BT.601.
 LUMA = (0.299, 0.587, 0.114)
 TO_YIQ = (LUMA, (0.596, -0.274, -0.322), (0.211, -0.523, 0.312))
 FROM_YIQ = tuple(tuple(row) for row in np.linalg.inv(TO_YIQ).tolist())
@@ -30,14 +30,14 @@ class AugmentationSet:
     """How far pictures are changed; every value is drawn uniformly for each picture.
 
     Attributes:
-        least_area: of the crop, as part of the picture; the largest is 1.
-        most_stretch: the crop's sides may be so many times as wide or as high as the picture's proportions.
+        least_area: smallest area of the crop, as part of the picture's; the largest is 1.
+        most_stretch: largest factor, either way, between the aspect ratios of the crop and the picture.
         degrees: largest rotation to either side.
         brightness: factors from 1 - x to 1 + x.
         contrast: the same.
         saturation: the same.
         hue: largest shift to either side, in turns of the colour circle.
-        degrades: also resolution, JPEG and blur; see `degradation.py`.
+        degrades: whether resolution, JPEG quality and blur change too; see `degradation.py`.
     """
 
     least_area: float = 1.0
@@ -82,8 +82,8 @@ SETS = {
 class Augmentation:
     """One named set with its own random numbers.
 
-    What is drawn for a batch depends on the generator and the size of the batch alone, so processes that
-    share a batch draw the same and each takes its part.
+    What is drawn for a batch depends only on the generator and the batch size, so processes that share a
+    batch draw the same numbers and each takes its part.
     """
 
     def __init__(self, name: str, *, device: torch.device, seed: int) -> None:
@@ -102,11 +102,11 @@ class Augmentation:
     def change(self, pixels: Tensor, drawn: Tensor, *, share: slice, batch_size: int) -> Tensor:
         """The pictures changed by these numbers: of the same shape and size, float32 from 0 to 255.
 
-        With the set "none" they are the very pixels.
+        With the set "none" the values stay as they are.
 
         Args:
             pixels: (B, 3, H, W) uint8, RGB.
-            drawn: (B, 12) or (B, 0), rows of `draw`.
+            drawn: (B, 12) or (B, 0), rows from `draw`.
             share: which rows of the whole batch these are.
             batch_size: of the whole batch.
         """
@@ -123,7 +123,7 @@ class Augmentation:
 def crop_and_rotate(images: Tensor, drawn: Tensor, ranges: AugmentationSet) -> Tensor:
     """A random part of each picture, turned a little and stretched to the picture's size.
 
-    The part is made so small that all of its corners lie within the picture, so no corner is black.
+    The part is made small enough for all of its corners to lie within the picture, so no corner is black.
 
     Args:
         images: (B, 3, H, W) floats.
@@ -134,7 +134,7 @@ def crop_and_rotate(images: Tensor, drawn: Tensor, ranges: AugmentationSet) -> T
     area = ranges.least_area + (1 - ranges.least_area) * drawn[:, 0]
     stretch = math.log(ranges.most_stretch) * (2 * drawn[:, 1] - 1)
     angle = math.radians(ranges.degrees) * (2 * drawn[:, 2] - 1)
-    # Sides in pixels, and those of the upright box around the turned part.
+    # Half the sides in pixels, and half those of the upright box around the turned part.
     half_width = width / 2 * area.sqrt() * (stretch / 2).exp()
     half_height = height / 2 * area.sqrt() * (-stretch / 2).exp()
     cosine, sine = angle.cos(), angle.sin()
@@ -144,24 +144,24 @@ def crop_and_rotate(images: Tensor, drawn: Tensor, ranges: AugmentationSet) -> T
     slack_x = 1 - fit * box_width / (width / 2)
     slack_y = 1 - fit * box_height / (height / 2)
     scale_x, scale_y = fit * half_width, fit * half_height
-    # Where each new pixel comes from, in the old picture's -1..1, in which a pixel isn't square.
+    # Where each new pixel comes from, in the old picture's -1..1 coordinates, in which pixels aren't square.
     column, row = _centres(width, images.device), _centres(height, images.device)[:, None]
     scale_x, scale_y, cosine, sine = (one[:, None, None] for one in (scale_x, scale_y, cosine, sine))
     from_x, from_y = ((2 * one - 1)[:, None, None] for one in (drawn[:, 3], drawn[:, 4]))
     x = (cosine * scale_x * column - sine * scale_y * row) / (width / 2) + slack_x[:, None, None] * from_x
     y = (sine * scale_x * column + cosine * scale_y * row) / (height / 2) + slack_y[:, None, None] * from_y
     grid = torch.stack([x, y], dim=3)
-    # Rounding may put a corner a hair outside, where the border is as good as the pixel next to it.
+    # Rounding may put a corner just outside; there the border's value is as good as any.
     return functional.grid_sample(images, grid, padding_mode="border", align_corners=False)
 
 
 def _centres(count: int, device: torch.device) -> Tensor:
-    """Of so many pixels, in -1..1."""
+    """The centres of `count` pixels, in -1..1."""
     return (2 * torch.arange(count, device=device) + 1) / count - 1
 
 
 def jitter_colours(images: Tensor, drawn: Tensor, ranges: AugmentationSet) -> Tensor:
-    """Brightness, contrast, saturation and hue of each picture changed, as one matrix for each.
+    """The pictures with brightness, contrast, saturation and hue changed, by one matrix for each picture.
 
     Args:
         images: (B, 3, H, W) floats from 0 to 255.
@@ -174,7 +174,7 @@ def jitter_colours(images: Tensor, drawn: Tensor, ranges: AugmentationSet) -> Te
     saturation = 1 + ranges.saturation * spread[:, 2]
     colours = _hue_matrices(2 * math.pi * ranges.hue * spread[:, 3]) @ _saturation_matrices(saturation)
     colours = colours * brightness[:, None, None]  # (B, 3, 3)
-    # Contrast moves every pixel away from the mean grey of the picture as it is by then.
+    # Contrast scales the distance of every pixel from the mean grey of the picture as changed so far.
     means = images.mean(dim=(2, 3))  # (B, 3)
     luma = on_device(LUMA, images.device)
     grey = torch.einsum("bij,bj,i->b", colours, means, luma)
@@ -191,7 +191,7 @@ def _saturation_matrices(factors: Tensor) -> Tensor:
 
 
 def _hue_matrices(angles: Tensor) -> Tensor:
-    """(B, 3, 3): colours turned about the grey axis, in YIQ, whose luma stays as it is."""
+    """(B, 3, 3): turn colours about the grey axis, in YIQ, which leaves luma as it is."""
     to_yiq, from_yiq = (on_device(values, angles.device).to(angles.dtype) for values in (TO_YIQ, FROM_YIQ))
     cosine, sine, zero, one = angles.cos(), angles.sin(), torch.zeros_like(angles), torch.ones_like(angles)
     turns = torch.stack([one, zero, zero, zero, cosine, -sine, zero, sine, cosine], dim=1).view(-1, 3, 3)

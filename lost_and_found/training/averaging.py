@@ -24,16 +24,16 @@ class MovingAverage:
 
     @torch.no_grad()
     def update(self, model: nn.Module, *, steps: int) -> None:
-        """Take in the model's weights after so many steps of the training; always the same model.
+        """Add the model's weights, after so many steps of training, to the average; always the same model.
 
-        At the start the average is short, or it would hold on to the random weights of the beginning.
+        Early on the average is a short one, or it would hold on to the random initial weights.
         """
-        if not self._averages:  # the tensors stay the same ones, only their values change
+        if not self._averages:  # once: the tensors stay the same, only their values change
             self._pair_with(model)
         decay = min(self._decay, (1 + steps) / (10 + steps))
         # One kernel for all parameters, where a loop would start hundreds.
         torch._foreach_lerp_(self._averages, self._values, 1 - decay)
-        if self._counts[0]:  # batches, which only batch normalisation counts
+        if self._counts[0]:  # of batches, which only batch normalisation has
             torch._foreach_copy_(*self._counts)
 
     def _pair_with(self, model: nn.Module) -> None:

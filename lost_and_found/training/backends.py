@@ -1,4 +1,4 @@
-"""How torch computes: number formats, compiled kernels, repeatable algorithms; and when memory runs out."""
+"""How torch computes (number formats, compiled kernels, repeatable algorithms), and running out of memory."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from lost_and_found.errors import OutOfMemory
 from lost_and_found.training.config import TrainingConfig
 from lost_and_found.training.fused import problem_of
 
-# Compiling takes more than a minute (EfficientNet-B1, H200), which shorter trainings don't win back.
+# Compiling takes more than a minute (EfficientNet-B1, H200), which shorter training doesn't win back.
 COMPILING_PAYS_FROM_IMAGES = 10_000_000
-# What is said when there is no memory by the CPU's allocators, by CUDA while it records, and by cuBLAS; the
-# rest has a type.
+# Messages about lack of memory from the CPU's allocators, from CUDA while it records, and from cuBLAS; all
+# others have exception types of their own.
 NO_MEMORY = (
     "not enough memory",
     "can't allocate memory",
@@ -46,7 +46,7 @@ def precision_for(config: TrainingConfig, device: torch.device) -> torch.dtype:
 def autocast_for(config: TrainingConfig, device: torch.device) -> torch.autocast:
     """A context in which the network computes in the config's precision."""
     precision = precision_for(config, device)
-    # Where it is off, torch still checks the type, and float32 is none that it knows.
+    # Torch checks the type even if autocast is disabled, and doesn't accept float32.
     rounded = precision != torch.float32
     return torch.autocast(device.type, precision if rounded else torch.bfloat16, enabled=rounded)
 
@@ -57,7 +57,7 @@ def scaler_for(config: TrainingConfig, device: torch.device) -> torch.amp.GradSc
 
 
 def is_compiled(config: TrainingConfig, device: torch.device, *, images: int) -> bool:
-    """Whether the network is to be compiled: the config says so, or so many images an epoch make it pay."""
+    """Whether to compile the network: the config says so, or with so many images per epoch it pays."""
     if config.compile != "auto":
         return config.compile == "on"
     pays = device.type == "cuda" and images * config.epochs >= COMPILING_PAYS_FROM_IMAGES
@@ -66,7 +66,7 @@ def is_compiled(config: TrainingConfig, device: torch.device, *, images: int) ->
 
 @contextmanager
 def tuned_backends(config: TrainingConfig) -> Iterator[None]:
-    """Torch's process-wide settings for the block, put back afterwards.
+    """Set torch's process-wide options for the block, and restore them afterwards.
 
     Matrix products and convolutions on a GPU round to TensorFloat-32 unless the precision is "float32".
     Without `deterministic`, cuDNN picks the fastest of its algorithms.
@@ -90,12 +90,12 @@ def tuned_backends(config: TrainingConfig) -> Iterator[None]:
 
 @contextmanager
 def memory_freed_after_errors() -> Iterator[None]:
-    """Take their variables from the functions that an error ends.
+    """Clear the local variables of the functions that an error ends.
 
-    A notebook keeps its last error, which keeps them, and with them the memory that a training has on a GPU:
-    the next one, with smaller batches perhaps, would have what is left.
+    A notebook keeps its last error, which keeps those variables and so the GPU memory that training uses: the
+    next attempt, perhaps with smaller batches, would have only what is left.
     """
-    handled = sys.exception()  # by the caller, whose functions are left alone
+    handled = sys.exception()  # by the caller, whose frames are left alone
     try:
         yield
     except BaseException as error:
@@ -108,7 +108,7 @@ def memory_freed_after_errors() -> Iterator[None]:
 
 @contextmanager
 def explained_memory(config: TrainingConfig, device: torch.device) -> Iterator[None]:
-    """Turn torch's errors about memory into one that says what to do.
+    """Turn torch's out-of-memory errors into one that says what to do.
 
     Raises:
         OutOfMemory: the block needed more than there is.
@@ -123,10 +123,10 @@ def explained_memory(config: TrainingConfig, device: torch.device) -> Iterator[N
         if smaller < 2:
             raise OutOfMemory(
                 f"{device} has too little memory for {config.architecture} at this size; "
-                "take a smaller architecture or picture"
+                "use a smaller architecture or smaller pictures"
             ) from error
         raise OutOfMemory(
             f"{device} has too little memory for batches of {config.batch_size} pictures of {config.width}x"
             f"{config.height} with {config.architecture}; try batch_size {smaller}. "
-            f"What was finished is kept. ({str(error).splitlines()[0]})"
+            f"Finished epochs are kept. ({str(error).splitlines()[0]})"
         ) from error

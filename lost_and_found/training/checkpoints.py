@@ -1,4 +1,4 @@
-"""What a training needs to go on exactly where it was stopped."""
+"""What training needs to continue exactly where it was stopped."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def state_of(training: Training) -> dict[str, Any]:
-    """All that changes while it trains; to be asked for by all processes at once."""
+    """Everything that changes during training; all processes must call this together."""
     random = [torch.get_rng_state()]
     if training.device.type == "cuda":
         random.append(torch.cuda.get_rng_state(training.device))
@@ -37,7 +37,7 @@ def state_of(training: Training) -> dict[str, Any]:
 
 
 def restore(training: Training, state: dict[str, Any]) -> None:
-    """Bring a training into that state."""
+    """Put a training run into a state that `state_of` returned."""
     training.model.load_state_dict(state["model"])
     if training.average:
         training.average.model.load_state_dict(state["average"])
@@ -46,7 +46,7 @@ def restore(training: Training, state: dict[str, Any]) -> None:
         training.scaler.load_state_dict(scaler)
     for name in ("epoch", "step", "best_epoch", "history", "steps", "seconds"):
         setattr(training, name, state[name])
-    sums = state.get("loss_sums") or [state["total_loss"]]  # the latter in those of earlier versions
+    sums = state.get("loss_sums") or [state["total_loss"]]  # the latter in checkpoints of earlier versions
     if len(sums) != training.world.size:
         sums = [sum(sums)] + [0.0] * (training.world.size - 1)
     training.loss_sum.fill_(sums[training.world.rank])
@@ -55,9 +55,9 @@ def restore(training: Training, state: dict[str, Any]) -> None:
     generator, drawn = training.augmentation.generator, state["augmentation"]
     if drawn.shape == generator.get_state().shape:
         generator.set_state(drawn)
-    else:  # written on another kind of device, whose numbers can't go on here
+    else:  # written on another kind of device, whose random numbers can't be continued here
         generator.manual_seed(training.config.seed + training.steps)
-    if len(state["random"]) == training.world.size:  # else other processes go on, with other masks
+    if len(state["random"]) == training.world.size:  # else other processes resume, with other masks
         own, *of_gpu = state["random"][training.world.rank]
         torch.set_rng_state(own)
         if of_gpu and training.device.type == "cuda":

@@ -1,4 +1,4 @@
-"""The settings of a run: what the parameters cell of the training notebook says, checked."""
+"""The settings of a run, as in the training notebook's parameters cell, checked."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ UPPER_BOUNDS: dict[str, float] = {
     "ema_decay": 0.99999,
     "seed": 2**63 - 1,
 }
-# The recipe of the published study; fields that are not here (targets, sizes, seeds) are no matter of recipe.
+# The recipe of the published study; fields not listed here (targets, sizes, seeds) aren't part of a recipe.
 STUDY: dict[str, str | int | float | bool] = {
     "normalisation": "half",
     "augmentation": "none",  # its own was drawn once, before caching, so every epoch saw the same pictures
@@ -103,7 +103,7 @@ STUDY: dict[str, str | int | float | bool] = {
     "precision": "float32",
     "compile": "off",
 }
-# What `weights` may be apart from the path of a state dict.
+# What `weights` may be other than the path of a state dict.
 WEIGHTS = ("none", "default", "auto")
 PRESETS = {"study": STUDY}
 
@@ -123,42 +123,40 @@ class TrainingConfig:
         dataset: name of the pinned lists.
         target: what is predicted, one of `TARGETS`.
         architecture: one of `ARCHITECTURES`.
-        weights: where the backbone starts: "default" (torchvision's), "none" (random), "auto" (default where
-            it can be had, else none with a warning), or the path of a state dict.
-        normalisation: one of `NORMALISATIONS`; it has to be the one that the weights were trained with.
+        weights: the backbone's initial ones: "default" (torchvision's), "none" (random), "auto" (default if
+            available, else none with a warning), or the path of a state dict.
+        normalisation: one of `NORMALISATIONS`; should be the one that the weights were trained with.
         width: of the pictures, in pixels.
         height: of the pictures, in pixels.
         augmentation: one of `AUGMENTATIONS`, drawn anew for every batch; see `augmentation.py`.
-        batch_size: most pictures in a step; with 2, one step of an epoch may take three.
+        batch_size: most pictures per step; with 2, one step of an epoch may take three.
         epochs: most passes over the train split.
         learning_rate: the head's peak rate.
-        backbone_factor: a pretrained backbone learns at this part of the head's rate, so that its features
-            aren't lost; a backbone that starts from random weights learns at the full rate.
+        backbone_factor: a pretrained backbone learns at this fraction of the head's rate, so that its
+            features aren't lost; a backbone that starts from random weights learns at the full rate.
         weight_decay: AdamW's.
         schedule: "constant"; "step", times `gamma` after every `step_size` epochs; or "cosine", down to zero
             at the last epoch.
-        warmup_epochs: over which the learning rate rises from zero; may be a part of one.
+        warmup_epochs: epochs over which the learning rate rises from zero; may be a fraction.
         step_size: see `schedule`.
         gamma: see `schedule`.
         label_smoothing: part of a country's label that is shared among all countries.
-        logit_adjustment: how far the frequencies of the classes are taken out of what is learned: 0 not at
-            all, 1 wholly, so that rare classes are found as often as frequent ones; balanced sampling has
-            taken them out already.
-        sampling: "natural", each picture once an epoch; or "balanced", classes equally often, drawn with
+        logit_adjustment: how far class frequencies are kept out of what is learned: 0 not at all, 1 entirely,
+            so that rare classes are found as often as frequent ones; balanced sampling does so already.
+        sampling: "natural", each picture once per epoch; or "balanced", classes equally often, drawn with
             replacement.
         ema_decay: of the moving average of the weights, which is what is validated and kept; 0 for none.
-        clip_norm: longest gradient over all parameters; 0 for no limit.
-        patience: training stops after so many epochs without a better validation.
-        region_labels: Haversine-smoothed labels that sum to one ("normalised"), or as published, where they
-            sum to more the denser the regions are.
+        clip_norm: largest norm of the gradient over all parameters; 0 for no limit.
+        patience: training stops after this many epochs without a better validation result.
+        region_labels: Haversine-smoothed labels that sum to one ("normalised"), or as in the study
+            ("published"), whose sum is larger the denser the regions are.
         tau_km: how far region labels are smoothed, in km.
         coordinate_loss: "mse" on unit vectors, as published; or "angular", the great-circle distance.
-        precision: "float32", "bfloat16" or "float16" (autocast), or "auto", which on a GPU is bfloat16 where
-            it has that (from Ampere on), else float16 (Volta, Turing: Colab's T4), and float32 elsewhere.
-        compile: "on" compiles the network by `torch.compile`; "auto" does for long trainings on a GPU, and
-            fuses layers in shorter ones; "off" does neither, nor, as both others do on a GPU, has the device
-            repeat recorded steps.
-        deterministic: only algorithms that give the same bits each time; slower on a GPU.
+        precision: "float32", "bfloat16" or "float16" (autocast), or "auto": bfloat16 on GPUs from Ampere on,
+            float16 on Volta and Turing (Colab's T4), float32 elsewhere.
+        compile: "on" compiles the network with `torch.compile`; "auto" does so on a GPU if training is long,
+            and fuses layers if it isn't; on a GPU both also replay recorded steps; "off" does none of this.
+        deterministic: use only algorithms that give the same bits each time; slower on a GPU.
         seed: of weights, order, augmentation and dropout.
         device: "auto", "cpu", "mps", "cuda" or "cuda:<number>".
 

@@ -1,6 +1,6 @@
 """From image files to rows of pixels: what the worker processes of the pixel cache do.
 
-Apart from the cache, and without pandas and torch, because every worker has to import this first.
+Kept apart from the cache, and without pandas and torch, because every worker has to import this first.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def decode(path: Path, *, width: int, height: int) -> np.ndarray:
 
 
 def allocate(file: Path, shape: tuple[int, ...]) -> int:
-    """Write the header of a uint8 array that has yet to be filled; the offset in bytes of its first value."""
+    """Make the file of a uint8 array that has yet to be filled; the offset in bytes of its first value."""
     with file.open("wb") as stream:
         header = {"descr": "|u1", "fortran_order": False, "shape": shape}
         np.lib.format.write_array_header_1_0(stream, header)
@@ -62,7 +62,7 @@ def write_picture(
     row, sample = item
     _, _, height, width = shape
     picture = decode(sample.image, width=width, height=height)
-    with file.open("r+b") as stream:  # buffered: a raw stream may write a part only, and doesn't raise
+    with file.open("r+b") as stream:  # buffered: a raw stream may write only a part without raising
         stream.seek(offset + row * picture.size)
         stream.write(picture.tobytes())
     with Image.open(sample.image) as header:

@@ -1,7 +1,7 @@
 """Pictures as a poor camera, a small file or a bad link would have left them: coarser, blurred, JPEG-like.
 
-Each kind of damage takes a fixed part of the batch. As the order of a batch is random, so is who is damaged,
-and the device never waits for the processor to learn which pictures were chosen.
+Each kind of damage affects a fixed part of the batch. As the order of a batch is random, so is the choice of
+pictures, and the device never waits for the CPU to learn which they are.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ MOST_SHRINKING = 3.0
 SIGMA_PIXELS = (0.3, 1.2)
 JPEG_QUALITY = (25.0, 90.0)
 BLOCK = 8
-# Steps for luma and for chroma at quality 50: ITU-T T.81, annex K.1.
+# Quantisation steps for luma and for chroma at quality 50: ITU-T T.81, annex K.1.
 LUMA_STEPS = (
     (16, 11, 10, 16, 24, 40, 51, 61),
     (12, 12, 14, 19, 26, 58, 60, 55),
@@ -52,11 +52,11 @@ COSINES = tuple(
 
 
 def degrade(images: Tensor, drawn: Tensor, *, share: slice, batch_size: int) -> Tensor:
-    """Some of the pictures shrunk and enlarged again, some blurred, some pressed as a JPEG; some spared.
+    """Some of the pictures shrunk and enlarged again, some blurred, some JPEG-compressed, the rest unchanged.
 
     Args:
         images: (B, 3, H, W) floats from 0 to 255.
-        drawn: (B, 3) uniform in 0..1: how much each is shrunk, blurred and pressed.
+        drawn: (B, 3) uniform in 0..1: how much each is shrunk, blurred and compressed.
         share: which rows of the whole batch these are.
         batch_size: of the whole batch.
     """
@@ -90,18 +90,18 @@ def blur(images: Tensor, sigmas: Tensor) -> Tensor:
 
 
 def shrink(images: Tensor, factors: Tensor) -> Tensor:
-    """Each picture averaged to a factor-th of its width and height, and enlarged again linearly.
+    """Each picture shrunk by its factor through averaging, and enlarged again by linear interpolation.
 
     Args:
         images: (B, 3, H, W).
-        factors: (B,) from 1.
+        factors: (B,) of width and of height, at least 1.
     """
     rows, columns = (_shrinking_weights(size, factors) for size in images.shape[2:])
     return rows[:, None] @ images @ columns[:, None].mT
 
 
 def press(images: Tensor, qualities: Tensor) -> Tensor:
-    """Each picture after JPEG's rounding in blocks of 8 x 8, without subsampling of colours.
+    """Each picture after JPEG's quantisation in blocks of 8 x 8, without chroma subsampling.
 
     Args:
         images: (B, 3, H, W) from 0 to 255.
@@ -133,8 +133,8 @@ def _gaussian_weights(size: int, sigmas: Tensor) -> Tensor:
 def _shrinking_weights(size: int, factors: Tensor) -> Tensor:
     """(B, size, size) weights of the old pixels of a line in each new one, which sum to one.
 
-    Cells of a factor's width average the old pixels that they cover; a new pixel lies between the centres of
-    two cells. Both steps are weights over cells, of which the last may hang over the edge.
+    Cells that are `factor` pixels wide average the old pixels that they cover; a new pixel is interpolated
+    between the centres of two cells. The last cell may hang over the edge.
     """
     places = torch.arange(size, device=factors.device)
     width = factors[:, None, None]
@@ -149,7 +149,7 @@ def _shrinking_weights(size: int, factors: Tensor) -> Tensor:
 
 
 def _steps(qualities: Tensor) -> Tensor:
-    """(B, 3, 8, 8) rounding steps, scaled for the quality as libjpeg does."""
+    """(B, 3, 8, 8) quantisation steps, scaled for the quality as libjpeg does."""
     tables = on_device((LUMA_STEPS, CHROMA_STEPS, CHROMA_STEPS), qualities.device)
     scale = torch.where(qualities < 50, 5000 / qualities, 200 - 2 * qualities)[:, None, None, None]
     return ((tables * scale + 50) / 100).floor().clamp(1, 255)

@@ -1,4 +1,4 @@
-"""Several processes, on one machine or more, that train one run together, as `torchrun` starts them.
+"""Several processes, on one or more machines, started by `torchrun` to train one run together.
 
 Each takes a part of every batch, so the run is the same as with one process: gradients are of the whole
 batch, batch normalisation sees the whole batch, and every validation picture is measured once.
@@ -26,7 +26,7 @@ LETTING_GO_S = 1.0
 
 @dataclass(frozen=True)
 class World:
-    """The processes of a training.
+    """The processes that train a run together.
 
     Attributes:
         device: of this process.
@@ -49,18 +49,18 @@ class World:
         return slice(self.rank, None, self.size)
 
     def weight(self, count: int) -> float:
-        """By what this process's mean loss over its share of `count` rows is multiplied.
+        """The factor by which to multiply this process's mean loss over its share of `count` rows.
 
-        Gradients are averaged over processes, whose shares may differ by a row; so weighted, their average is
-        the gradient of the whole batch's mean.
+        Gradients are averaged over processes, whose shares may differ by a row; weighted like this, their
+        average is the gradient of the whole batch's mean loss.
         """
         return len(range(*self.share.indices(count))) * self.size / count
 
     def check_enough(self, rows: int) -> None:
-        """Each process needs a row of every batch, and of the validation split.
+        """Check that each process gets a row of every batch, and of the validation split.
 
         Raises:
-            InvalidConfig: there are fewer.
+            InvalidConfig: there are fewer rows than processes.
         """
         if rows < self.size:
             raise InvalidConfig(
@@ -68,7 +68,7 @@ class World:
             )
 
     def from_main(self, value: Any) -> Any:  # noqa: ANN401 - whatever the main process has
-        """What the main process gave here."""
+        """The value that the main process passed."""
         if self.size == 1:
             return value
         values = [value]
@@ -76,7 +76,7 @@ class World:
         return values[0]
 
     def from_all(self, value: Any) -> list[Any]:  # noqa: ANN401 - as above
-        """What each process gave here, by rank."""
+        """The values that all processes passed, by rank."""
         if self.size == 1:
             return [value]
         values: list[Any] = [None] * self.size
@@ -84,13 +84,13 @@ class World:
         return values
 
     def sum(self, value: Tensor) -> Tensor:
-        """The sum over all processes, which all get."""
+        """The sum over all processes, in all of them; computed in place."""
         if self.size > 1:
             dist.all_reduce(value)
         return value
 
     def wrap(self, model: nn.Module) -> nn.Module:
-        """The model to train with: gradients and batch normalisation of the whole batch."""
+        """The model to train with, whose gradients are averaged over processes."""
         if self.size == 1:
             return model
         ids = [self.device.index or 0] if self.device.type == "cuda" else None
@@ -102,7 +102,7 @@ class World:
 
 @contextmanager
 def joined(device: str) -> Iterator[World]:
-    """The world of this process: of its own, or the one that `torchrun` told of in the environment.
+    """This process's world: itself alone, or the one that `torchrun` describes in the environment.
 
     Raises:
         InvalidConfig: this machine has no such device.
@@ -112,14 +112,14 @@ def joined(device: str) -> Iterator[World]:
     if size == 1:
         with (
             torch.cuda.device(place) if place.type == "cuda" else nullcontext()
-        ):  # kernels are for the current one
+        ):  # kernels run on the current one
             yield World(place)
         return
     if place.type == "cuda":
         if int(local_rank) >= torch.cuda.device_count():
             raise InvalidConfig(
                 f"{os.environ.get('LOCAL_WORLD_SIZE', size)} processes can't share "
-                f"{torch.cuda.device_count()} GPU(s) of this machine; start one process for each"
+                f"{torch.cuda.device_count()} GPU(s) of this machine; start one process per GPU"
             )
         place = pick_device(f"cuda:{local_rank}")
         torch.cuda.set_device(place)
@@ -130,15 +130,15 @@ def joined(device: str) -> Iterator[World]:
         yield World(place, dist.get_rank(), size)
     finally:
         if began:
-            # Gloo's threads let go of their last tensors under a lock of theirs, for which they need
-            # Python's too. Who ends the group meanwhile holds Python's and waits for theirs, for ever.
-            # They need a moment only, and there is nothing of theirs that could be waited for.
+            # Gloo's threads release their last tensors while holding a lock of their own, for which they
+            # also need Python's. Ending the group meanwhile would hold Python's and wait for theirs: a
+            # deadlock. They need only a moment, and there is nothing to wait for it by.
             time.sleep(LETTING_GO_S if place.type != "cuda" else 0)
             dist.destroy_process_group()
 
 
 def share_batch_norm(model: nn.Module, world: World) -> nn.Module:
-    """The model, its batch normalisation over the whole batch instead of each process's share."""
+    """The model with batch normalisation over the whole batch instead of each process's share."""
     if world.size == 1:
         return model
     if world.device.type == "cuda":
@@ -151,7 +151,7 @@ def share_batch_norm(model: nn.Module, world: World) -> nn.Module:
 
 
 class _SumOverProcesses(torch.autograd.Function):
-    """The sum of a tensor over all processes, through which gradients flow: each gets the sum of all."""
+    """The sum of a tensor over all processes; gradients flow through it, summed over all processes too."""
 
     @staticmethod
     def forward(ctx: Any, value: Tensor) -> Tensor:  # noqa: ANN401 - torch has no type for it
@@ -170,7 +170,7 @@ class _SumOverProcesses(torch.autograd.Function):
 
 
 class SharedBatchNorm2d(nn.BatchNorm2d):
-    """Batch normalisation over the batches of all processes; torch's own works on GPUs alone."""
+    """Batch normalisation over the batches of all processes; torch's own works only on GPUs."""
 
     def forward(self, images: Tensor) -> Tensor:
         """Normalised (B, C, H, W), computed in float32 as torch's own is."""

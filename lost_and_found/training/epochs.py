@@ -1,4 +1,4 @@
-"""The epochs of a training, to be read from top to bottom: all of them, one, a step."""
+"""The training loop, to be read from top to bottom: the whole run, one epoch, one step."""
 
 from __future__ import annotations
 
@@ -40,34 +40,34 @@ from lost_and_found.training.targets import Labels, Target
 from lost_and_found.training.tracking import Tracker
 
 VALIDATION_BATCH_FACTOR = 4
-# Looking at the loss makes a GPU wait, so it is looked at only so often.
+# Reading the loss makes a GPU wait, so it is checked only every so many steps.
 CHECK_EVERY = 50
-# Processes ask each other whether a signal came, which makes a GPU wait as well.
+# Asking all processes whether a signal came makes a GPU wait as well.
 LISTEN_EVERY = 10
 SEED_STEP = 1_000_003
 
 
 class Training:
-    """The state of a training.
+    """A training run in progress.
 
     Attributes:
         config: the settings.
         target: what is learned.
-        model: what learns.
-        epoch: how many epochs are finished.
-        step: how many batches of the next epoch are done.
-        steps: how many batches of all epochs are done.
+        model: the network that learns it.
+        epoch: number of finished epochs.
+        step: number of finished batches of the current epoch.
+        steps: number of finished batches of all epochs.
         history: the metrics of each finished epoch.
-        best_epoch: whose weights are kept; 0 before the first.
-        best_weights: these weights, in the process that writes the run.
-        resumed: whether an earlier process began it.
-        signals: that have asked this process to stop; `fit` fills it.
+        best_epoch: the epoch whose weights are kept; 0 before the first.
+        best_weights: those weights, in the process that writes the run.
+        resumed: whether it continues from an earlier process's checkpoint.
+        signals: those that have asked this process to stop; `fit` fills it.
     """
 
     def __init__(
         self, config: TrainingConfig, target: Target, weights: InitialWeights, world: World | None = None
     ) -> None:
-        """Build model, optimizer and augmentation, all random numbers from the config's seed."""
+        """Build model, optimizer and augmentation, with all random numbers from the config's seed."""
         self.config, self.weights = config, weights
         self.world = world or World(pick_device(config.device))
         self.device = self.world.device
@@ -84,7 +84,7 @@ class Training:
         pretrained = weights.state is not None
         self.optimizer = build_optimizer(self.model, config, pretrained=pretrained, device=self.device)
         self.scaler = scaler_for(config, self.device)
-        torch.manual_seed(config.seed + self.world.rank)  # dropout's
+        torch.manual_seed(config.seed + self.world.rank)  # for dropout
         self.epoch = self.step = self.steps = self.best_epoch = 0
         self.resumed = False
         self.signals: list[int] = []
@@ -96,17 +96,17 @@ class Training:
     # -- the run --
 
     def fit(self, train: PixelCache, val: PixelCache, *, folder: Path | None, tracker: Tracker) -> None:
-        """Train until the last epoch or until patience is lost, and fill the run folder along the way.
+        """Train until the last epoch or until patience runs out, and fill the run folder along the way.
 
         After every epoch the folder holds `metrics.csv`, the best `model.safetensors` so far and a
-        checkpoint, from which the next call goes on exactly. SIGINT, SIGTERM and SIGHUP end the running
-        batch, write a checkpoint, and then have their usual effect.
+        checkpoint, from which the next call resumes exactly. After SIGINT, SIGTERM or SIGHUP the current
+        batch is finished and a checkpoint written before the signal has its usual effect.
 
         Args:
             train: the split to learn from.
             val: the split that decides which epoch was best.
-            folder: the run's; None in processes that don't write it.
-            tracker: told of every epoch.
+            folder: the run's folder; None in processes that don't write it.
+            tracker: gets the metrics of every epoch.
         """
         self.world.check_enough(
             min(len(val), *map(len, batches(torch.arange(len(train)), self.config.batch_size)))
@@ -135,7 +135,7 @@ class Training:
                 else:
                     self.save(folder)
                     stopped = True
-        if stopped:  # the process to which the signal came has ended by now
+        if stopped:  # the process that received the signal has ended by now
             raise SystemExit(128 + signal.SIGTERM)
         if folder:
             summary = {**self.summary(), "train_count": len(train), "val_count": len(val)}
@@ -143,11 +143,14 @@ class Training:
             tracker.summarise(summary)
 
     def speed_up(self, *, images: int) -> None:
-        """Compile or fuse the network and record the steps to come, as the config and so many images ask.
+        """Compile or fuse the network and record the steps to come, depending on the config and device.
 
-        Not before `resume`: what a recorded step reads and writes must stay where it is.
+        Must follow `resume`: the tensors that a recorded step reads and writes must not be replaced.
+
+        Args:
+            images: pictures per epoch, which decide whether compiling pays.
         """
-        # Processes wait for each other within a step, which isn't for a fused layer or a recording.
+        # Processes wait for each other within a step, which fused layers and recordings can't do.
         may_fuse_and_record = (
             self.device.type == "cuda" and self.world.size == 1 and self.config.compile != "off"
         )
@@ -160,7 +163,7 @@ class Training:
             self.recorded = RecordedSteps(self.device)
 
     def finish_epoch(self, val: Split, *, folder: Path | None, tracker: Tracker) -> bool:
-        """Validate after an epoch, and write what came of it; False if a signal came in between."""
+        """Validate after an epoch and write the results; False if a signal interrupted it."""
         started = time.perf_counter()
         validation = self.validate(val)
         self.seconds += time.perf_counter() - started
@@ -190,7 +193,7 @@ class Training:
     # -- an epoch --
 
     def learn(self, split: Split, *, bar: tqdm) -> bool:
-        """Take a step for each batch of the next epoch; False if a signal came in between."""
+        """Take a step for each remaining batch of the epoch; False if a signal interrupted it."""
         config = self.config
         bar.set_description(f"epoch {self.epoch + 1}/{config.epochs}")
         self.stepping.train()
@@ -228,8 +231,8 @@ class Training:
         Args:
             pixels: uint8 (B, 3, H, W), this process's share of the batch.
             labels: of the same pictures.
-            count: pictures of the whole batch.
-            progress: epochs of the training that are done in the middle of this step.
+            count: number of pictures in the whole batch.
+            progress: epochs done by the middle of this step, a fraction included.
         """
         set_learning_rates(self.optimizer, learning_rate_factor(self.config, progress))
         drawn = self.augmentation.draw(count)[self.world.share]
@@ -241,7 +244,7 @@ class Training:
             self.average.update(self.model, steps=self.steps)
 
     def compute(self, pixels: Tensor, drawn: Tensor, labels: Labels, count: int) -> None:
-        """All of a step that can be recorded: what changes from step to step comes in tensors."""
+        """The part of a step that can be recorded: whatever changes between steps comes in tensors."""
         self.optimizer.zero_grad()
         images = self.augmentation.change(pixels, drawn, share=self.world.share, batch_size=count)
         with autocast_for(self.config, self.device):
@@ -258,9 +261,9 @@ class Training:
 
     @torch.inference_mode()
     def validate(self, split: Split) -> dict[str, float] | None:
-        """The target's metrics of a split, each picture of which is measured by one process.
+        """The target's metrics on a split, or None if a signal interrupted it.
 
-        None if a signal came in between.
+        Each picture is measured by one process.
         """
         model = self.validated_model.eval()
         rows = torch.arange(len(split))[self.world.share]
@@ -282,7 +285,7 @@ class Training:
 
     @property
     def is_done(self) -> bool:
-        """Whether all epochs are finished, or patience is lost."""
+        """Whether all epochs are finished, or patience has run out."""
         return self.epoch >= self.config.epochs or self.epoch - self.best_epoch >= self.config.patience
 
     @property
@@ -301,16 +304,16 @@ class Training:
         return ("train/loss", "val/loss", self.best_metric)
 
     def progress(self, images: int) -> tqdm:
-        """A bar over all pictures of all epochs, those of earlier processes done."""
+        """A bar over all pictures of all epochs; what earlier processes did counts as done."""
         done = self.epoch * images + min(self.step * self.config.batch_size, images)
         total = self.config.epochs * images
         return progress_bar(total=total, initial=done, unit=" images", disable=not self.world.is_main)
 
     def is_best(self, *, count: int) -> bool:
-        """Whether this epoch, the last of `history`, takes the place of the best before it.
+        """Whether this epoch, the last of `history`, replaces the best one before it.
 
-        On some hundred pictures the highest accuracy of several epochs is luck, to which a loss is less
-        prone: among epochs within one standard error of the highest accuracy yet, the lowest loss decides.
+        With a few hundred pictures, which epoch has the highest accuracy is mostly luck; the loss is less
+        noisy. So among epochs within one standard error of the highest accuracy yet, the lowest loss wins.
 
         Args:
             count: how many pictures an epoch is validated on.
@@ -330,13 +333,13 @@ class Training:
         return new["val/loss"] < kept["val/loss"]
 
     def is_stopped(self) -> bool:
-        """Whether a signal came to any of the processes."""
+        """Whether any of the processes received a signal."""
         if self.world.size == 1:
             return bool(self.signals)
         return bool(self.world.sum(torch.tensor(len(self.signals), device=self.device)).item())
 
     def check_finite(self, loss: float, *, where: str) -> None:
-        """Raise NotFinite when a loss is NaN or infinite, which no later epoch can mend."""
+        """Raise NotFinite if a loss is NaN or infinite, from which no later epoch recovers."""
         if math.isfinite(loss):
             return
         rounded = precision_for(self.config, self.device) != torch.float32
@@ -348,26 +351,26 @@ class Training:
             + (kept if self.best_epoch else "")
         )
 
-    # -- stopping and going on --
+    # -- stopping and resuming --
 
     def save(self, folder: Path | None) -> None:
-        """Write a checkpoint from which `resume` goes on exactly."""
+        """Write a checkpoint from which `resume` continues exactly."""
         state = state_of(self)
         if folder:
             runs.save_checkpoint(folder / runs.CHECKPOINT, state)
 
     def resume(self, folder: Path | None) -> None:
-        """Go on where the checkpoint in the folder was written, if there is one."""
+        """Continue from the checkpoint in the folder, if there is one."""
         state = self.world.from_main(runs.load_checkpoint(folder / runs.CHECKPOINT) if folder else None)
         if state is not None:
             restore(self, state)
             self.resumed = True
-            # A killed process may have written those of a later epoch, which may come out otherwise now.
+            # A killed process may have written a later epoch's weights; that epoch may differ this time.
             if folder and self.best_weights:
                 runs.save_weights(folder / "model.safetensors", self.best_weights)
 
     def summary(self) -> dict[str, Any]:
-        """What came out."""
+        """What `summary.json` says of the finished run."""
         best = self.history[self.best_epoch - 1]
         return {
             "best_epoch": self.best_epoch,

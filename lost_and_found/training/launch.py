@@ -1,4 +1,4 @@
-"""`torchrun` without traces of its own, under which what a process said of its error would be lost."""
+"""`torchrun` without its own tracebacks, which would bury a process's error message."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         run.main(arguments)
     except ChildFailedError as error:
         status: int = error.get_first_failure()[1].exitcode
-        return status if status > 0 else 128 - status  # as shells tell signals
+        return status if status > 0 else 128 - status  # as shells report signals
     except SignalException as error:
         return 128 + int(error.sigval)
     return 0

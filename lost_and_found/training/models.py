@@ -20,7 +20,7 @@ from lost_and_found.errors import MissingDevice, MissingWeights, UnfitWeights, s
 from lost_and_found.training.config import TrainingConfig, no_weights
 
 # MobileNetV3 and EfficientNet-B7 come with 0.01, for schedules of hundreds of epochs. In a short one their
-# averages lag behind the weights by several epochs, and validation stays at chance however well they learn.
+# running averages lag behind the weights by epochs, and validation stays at chance however well they learn.
 BATCH_NORM_MOMENTUM = 0.1
 WRAPPERS = ("state_dict", "model_state_dict", "model")
 CONNECTION_TIMEOUT_S = 10
@@ -28,13 +28,13 @@ CONNECTION_TIMEOUT_S = 10
 
 @dataclass(frozen=True)
 class InitialWeights:
-    """Where a network starts.
+    """The weights that a network starts from.
 
     Attributes:
         used: "default", "none" or "file".
-        reason: how that came about, in words.
-        digest: which weights exactly; "" for none.
-        state: parameters by name, None for random ones.
+        reason: why these, in words.
+        digest: identifies them exactly; "" for none.
+        state: parameters by name; None for random ones.
     """
 
     used: str
@@ -47,7 +47,7 @@ def initial_weights(config: TrainingConfig) -> InitialWeights:
     """The weights that the config asks for.
 
     Raises:
-        MissingWeights: they can't be had.
+        MissingWeights: they aren't available.
         UnfitWeights: the file holds no weights.
     """
     if config.weights == "none":
@@ -76,11 +76,11 @@ def build_model(architecture: str, outputs: int, weights: InitialWeights | None 
 
     Args:
         architecture: one of `config.ARCHITECTURES`.
-        outputs: length of the output for a picture.
-        weights: for all other layers; random without.
+        outputs: number of outputs per picture.
+        weights: for all other layers; random if None.
 
     Raises:
-        InvalidConfig: the weights are of another network.
+        UnfitWeights: the weights are another network's.
     """
     model = torchvision.models.get_model(architecture, weights=None, num_classes=outputs)
     for module in model.modules():
@@ -93,7 +93,7 @@ def build_model(architecture: str, outputs: int, weights: InitialWeights | None 
 
 def head(model: nn.Module) -> nn.Linear:
     """The last layer, the only one that depends on the target."""
-    # In every architecture of the study it is the linear layer that was made last.
+    # In every architecture of the study it is the linear layer that was created last.
     return [module for module in model.modules() if isinstance(module, nn.Linear)][-1]
 
 
@@ -133,7 +133,7 @@ def pick_device(name: str) -> torch.device:
         "cuda": (device.index or 0) < torch.cuda.device_count(),
     }
     if not usable.get(device.type, False):
-        raise MissingDevice(f"device is {name!r}, which this machine lacks; 'auto' takes what there is")
+        raise MissingDevice(f"device is {name!r}, which this machine lacks; 'auto' uses what there is")
     return device
 
 
@@ -143,12 +143,12 @@ def _default_weights(architecture: str) -> InitialWeights:
     cached = Path(torch.hub.get_dir()) / "checkpoints" / Path(weights.url).name
     try:
         if not cached.is_file():
-            # torch's download would wait for ever where packets get lost.
+            # torch's download has no timeout, and would hang where packets get lost.
             urllib.request.urlopen(weights.url, timeout=CONNECTION_TIMEOUT_S).close()
         state = weights.get_state_dict(progress=True, check_hash=True, weights_only=True)
     except (OSError, urllib.error.URLError, RuntimeError) as error:
         raise MissingWeights(
-            f"torchvision's weights for {architecture} are neither in {cached.parent} nor to be downloaded "
+            f"torchvision's weights for {architecture} are not in {cached.parent} and can't be downloaded "
             f"({error}). Ways out: put the file {cached.name} there, give the path of a state dict as "
             "`weights`, or train from random weights with `weights: none`"
         ) from error
@@ -175,7 +175,7 @@ def _weights_from_file(path: Path) -> InitialWeights:
 
 
 def _load_backbone(model: nn.Module, state: Mapping[str, Tensor], *, where: str) -> None:
-    """Load all but the last layer, which belongs to other classes; nothing may be missing or left over."""
+    """Load all but the last layer, which was for other classes; nothing may be missing or left over."""
     mine = model.state_dict()
     last = head(model)
     prefix = next(name for name, module in model.named_modules() if module is last) + "."

@@ -21,9 +21,9 @@ def build_optimizer(
 
     Args:
         model: on the device.
-        config: says the rates.
-        pretrained: whether the backbone has features to lose; random ones learn at the full rate.
-        device: where the learning rates are if it is a GPU, on which a recorded step reads them.
+        config: gives the rates.
+        pretrained: whether the backbone has features to lose; a random one learns at the full rate.
+        device: the model's; learning rates are kept on a GPU, where a recorded step reads them.
     """
     of_head = list(head(model).parameters())
     known = {id(parameter) for parameter in of_head}
@@ -44,12 +44,12 @@ def build_optimizer(
 
 
 def highest_rates(optimizer: AdamW) -> dict[str, float]:
-    """The learning rate of each group at its height."""
+    """The peak learning rate of each group."""
     return {group["name"]: group["highest_lr"] for group in optimizer.param_groups}
 
 
 def set_learning_rates(optimizer: AdamW, factor: float) -> None:
-    """To this part of their heights."""
+    """Set the learning rates to this fraction of their peaks."""
     for group in optimizer.param_groups:
         rate = group["highest_lr"] * factor
         if isinstance(group["lr"], Tensor):
@@ -59,12 +59,12 @@ def set_learning_rates(optimizer: AdamW, factor: float) -> None:
 
 
 def learning_rate_of(optimizer: AdamW) -> float:
-    """The head's at the last step, without the digits that float32 makes up."""
+    """The head's learning rate at the last step, without float32's spurious digits."""
     return float(f"{float(optimizer.param_groups[-1]['lr']):.7g}")
 
 
 def restore_optimizer(optimizer: AdamW, state: dict[str, Any]) -> None:
-    """Its state of a checkpoint; what isn't state is of this config and this device."""
+    """Load the optimizer's state from a checkpoint; its options stay those of this config and device."""
     for group, saved in zip(optimizer.param_groups, state["param_groups"], strict=True):
         if isinstance(group["lr"], Tensor):
             group["lr"].fill_(float(saved["lr"]))

@@ -2,7 +2,7 @@
 
 A cache is the folder `<list>-<width>x<height>-<digest of the list>` with `pixels.npy` (uint8, N x 3 x height
 x width), `labels.csv` (the records in the same order) and `cache.json` (what it was made of). It gets its
-name only when it is whole. Nothing is normalised here: that belongs to the model.
+name only once it is complete. Nothing is normalised here: that belongs to the model.
 """
 
 from __future__ import annotations
@@ -39,8 +39,8 @@ from lost_and_found.workspace import ENRICH, Workspace
 
 DEGREES = ("lat", "lon")
 COPY_SIZE = (320, 180)  # (width, height) of working copies, unless said otherwise
-# In the cache's folder: sizes and times of the record files from which the table was made, as a digest, and
-# the folder below that of the samples in which all of them lie.
+# In the cache's folder: a digest of the sizes and times of the record files that the table was made from, and
+# the subfolder of the samples folder that holds all of them.
 STAMPS = "records.stamp"
 
 
@@ -62,15 +62,15 @@ class CacheSpec:
 
 @dataclass(frozen=True)
 class PixelCache:
-    """One split.
+    """The pixels and records of a split.
 
     Attributes:
         spec: what it was made of.
         pixels: uint8, shape (N, 3, height, width), mapped from the file; RGB, rows from the top.
-        table: one record a picture in the same order, with at least the column `id`.
-        folder: where it lies.
-        copy_size: (width, height) of the largest file that it was made of. Stage 2's working copies are that
-            large unless every photo was smaller.
+        table: one record per picture in the same order, with at least the column `id`.
+        folder: where it is.
+        copy_size: (width, height) of the largest file it was made from. Stage 2's working copies have that
+            size unless every photo was smaller.
     """
 
     spec: CacheSpec
@@ -107,13 +107,13 @@ def cache_splits(
 def cache_split(workspace: Workspace, split: str, *, folder: Path, width: int, height: int) -> PixelCache:
     """The cache of a split of the workspace's dataset.
 
-    Where the folder of samples is absent, as on a machine to which pixels alone were sent, the cache is taken
-    as it is; it must be of the pinned list all the same.
+    Where the samples folder is absent, as on a machine to which only pixels were sent, the cache is used as
+    it is; it must still be that of the pinned list.
 
     Args:
         workspace: with the pinned list and the enriched pairs.
         split: ".train", ".val" or ".test".
-        folder: where caches lie.
+        folder: where caches are kept.
         width: in pixels.
         height: in pixels.
 
@@ -133,24 +133,24 @@ def cache_split(workspace: Workspace, split: str, *, folder: Path, width: int, h
 def cache_list(path: Path, *, samples_folder: Path, folder: Path, width: int, height: int) -> PixelCache:
     """The cache of a pinned list.
 
-    Pictures are checked when they are decoded and not looked at again: what is trained on are the pixels that
-    were pinned, whatever has become of the files. Records are only read again if one of their files has
-    changed, which takes seconds to see and minutes to do.
+    Pictures are checked when they are decoded and not looked at again: training uses the pixels that were
+    pinned, whatever has happened to the files since. Records are read again only if one of their files has
+    changed: checking takes seconds, reading minutes.
 
     Args:
         path: `data-lists/<name>.txt`.
         samples_folder: where its samples are.
-        folder: where caches lie.
+        folder: where caches are kept.
         width: in pixels.
         height: in pixels.
 
     Raises:
         MissingInput: there is no such list.
-        ListMismatch: samples are missing or changed, or the cache there is not of them.
+        ListMismatch: samples are missing or changed, or the existing cache isn't made from them.
         BrokenSample: a picture or record can't be read.
         StorageFull: no room.
     """
-    pinned = read_list(path)  # before the loader, which would make a missing list
+    pinned = read_list(path)  # before the loader, which would create a missing list
     spec = _spec_of(path, pinned, width=width, height=height)
     place = folder / spec.folder_name
     if _is_warm(place, samples_folder, pinned.ids):
@@ -170,7 +170,7 @@ def cache_list(path: Path, *, samples_folder: Path, folder: Path, width: int, he
 
 
 def _is_warm(place: Path, samples_folder: Path, ids: Sequence[str]) -> bool:
-    """Whether the record files are those from which the table of the cache was made."""
+    """Whether the record files are still those that the cache's table was made from."""
     if not (place / STAMPS).is_file():
         return False
     stamps, _, inner = (place / STAMPS).read_text().partition("\n")
@@ -181,7 +181,7 @@ def _is_warm(place: Path, samples_folder: Path, ids: Sequence[str]) -> bool:
 
 
 def _stamps(samples_folder: Path, inner: str, ids: Sequence[str]) -> str:
-    # Names in place of a walk through the folder, which takes longer than all else here.
+    # By name, without a walk through the folder, which would take longer than all the rest.
     base = f"{samples_folder}/{inner}"
     return digest("\n".join(stamp(f"{base}/{one}.json") for one in ids).encode())
 
@@ -198,19 +198,19 @@ def cache_pixels(
     spec: CacheSpec,
     workers: int | None = None,
 ) -> PixelCache:
-    """The cache of these samples, made now unless it is there already.
+    """The cache of these samples, made now unless it exists already.
 
     Args:
         samples: in the order of the list.
         table: one row per sample in the same order, with the column `id`. It replaces a stored one that
             differs, so labels can be corrected without decoding again.
-        folder: where caches lie.
-        spec: the list, which must be the one that the samples were loaded by, and the size.
+        folder: where caches are kept.
+        spec: the list, which must be the one that the samples were loaded with, and the size.
         workers: processes; by default one for each available core.
 
     Raises:
         BrokenSample: a picture can't be read; the message names it.
-        ListMismatch: the cache there is not of these samples, or is damaged.
+        ListMismatch: the existing cache isn't made from these samples, or is damaged.
         StorageFull: no room; nothing that looks like a cache is left.
     """
     ids = [sample.id for sample in samples]
@@ -237,12 +237,12 @@ def read_cache(place: Path, *, spec: CacheSpec | None = None) -> PixelCache:
 
     Args:
         place: folder that `cache_pixels` made.
-        spec: what it has to be made of; without it any cache will do.
+        spec: what it must be made of; if None, any cache will do.
 
     Raises:
         MissingInput: there is no cache, or its description is damaged.
         ListMismatch: it was made of something else, or its files don't fit each other.
-        OSError: its files can't be read, which is no fault of theirs.
+        OSError: its files can't be read, though they may be intact.
     """
     if not (place / "cache.json").is_file():
         raise MissingInput(f"{place} is not a pixel cache; run 3-training/01-train-model.ipynb to make it")
@@ -253,7 +253,7 @@ def read_cache(place: Path, *, spec: CacheSpec | None = None) -> PixelCache:
         raise ListMismatch(f"{place} was made of {found}, but {spec} is wanted; delete it and run again")
     try:
         table = _from_csv(place / "labels.csv")
-        # Read only: for a writable mapping, even a copy-on-write one, Linux wants as much memory to be there.
+        # Read-only: for a writable mapping, even a copy-on-write one, Linux demands that much free memory.
         pixels = np.load(place / "pixels.npy", mmap_mode="r")
     except (FileNotFoundError, EOFError, ValueError) as error:
         raise ListMismatch(f"{place} is damaged ({error}); delete it and run again") from None
@@ -270,7 +270,7 @@ def _build(
 ) -> None:
     """Fill a hidden folder, then give it its name."""
     unfinished = place.with_name(f".{place.name}.tmp")
-    shutil.rmtree(unfinished, ignore_errors=True)  # of a killed process: only the sole writer gets here
+    shutil.rmtree(unfinished, ignore_errors=True)  # left by a killed process: only the sole writer gets here
     unfinished.mkdir(parents=True)
     try:
         write_table(unfinished / "labels.csv", table)
@@ -294,11 +294,11 @@ def _build(
 
 
 def _from_csv(path: Path) -> pd.DataFrame:
-    """The table as it was; "NA" is Namibia here, not a missing value."""
+    """The table as it was written; "NA" is Namibia here, not a missing value."""
     table = pd.read_csv(path, keep_default_na=False, dtype=object)
     for name in table:
         present = table[name] != ""
-        if name in DEGREES:  # Python's own conversion gives back every bit
+        if name in DEGREES:  # Python's own conversion restores every bit
             table[name] = table[name].where(present, "nan").map(float).astype(float)
         else:
             table[name] = table[name].where(present, None)

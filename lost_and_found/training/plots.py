@@ -1,4 +1,4 @@
-"""Figures and tables of a training."""
+"""Figures and tables of a training run."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from lost_and_found.training.config import STUDY, TrainingConfig
 from lost_and_found.training.pixel_cache import PixelCache
 from lost_and_found.training.runs import Run
 
-# What is drawn of the validation: shares on one axis, kilometres on another.
+# Validation metrics that are drawn: shares on one axis, kilometres on another.
 SHARES = ("top1", "top3", "top5", "balanced_accuracy", "country_top1", "within_200_km", "within_750_km")
 DISTANCES_KM = ("median_km", "mean_km")
-# Of the augmentation: rows, and changed pictures in each.
+# In the figure of the augmentation: rows, and changed pictures in each.
 PICTURES, VARIANTS = 5, 5
 LINES = ("-", "--", ":", "-.")
 
@@ -94,17 +94,17 @@ def settings_table(config: TrainingConfig) -> pd.DataFrame:
 
 
 def epochs_table(run: Run) -> pd.DataFrame:
-    """What the curves show, for reading, a row per epoch; `metrics.csv` has all metrics in full."""
+    """What the curves show, rounded for reading, a row per epoch; `metrics.csv` has all metrics in full."""
     drawn = [f"val/{name}" for name in (*SHARES, *DISTANCES_KM)]
     table = run.metrics.set_index("epoch")
     names = [name for name in ("train/loss", "val/loss", *drawn, "lr", "images/s") if name in table]
     shown = {name: [_shown(name, value) for value in table[name]] for name in names}
-    short = {name: name.removeprefix("val/") for name in drawn}  # or those of regions don't fit a page
+    short = {name: name.removeprefix("val/") for name in drawn}  # or regions' table is too wide for a page
     return pd.DataFrame(shown, index=table.index).rename(columns=short)
 
 
 def results_table(run: Run) -> pd.DataFrame:
-    """All metrics of the best epoch, for reading, one a row."""
+    """All metrics of the best epoch, rounded for reading, one per row."""
     names = [name for name in run.summary if name.startswith(("train/", "val/"))]
     return pd.DataFrame(
         {
@@ -117,7 +117,7 @@ def results_table(run: Run) -> pd.DataFrame:
 
 
 def _shown(name: str, value: float) -> str:
-    """A metric with as many digits as say something."""
+    """A metric with only its meaningful digits."""
     if name == "lr":
         return f"{value:.2g}"
     if name in ("val/geoscore", "images/s", *(f"val/{one}" for one in DISTANCES_KM)):

@@ -1,8 +1,8 @@
-"""Training steps that a GPU repeats by itself.
+"""Training steps that a GPU replays by itself.
 
-A step of a network is some two thousand kernels, and with small batches a processor takes longer to start
-them than a GPU to run them. So a step is recorded, as a CUDA graph, and is one start from then on. What it
-reads and writes has to stay where it was, and nothing in it may depend on what only the processor knows.
+A training step is some two thousand kernels, and with small batches the CPU takes longer to launch them than
+the GPU to run them. So a step is recorded as a CUDA graph, which takes a single launch from then on. The
+tensors it reads and writes must stay where they are, and nothing in it may depend on what only the CPU knows.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ from torch import Tensor
 
 from lost_and_found.training.targets import Labels
 
-# Steps of each size that are taken as they are, until cuDNN has chosen its algorithms and compilers are done.
+# Ordinary steps for each batch size before one is recorded: cuDNN and compilers make their choices in them.
 STEPS_BEFORE = 3
 
-# From pixels, drawn numbers, labels, and the number of pictures of the whole batch.
+# Takes pixels, drawn numbers, labels, and the number of pictures in the whole batch.
 Compute = Callable[[Tensor, Tensor, Labels, int], None]
 
 
@@ -33,10 +33,10 @@ class _Recording:
 
 
 class RecordedSteps:
-    """One kind of step, recorded for each size of batch.
+    """One kind of step, recorded for each batch size.
 
-    The device's memory for a step is kept as long as this object lives; all sizes share it, as nothing in it
-    is needed after the step. An ordinary step can't use it.
+    The device memory of a step is held as long as this object lives; all sizes share it, as nothing in it is
+    needed after the step. Ordinary steps can't use it.
     """
 
     def __init__(self, device: torch.device) -> None:
@@ -49,11 +49,11 @@ class RecordedSteps:
         """Take a step.
 
         Args:
-            compute: the same in every call. It leaves all that it finds in tensors that stay, and never waits
-                for the device. It isn't kept, or its owner would hold itself by way of this object.
+            compute: the same in every call. It writes its results to tensors that persist, and never waits
+                for the device. It isn't stored here, which would make a reference cycle with its owner.
             pixels: the whole batch.
-            drawn: as many rows.
-            labels: as many rows each.
+            drawn: one row per picture.
+            labels: one row per picture in each.
         """
         size = len(pixels)
         if size not in self._recordings:
@@ -71,9 +71,9 @@ class RecordedSteps:
         recording.graph.replay()
 
     def _forget(self) -> None:
-        """Give back the memory of all recordings, which would stand beside that of an ordinary step.
+        """Free the memory of all recordings, which would add to that of an ordinary step.
 
-        They are made again when they are needed.
+        They are made again when needed.
         """
         if self._recordings:
             torch.cuda.synchronize(self._stream.device)
@@ -82,7 +82,7 @@ class RecordedSteps:
             torch.cuda.empty_cache()
 
     def _take_aside(self, compute: Compute, pixels: Tensor, drawn: Tensor, labels: Labels) -> None:
-        """Compute on the stream of the recordings: autograd goes on where a gradient was first computed."""
+        """Compute on the recordings' stream: autograd keeps to the stream that first computed a gradient."""
         current = torch.cuda.current_stream(pixels.device)
         self._stream.wait_stream(current)
         with torch.cuda.stream(self._stream):
@@ -96,18 +96,18 @@ class RecordedSteps:
             drawn.clone(),
             {name: label.clone() for name, label in labels.items()},
         )
-        # Graphs of a former training must go now: to free one in the middle of a recording would break it.
+        # Graphs of an earlier training must go now: freeing one in the middle of a recording would break it.
         gc.collect()
         collects = gc.isenabled()
         gc.disable()
         try:
-            # Only this thread is kept from what can't be recorded: another one reads the next pictures.
+            # Calls that can't be recorded are errors in this thread only: another reads the next pictures.
             with torch.cuda.graph(
                 kept.graph, pool=self._pool, stream=self._stream, capture_error_mode="thread_local"
             ):
                 compute(kept.pixels, kept.drawn, kept.labels, len(pixels))
         except RuntimeError as error:
-            error.add_note("This step could not be recorded as a CUDA graph; with compile off, none is.")
+            error.add_note("This step could not be recorded as a CUDA graph; compile off records none.")
             raise
         finally:
             if collects:

@@ -1,9 +1,9 @@
-"""The run folder: everything a training leaves, enough to use the model without any service.
+"""The run folder: everything that training leaves behind, enough to use the model without any service.
 
-`runs/<id>/` holds `config.json`, `metrics.csv` (a row an epoch), `summary.json`, `model.safetensors`,
+`runs/<id>/` holds `config.json`, `metrics.csv` (one row per epoch), `summary.json`, `model.safetensors`,
 `labels.json` (label order, region centroids, normalisation, picture size, digests of the lists) and
-`environment.json`. While it is being written it is called `.<id>.partial` and holds a checkpoint too, from
-which an interrupted training goes on; who sees `runs/<id>/` sees a complete run.
+`environment.json`. While being written it is called `.<id>.partial` and also holds a checkpoint, from which
+interrupted training resumes; a folder called `runs/<id>/` is always a complete run.
 """
 
 from __future__ import annotations
@@ -48,19 +48,19 @@ NOT_IN_DIGEST = ("device", "weights")  # weights count by their content
 
 @dataclass(frozen=True)
 class Run:
-    """A finished training, its model ready to predict.
+    """A finished training run with its model, ready to predict.
 
     Attributes:
         folder: `runs/<id>`.
-        config: as it was trained.
+        config: the settings it was trained with.
         target: knows the label order.
-        normalisation: what the model wants its pixels through.
-        model: best epoch's weights, in evaluation mode, on `device`.
+        normalisation: to be applied to the model's input.
+        model: with the best epoch's weights, in evaluation mode, on `device`.
         device: where the model is.
-        metrics: one row an epoch.
+        metrics: one row per epoch.
         summary: best metrics, best epoch, weights used, times.
-        list_digests: of the lists it was trained and validated with, by list name.
-        environment: where, when and with what code it was begun, see `environment`.
+        list_digests: digests of the lists it was trained and validated on, by list name.
+        environment: where, when and with what code it was started, see `environment`.
         copy_size: (width, height) of the working copies of the pictures that it was trained with.
     """
 
@@ -85,8 +85,8 @@ class Run:
 def run_id(config: TrainingConfig, weights: InitialWeights, caches: Mapping[str, PixelCache]) -> str:
     """`<dataset>-<target>-<architecture>-<width>x<height>-<8 hex digits>`.
 
-    The digits come from what is asked for: settings, initial weights, lists and labels. Of the code, and what
-    it runs on, `environment.json` tells.
+    The digits are a digest of what is asked for: settings, initial weights, lists and labels. The code and
+    the machine, which `environment.json` records, don't count.
     """
     settings = {name: value for name, value in config.to_json().items() if name not in NOT_IN_DIGEST}
     content = {
@@ -107,18 +107,18 @@ def list_digests(caches: Mapping[str, PixelCache]) -> dict[str, str]:
 
 
 def is_complete(folder: Path) -> bool:
-    """Whether this is a run with all its files; those that are being written have hidden names."""
+    """Whether this is a run with all its files; runs still being written have hidden names."""
     return not folder.name.startswith(".") and all((folder / name).is_file() for name in FILES)
 
 
 @contextmanager
 def new_run_folder(folder: Path) -> Iterator[Path]:
-    """A folder to fill with a run, which becomes `folder` when the block ends well.
+    """A folder to fill with a run, which is renamed to `folder` if the block ends without an error.
 
-    It holds what an interrupted training left there.
+    It starts with whatever an interrupted training left in it.
 
     Raises:
-        FolderInUse: another process trains this very run, or just did.
+        FolderInUse: another process is training this very run, or has just finished it.
     """
     partial = folder.with_name(f".{folder.name}.partial")
     with sole_writer(folder, wait=False):
@@ -131,7 +131,7 @@ def new_run_folder(folder: Path) -> Iterator[Path]:
         partial.mkdir(parents=True, exist_ok=True)
         remove_leftovers(partial)  # each may be as large as a checkpoint, and would stay in the run
         yield partial
-        partial.rename(folder)  # with the checkpoint, from which it would end at once if this went wrong
+        partial.rename(folder)  # with its checkpoint: if this fails, the next attempt finishes from that
         (folder / CHECKPOINT).unlink(missing_ok=True)
 
 
@@ -146,8 +146,8 @@ def write_settings(
 ) -> None:
     """Write what is known before training: `config.json`, `labels.json` and `environment.json`.
 
-    A training that goes on adds its environment to the first one's, under "resumed", and warns if other code
-    began it.
+    On resuming, the present environment is added to the first one, under "resumed", with a warning if the run
+    was started by other code.
     """
     mean, std = NORMALISATIONS[config.normalisation]
     labels = {
@@ -163,38 +163,38 @@ def write_settings(
     now, path = environment(device), folder / "environment.json"
     if path.is_file() and (folder / CHECKPOINT).is_file():
         first = read_json(path)
-        warn_of_other_code(first, name=folder.name, so="it goes on with what is here now")
+        warn_of_other_code(first, name=folder.name, so="it continues with the present ones")
         now = {**first, "resumed": [*first.get("resumed", []), now]}
     write_json(path, now)
 
 
 def warn_of_other_code(begun: Mapping[str, Any], *, name: str, so: str) -> None:
-    """Warn if a training was begun by other code, or another torch, than there is now.
+    """Warn if a run was started with other code, or another torch, than the present ones.
 
     Args:
-        begun: from `environment.json`.
+        begun: content of `environment.json`.
         name: of the run's folder.
-        so: what that means here.
+        so: what happens to the run now.
     """
     now = {"code": code_digest(), "torch": _version("torch")}
     then = {"code": begun.get("code"), "torch": begun.get("packages", {}).get("torch")}
-    then = {key: value or now[key] for key, value in then.items()}  # of what isn't known nothing is said
+    then = {key: value or now[key] for key, value in then.items()}  # say nothing about what isn't known
     if now != then:
         other = " and ".join(f"{key} {then[key]} (here: {now[key]})" for key in now if now[key] != then[key])
-        warnings.warn(f"{name} was begun with {other}; {so}, and training anew may differ", stacklevel=3)
+        warnings.warn(f"{name} was started with {other}; {so}, and retraining may differ", stacklevel=3)
 
 
 def code_digest() -> str:
-    """12 hex digits that are others once the code of training is."""
+    """12 hex digits that change whenever the training code does."""
     sources = sorted(Path(__file__).resolve().parent.rglob("*.py"))
     return digest(b"".join(path.read_bytes() for path in sources))[:12]
 
 
 def save_checkpoint(path: Path, state: Mapping[str, Any]) -> None:
-    """Write what a training needs to go on: tensors, numbers and texts in dictionaries and lists.
+    """Write what is needed to resume training: tensors, numbers and strings in dictionaries and lists.
 
     Raises:
-        StorageFull: no room; the former checkpoint stays.
+        StorageFull: no room; the previous checkpoint is kept.
     """
     content = io.BytesIO()
     torch.save(dict(state), content)
@@ -202,7 +202,7 @@ def save_checkpoint(path: Path, state: Mapping[str, Any]) -> None:
 
 
 def load_checkpoint(path: Path) -> dict[str, Any] | None:
-    """What `save_checkpoint` wrote, on the CPU; None if there is none, or none that this torch can read.
+    """What `save_checkpoint` wrote, on the CPU; None without a checkpoint that this torch can read.
 
     Raises:
         OSError: the file can't be read now, but may be later.
@@ -213,9 +213,9 @@ def load_checkpoint(path: Path) -> dict[str, Any] | None:
         content = io.BytesIO(path.read_bytes())
         state: dict[str, Any] = torch.load(content, map_location="cpu", weights_only=True)
     except (OSError, MemoryError):
-        raise  # beginning anew would overwrite it
+        raise  # starting over would overwrite it
     except Exception as error:  # whatever torch, pickle and zip raise for files that aren't theirs
-        warnings.warn(f"{path} can't be read ({error}); this training begins anew", stacklevel=2)
+        warnings.warn(f"{path} can't be read ({error}); training starts from scratch", stacklevel=2)
         return None
     return state
 
@@ -223,15 +223,15 @@ def load_checkpoint(path: Path) -> dict[str, Any] | None:
 def weights_of(model: nn.Module) -> dict[str, torch.Tensor]:
     """A copy of the model's parameters and buffers, on the CPU."""
     copied = {name: value.detach().to("cpu", copy=True) for name, value in model.state_dict().items()}
-    # Safetensors stores dense tensors in the usual order only.
+    # Safetensors only stores tensors that are dense and contiguous.
     return {name: value.contiguous() for name, value in copied.items()}
 
 
 def save_weights(path: Path, weights: Mapping[str, torch.Tensor]) -> None:
-    """Write what `weights_of` gave; a killed process leaves the former file.
+    """Write what `weights_of` returned; if the process is killed meanwhile, the previous file is kept.
 
     Raises:
-        StorageFull: no room; the former file stays.
+        StorageFull: no room; the previous file is kept.
     """
     write_atomically(path, safetensors.torch.save(dict(weights)))
 
@@ -241,7 +241,7 @@ def load_run(folder: Path, *, device: str = "auto") -> Run:
 
     Raises:
         MissingInput: there is none, it isn't complete, or one of its files is damaged.
-        InvalidConfig: its files were changed so that they don't fit each other.
+        InvalidConfig: its files were edited and no longer match.
     """
     if not is_complete(folder):
         raise MissingInput(f"{folder} holds no complete run; run 3-training/01-train-model.ipynb")
@@ -271,7 +271,7 @@ def load_run(folder: Path, *, device: str = "auto") -> Run:
 
 
 def ask_for(run: Run) -> None:
-    """Make a run the one that is tested and guesses by default; trials of sweeps come after all such."""
+    """Make this run the default of stages 4 and 5; a sweep's trials come after all runs so marked."""
     (run.folder / ASKED_FOR).touch()
 
 
@@ -294,7 +294,7 @@ def predict(run: Run, pixels: np.ndarray, *, batch_size: int = 256) -> np.ndarra
 
 
 def measure(run: Run, cache: PixelCache, *, batch_size: int = 256) -> dict[str, float]:
-    """The target's metrics of a split, by the names that `metrics.csv` has after "val/".
+    """The target's metrics on a split, named as in `metrics.csv` but without "val/".
 
     Raises:
         InvalidConfig: pixels of another size.
@@ -312,7 +312,7 @@ def measure(run: Run, cache: PixelCache, *, batch_size: int = 256) -> dict[str, 
 
 @torch.inference_mode()
 def _outputs(run: Run, pixels: np.ndarray, batch_size: int) -> Iterator[tuple[slice, torch.Tensor]]:
-    """Rows, and what the network says of them."""
+    """Batches of rows with the network's outputs for them."""
     wanted = (3, run.config.height, run.config.width)
     if pixels.dtype != np.uint8 or pixels.shape[1:] != wanted:
         raise InvalidConfig(
@@ -325,7 +325,7 @@ def _outputs(run: Run, pixels: np.ndarray, batch_size: int) -> Iterator[tuple[sl
 
 
 def environment(device: torch.device) -> dict[str, Any]:
-    """What the numbers may depend on: versions, device, the commit of the code where it is a git checkout."""
+    """What the results may depend on: versions, device, and the commit if the code is a git checkout."""
     is_gpu = device.type == "cuda"
     return {
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -340,7 +340,7 @@ def environment(device: torch.device) -> dict[str, Any]:
 
 
 def _version(package: str) -> str | None:
-    """None for what is imported from a working tree without having been installed."""
+    """None for a package that is imported from a working tree without being installed."""
     try:
         return metadata.version(package)
     except metadata.PackageNotFoundError:

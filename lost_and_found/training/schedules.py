@@ -8,7 +8,7 @@ from lost_and_found.training.config import TrainingConfig
 
 
 def learning_rate_factor(config: TrainingConfig, epochs: float) -> float:
-    """By what the highest learning rate is multiplied after so many epochs, which may be a part of one.
+    """The factor on the peak learning rate after so many epochs, a fraction included.
 
     Source:
         Loshchilov and Hutter, SGDR: Stochastic gradient descent with warm restarts (2017), for the cosine.

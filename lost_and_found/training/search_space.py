@@ -1,4 +1,4 @@
-"""What a sweep varies: parameters with W&B's distributions, each a map from places in 0 to 1 to values."""
+"""What a sweep varies: parameters with W&B's distributions, each a map from places in [0, 1] to values."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ KEYS: dict[str, tuple[frozenset[str], frozenset[str]]] = {
 }
 # Text that was meant as a number: in quotes, or without a point, as YAML 1.1 wants it before an exponent.
 NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?")
-# Of a place, from the ends of 0 to 1, where a normal distribution has no finite value.
+# Least distance of a place from 0 and from 1, where a normal distribution has no finite value.
 MARGIN = 1e-9
 
 
@@ -36,7 +36,7 @@ class Parameter:
     Attributes:
         name: of the setting.
         distribution: one of `KEYS`, as W&B defines it.
-        values: of a constant the one value, of a categorical parameter all of them.
+        values: the value of a constant, or all choices of a categorical parameter.
         low: least value.
         high: greatest value.
         q: values of "q_uniform" are multiples of it; whole numbers if it is one.
@@ -59,7 +59,7 @@ class Parameter:
         return self.distribution != "constant"
 
     def at(self, place: float) -> Value:
-        """The value at a place from 0 to 1; of uniform places come values of the distribution."""
+        """The value at a place from 0 to 1; uniformly drawn places give values with the distribution."""
         match self.distribution:
             case "constant" | "categorical":
                 return self.values[min(int(place * len(self.values)), len(self.values) - 1)]
@@ -78,7 +78,7 @@ class Parameter:
         """All values in order.
 
         Raises:
-            InvalidConfig: they can't be counted.
+            InvalidConfig: there are infinitely many.
         """
         match self.distribution:
             case "constant" | "categorical":
@@ -94,10 +94,10 @@ class Parameter:
         )
 
     def features(self, value: Value) -> list[float]:
-        """Numbers from 0 to 1 by which values are near or far from each other.
+        """Coordinates from 0 to 1 that say how far apart values are.
 
-        One for numbers, on a log scale where the distribution says so; one for each choice of a categorical
-        parameter, whose choices are all equally far from each other.
+        A number has one, on a log scale where the distribution says so; a categorical parameter has one for
+        each choice, and all choices are equally far apart.
         """
         match self.distribution:
             case "constant":
@@ -111,7 +111,7 @@ class Parameter:
         return [(float(value) - self.low) / (self.high - self.low)]
 
     def place(self, value: Value) -> float:
-        """A place at which that value is."""
+        """A place that has this value."""
         if self.distribution in ("constant", "categorical"):
             return (self.values.index(value) + 0.5) / len(self.values)
         if self.distribution == "int_uniform":
@@ -123,7 +123,7 @@ class Parameter:
         return low + place * (high - low)
 
     def multiples(self) -> tuple[int, int]:
-        """The first and last multiple of q in the range, in units of q; W&B's rounding can leave it."""
+        """The first and last multiple of q in the range, in units of q; W&B may round beyond the range."""
         return math.ceil(self.low / self.q - MARGIN), math.floor(self.high / self.q + MARGIN)
 
     def _multiple(self, number: int) -> int | float:
@@ -136,7 +136,7 @@ def read_parameter(name: str, content: object) -> Parameter:
     """The parameter that a sweep's file describes.
 
     Raises:
-        InvalidConfig: it is none of W&B's, or one that only W&B's own agent can search.
+        InvalidConfig: it isn't valid for W&B, or only W&B's own agent can search it.
     """
     where = f"parameter {name}"
     if not isinstance(content, dict):
@@ -179,11 +179,11 @@ def _choices(name: str, content: Mapping[str, Any]) -> Parameter:
     is_constant = "value" in content
     values = [content["value"]] if is_constant else content["values"]
     if not isinstance(values, list) or not values:
-        raise InvalidConfig(f"parameter {name}: values is {values!r}; it must be a list with something in it")
+        raise InvalidConfig(f"parameter {name}: values is {values!r}; it must be a list that isn't empty")
     for value in values:
         _check_value(name, value)
     if len(set(values)) < len(values):
-        raise InvalidConfig(f"parameter {name}: values names one of {values} twice")
+        raise InvalidConfig(f"parameter {name}: values {values} has duplicates")
     return Parameter(
         name=name, distribution="constant" if is_constant else "categorical", values=tuple(values)
     )

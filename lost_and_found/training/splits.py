@@ -1,4 +1,4 @@
-"""Batches of a split, on the device in time."""
+"""Batches of a split, on the device by the time they are needed."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from torch import Tensor
 from lost_and_found.training.pixel_cache import PixelCache
 from lost_and_found.training.targets import Labels, Target
 
-# Part of a GPU's free memory that the splits of a training may fill; the rest is for the network.
+# Share of a GPU's free memory that the splits may fill; the rest is for the network.
 RESIDENT_SHARE = 0.5
 BATCHES_AHEAD = 2
-# Copies to a GPU that may be under way. Each keeps page-locked memory, which the system can't swap out.
+# Copies to a GPU that may be in flight. Each holds page-locked memory, which the system can't swap out.
 COPIES_AHEAD = 8
 
 
@@ -26,7 +26,7 @@ class Split:
     """Pixels and encoded labels of a split, given out in batches on the device.
 
     Labels are all on the device. Pixels are too if they fit; otherwise a thread reads the next batches from
-    the mapped file while the device works on this one.
+    the mapped file while the device works on the current one.
 
     Attributes:
         resident: whether all pixels are on the device.
@@ -52,7 +52,7 @@ class Split:
         """
         if not parts:
             return
-        # Copied at once: a copy for each batch would make the device wait for every one.
+        # Copied all at once: a copy for each batch would make the device wait every time.
         on_device = torch.cat(list(parts)).to(self.device).split([len(rows) for rows in parts])
         pixels = (self.pixels[rows] for rows in on_device) if self.resident else self._read_ahead(parts)
         for rows, batch in zip(on_device, pixels, strict=True):
@@ -87,17 +87,17 @@ class Split:
 
 
 def as_tensor(pixels: np.ndarray) -> Tensor:
-    """The pixels of a cache, or some of them, where they are; not to be written to."""
+    """A tensor that shares the memory of a cache's pixels, or of some of them; not to be written to."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "The given NumPy array is not writable", UserWarning)
         return torch.from_numpy(pixels)
 
 
 def read_splits(caches: Sequence[PixelCache], target: Target, device: torch.device) -> list[Split]:
-    """The splits of a training, in the order in which a GPU keeps their pixels as long as they fit."""
+    """The splits of these caches; a GPU keeps the pixels of those that still fit, in this order."""
     room = 0.0
     if device.type == "cuda":
-        torch.cuda.empty_cache()  # what torch keeps of a former training counts as free
+        torch.cuda.empty_cache()  # what torch still holds from an earlier training counts as free
         room = RESIDENT_SHARE * torch.cuda.mem_get_info(device)[0]
     splits = []
     for cache in caches:
@@ -108,20 +108,20 @@ def read_splits(caches: Sequence[PixelCache], target: Target, device: torch.devi
 
 
 def batches(order: Tensor, batch_size: int) -> tuple[Tensor, ...]:
-    """The rows in as few batches as hold at most `batch_size`, of nearly equal size.
+    """The rows in as few batches of at most `batch_size` as possible, of nearly equal size.
 
-    A batch of one picture would upset batch normalisation, so there is none unless there is but one row: an
-    odd number of rows in batches of two makes one batch of three.
+    A batch of one picture would break batch normalisation, so there is none unless there is only one row: an
+    odd number of rows in batches of two gives one batch of three.
     """
     return order.tensor_split(max(1, min(math.ceil(len(order) / batch_size), len(order) // 2)))
 
 
 def epoch_order(split: Split, classes: Tensor | None, *, sampling: str, generator: torch.Generator) -> Tensor:
-    """The rows (N,) of an epoch: all of them shuffled, or as many drawn so that classes come equally often.
+    """The rows (N,) of an epoch: all of them shuffled, or N drawn so that all classes are equally likely.
 
     Args:
-        split: to be trained with.
-        classes: class number (N,) of each row; needed for "balanced" alone.
+        split: to train on.
+        classes: class number (N,) of each row; needed only for "balanced".
         sampling: one of `config.SAMPLINGS`.
         generator: on the CPU.
     """

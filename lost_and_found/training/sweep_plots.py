@@ -16,24 +16,24 @@ from lost_and_found.figures import GREY, short_name
 from lost_and_found.training.sweep_files import Sweep
 
 COLOURS = "viridis_r"
-FEW = 7  # with at most so many different values each is marked on its axis
+FEW = 7  # up to so many different values are each marked on their axis
 LABEL_HEIGHT = 0.06  # of an axis
-# An axis is logarithmic if the greatest value is so many times the least, and the middle one less than this
-# part of the greatest: of evenly spread values it is half.
+# An axis is logarithmic if the largest value is at least so many times the smallest, and the median less than
+# this part of the largest: for evenly spread values it is half.
 LOG_FROM, LOG_MEDIAN = 30, 0.3
-FAR = 5  # times as far on the other side of the median metric as the best
+FAR = 5  # times as far from the median metric as the best, on the other side
 MARGIN = 0.03
 LEAST_WIDTH = 6  # inches, which the title needs
 
 
 @dataclass(frozen=True)
 class Scale:
-    """Where the values of a column are on an upright axis.
+    """Where the values of a column are on a vertical axis.
 
     Attributes:
-        places: of each row, from 0 at the foot to 1 at the head; NaN where there is no value.
+        places: of each row, from 0 at the bottom to 1 at the top; NaN where there is no value.
         ticks: places that are marked.
-        labels: what stands there.
+        labels: of the ticks.
     """
 
     places: np.ndarray
@@ -42,7 +42,7 @@ class Scale:
 
 
 def space_table(sweep: Sweep) -> pd.DataFrame:
-    """What is searched and what stays the same, a row a parameter."""
+    """What is searched and what stays the same, one row per parameter."""
     rows = []
     for one in sweep.parameters:
         match one.distribution:
@@ -60,13 +60,13 @@ def plot_parallel(table: pd.DataFrame, names: Sequence[str], *, metric: str) -> 
     """Parallel coordinates: a line for each trial across the parameters to the metric.
 
     Lines are coloured by the metric, the best are drawn last and the very best one thick. Failed trials are
-    dashed and grey, and end before the metric. Trials that are far worse than the median one end together at
-    the worse end of the metric's axis, or all others would look alike.
+    dashed and grey, and end before the metric. Trials far worse than the median are drawn together at the
+    worse end of the metric's axis, or all others would look alike.
 
     Args:
         table: from `trial_log.ranking`, the best first.
         names: columns of parameters, from left to right.
-        metric: name to write at the axis of the column "metric".
+        metric: title of the axis of the column "metric".
     """
     scales = [scale_of(table[name]) for name in names]
     if table["metric"].notna().any():
@@ -179,7 +179,7 @@ def _draw_axis(axes: Axes, place: int, scale: Scale, title: str) -> None:
 
 
 def _draw_lines(axes: Axes, places: np.ndarray, metric: pd.Series) -> None:
-    """One line a row of places (trials, axes), the last row first."""
+    """One line per row of places (trials, axes), the last row first."""
     x = np.arange(places.shape[1])
     values = metric.to_numpy(dtype=float)
     for row in places[np.isnan(values)]:

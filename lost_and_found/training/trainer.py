@@ -26,26 +26,26 @@ def train_run(
     test: PixelCache | None = None,
     tracking: str = "auto",
 ) -> runs.Run:
-    """The run of this config on these splits: trained now, taken up again, or loaded when it is there.
+    """The run of this config on these splits: trained now, resumed, or loaded if it is already complete.
 
-    Under `torchrun`, all of its processes train this one run; only the first of them returns from here.
+    Under `torchrun`, all processes train this one run, and only the first returns from here.
 
     Args:
         config: the settings.
         train: the split to learn from.
         val: the split that decides which epoch was best and when to stop.
-        folder: where runs lie.
-        test: kept with the run in W&B, and not looked at.
+        folder: the folder of all runs.
+        test: stored with the run in W&B, never looked at.
         tracking: one of `tracking.MODES`.
 
     Raises:
         InvalidConfig: caches of another picture size, a device that this machine lacks, or weights of another
             network.
         MissingWeights: the initial weights can't be had.
-        FolderInUse: another process trains this very run.
+        FolderInUse: another process is training this very run.
         NotFinite: the loss became NaN or infinite.
         OutOfMemory: the batch is too large for the device.
-        StorageFull: no room for the run; what was written before is kept, and the next call goes on.
+        StorageFull: no room for the run; what was written before is kept, and the next call resumes.
         SystemExit: in all processes of `torchrun` but the first, when the run is done.
     """
     caches = {"train": train, "val": val}
@@ -55,7 +55,7 @@ def train_run(
     with joined(config.device) as world:
         if not world.from_main(runs.is_complete(place)):
             with tuned_backends(config), explained_memory(config, world.device), memory_freed_after_errors():
-                # Not a variable here, where the caller's error would keep it.
+                # Not a variable of this function, whose frame the error that the caller gets keeps alive.
                 _fit(
                     Training(config, build_target(config, train.table), weights, world),
                     caches,
@@ -65,7 +65,7 @@ def train_run(
                 )
         elif world.is_main:
             begun = read_json(place / "environment.json")
-            runs.warn_of_other_code(begun, name=place.name, so="it is loaded, and not trained again")
+            runs.warn_of_other_code(begun, name=place.name, so="it is loaded, not trained again")
             if agent_waits():
                 tell_again(place, tracking)
     if not world.is_main:

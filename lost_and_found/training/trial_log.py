@@ -24,12 +24,12 @@ class Trial:
 
     Attributes:
         number: its place in the sweep, from 1.
-        parameters: what was tried, by name, the constant ones too.
+        parameters: the values tried, by name, including constant ones.
         status: "finished" or "failed".
         reason: why it failed; "" if it didn't.
         run: id of its run; "" if there is none.
         metric: the sweep's metric in the run's best epoch, None if it failed.
-        seconds: how long it took, without what an earlier, interrupted attempt took.
+        seconds: how long it took, not counting an earlier, interrupted attempt.
     """
 
     number: int
@@ -42,10 +42,10 @@ class Trial:
 
 
 def begin(folder: Path, sweep: Sweep, *, seed: int) -> list[Trial]:
-    """The trials that a sweep's folder holds already; one without any becomes this sweep's.
+    """The trials that a sweep's folder already holds; a folder without any becomes this sweep's.
 
     Raises:
-        InvalidConfig: the folder is of another sweep of the same name, or its files were edited.
+        InvalidConfig: the folder belongs to another sweep of the same name, or its files were edited.
     """
     folder.mkdir(parents=True, exist_ok=True)
     wanted = {"seed": seed, **sweep.content()}
@@ -80,7 +80,7 @@ def read_trials(folder: Path) -> list[Trial]:
 
 
 def append_trial(folder: Path, trial: Trial) -> None:
-    """Add a trial to `trials.jsonl`, which is whole before and after."""
+    """Add a trial to `trials.jsonl`, atomically."""
     path = folder / "trials.jsonl"
     before = path.read_bytes() if path.exists() else b""
     line = json.dumps(asdict(trial), ensure_ascii=False, allow_nan=False)
@@ -113,7 +113,7 @@ def ranking(trials: Iterable[Trial], goal: str) -> pd.DataFrame:
 
 
 def _differing(there: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[str]:
-    """Names of what two sweeps' contents differ in, parameters by their own names."""
+    """Names of what differs between two sweeps, parameters by their own names."""
     names = [name for name in wanted if there.get(name) != wanted[name]]
     if "parameters" not in names:
         return names

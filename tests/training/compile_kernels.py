@@ -1,8 +1,8 @@
 """Compiles the kernels for GPUs that aren't there: `python -m tests.training.compile_kernels 75 90`.
 
-A process of its own, since other tests have Triton's interpreter. Fused layers are trained and applied as
-ever, but each kernel is compiled instead of started, so what comes out of the layers are no results. Prints
-a line for each GPU, kernel and type of pictures, with the most bytes that a thread reads or writes at once.
+Run in its own process, since other tests use Triton's interpreter. Fused layers are trained and applied as
+usual, but each kernel is only compiled, not run, so the layers' outputs are meaningless. Prints a line for
+each GPU, kernel and type of pictures, with the most bytes that a thread reads or writes at once.
 """
 
 import functools
@@ -30,7 +30,7 @@ class Absent:
         self.capability = capability
 
     def get_current_device(self) -> int:
-        return self.capability  # what Triton compiled before is kept by device
+        return self.capability  # by which Triton remembers what it has compiled
 
     def get_current_stream(self, device: int) -> int:
         return 0
@@ -45,7 +45,7 @@ def widest(ptx: str) -> int:
 
 
 def use(layers: nn.Module, dtype: torch.dtype) -> None:
-    """Forward and back, and once without gradients."""
+    """Forward and backward, and once without gradients."""
     images = torch.zeros(2, 64, 8, 8, dtype=dtype, requires_grad=True)
     with torch.autocast("cpu", torch.bfloat16, enabled=dtype == torch.bfloat16):
         layers(images).sum().backward()

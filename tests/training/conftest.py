@@ -21,7 +21,7 @@ def eight_pictures(tmp_path_factory: pytest.TempPathFactory) -> PixelCache:
 
 @pytest.fixture
 def make_samples(tmp_path: Path) -> Callable[[int], list[Sample]]:
-    """Samples in a folder of the test's own."""
+    """Makes samples in the test's own folder."""
     return lambda count: write_samples(tmp_path / "pictures", count=count)
 
 

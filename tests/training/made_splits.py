@@ -16,7 +16,7 @@ DIGEST = "0123456789abcdef" * 2
 
 
 def write_samples(folder: Path, *, count: int, suffix: str = ".png") -> list[Sample]:
-    """Pictures that differ a lot: noise on a colour of each one's own."""
+    """Pictures that differ a lot: noise on a different colour in each."""
     folder.mkdir(parents=True, exist_ok=True)
     samples = []
     for number in range(count):
@@ -29,7 +29,7 @@ def write_samples(folder: Path, *, count: int, suffix: str = ".png") -> list[Sam
 
 
 def table_of(samples: Sequence[Sample]) -> pd.DataFrame:
-    """Records: countries in turn."""
+    """Records, with the countries in turn."""
     codes = [COUNTRIES[number % len(COUNTRIES)] for number in range(len(samples))]
     return pd.DataFrame({"id": [sample.id for sample in samples], "country_code": codes, "lat": 1 / 3})
 

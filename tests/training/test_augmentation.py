@@ -116,7 +116,7 @@ def test_no_corner_comes_from_outside_the_picture(drawn):
     shown = crop_and_rotate(gradient(), torch.tensor([drawn]), STUDY_SET)[0]
     red, green = shown[0], shown[1]
     slopes = [red.diff(dim=1), green.diff(dim=0)]
-    # Every new pixel shows another place; beyond the border, the places of the edge would repeat.
+    # Every new pixel shows a different place; beyond the border, the edge's places would repeat.
     assert min(slope.min() for slope in slopes) > 0.3
 
 
@@ -175,7 +175,7 @@ def test_a_shift_of_hue_turns_the_colour_and_keeps_the_luma():
     assert luma @ shifted[:, 0, 0] == pytest.approx(float(luma @ image[0, :, 0, 0]), abs=0.1)
     before, after = (colorsys.rgb_to_hsv(*one[:, 0, 0].tolist())[0] for one in (image[0], shifted))
     turned = min(abs(after - before), 1 - abs(after - before))
-    assert turned == pytest.approx(0.1, abs=0.06)  # a turn in YIQ is one of HSV's circle but roughly
+    assert turned == pytest.approx(0.1, abs=0.06)  # a turn in YIQ is only roughly one in HSV
 
 
 @pytest.mark.parametrize("quality", [25, 50, 90])
@@ -201,7 +201,7 @@ def test_the_rounding_steps_are_those_of_a_real_jpeg():
     ("drawn", "factor", "sigma", "quality"),
     [(0.0, 1.0, 0.3, 25.0), (0.5, 2.0, 0.75, 57.5), (1.0, 3.0, 1.2, 90.0)],
 )
-def test_three_tenths_of_a_batch_are_shrunk_blurred_or_pressed_each(drawn, factor, sigma, quality):
+def test_three_tenths_of_a_batch_each_are_shrunk_blurred_and_pressed(drawn, factor, sigma, quality):
     images = noise(10).float()
     found = degrade(images, torch.full((10, 3), drawn), share=slice(None), batch_size=10)
     changes = ((shrink, factor), (blur, sigma), (press, quality))

@@ -65,7 +65,7 @@ def ready(config, split):
 
 
 def losses(config, split, *, steps=3):
-    """Of as many steps on the same eight pictures."""
+    """The losses of so many steps on the same eight pictures."""
     with tuned_backends(config):
         training = ready(config, split)
         training.speed_up(images=len(split))
@@ -89,24 +89,24 @@ def test_the_first_losses_are_those_of_a_cpu(split):
     assert found[0] == pytest.approx(wanted[0], rel=5e-4)
     assert found == pytest.approx(
         wanted, rel=0.02
-    )  # AdamW divides by tiny gradients, which enlarges rounding
+    )  # AdamW divides by tiny gradients, which amplifies rounding
     for precision in ("bfloat16", "float16"):
         (rounded,) = losses(dataclasses.replace(plain, precision=precision), split, steps=1)
         assert rounded == pytest.approx(wanted[0], rel=0.02)
 
 
-@pytest.mark.filterwarnings("ignore")  # torch's compiler warns of itself
+@pytest.mark.filterwarnings("ignore")  # torch's compiler gives warnings about itself
 def test_compiled_networks_learn_the_same(split):
     plain = dataclasses.replace(CONFIG, architecture="resnet18", precision="float32", compile="off")
     on = dataclasses.replace(plain, compile="on")
-    steps = STEPS_BEFORE + 2  # of which the last are recorded
+    steps = STEPS_BEFORE + 2  # the last of which are recorded
     found, wanted = losses(on, split, steps=steps), losses(plain, split, steps=steps)
     assert found[:2] == pytest.approx(wanted[:2], rel=0.01)
-    assert found == pytest.approx(wanted, rel=0.1)  # as above, rounding is enlarged from step to step
+    assert found == pytest.approx(wanted, rel=0.1)  # as above, rounding is amplified from step to step
 
 
 @pytest.mark.parametrize("precision", [torch.float32, torch.bfloat16, torch.float16])
-def test_small_layers_come_out_as_those_of_torch(precision):
+def test_small_fused_layers_give_torchs_results(precision):
     assert mistake_of(GPU, precision, frozenset({*ACTIVATION_NAMES, SqueezeExcitation})) == ""
 
 
@@ -199,7 +199,7 @@ def test_pictures_are_changed_as_on_a_cpu(split, name):
     plain, damaged = changed(GPU)
     wanted, wanted_damaged = changed(CPU)
     torch.testing.assert_close(plain, wanted, atol=0.05, rtol=0)
-    # A coefficient that lies at a half may be rounded the other way, which changes its block.
+    # A coefficient near a half may be rounded the other way, which changes its block.
     assert (damaged - wanted_damaged).abs().mean() < 0.05
 
 
@@ -248,7 +248,7 @@ def test_a_deterministic_training_stopped_within_an_epoch_goes_on_exactly(
 @pytest.mark.parametrize("target", ["country", "region", "coordinates"])
 def test_every_target_learns_on_a_gpu(split, tmp_path, target):
     table = located(split.table[:40], [10, 900, 2000, 4000] * 10)
-    # Four pictures ten times over: what is learned is to know them again.
+    # Four pictures ten times over: they only have to be recognised.
     repeated = dataclasses.replace(split, pixels=np.tile(split.pixels[:4], (10, 1, 1, 1)), table=table)
     config = dataclasses.replace(
         CONFIG, target=target, augmentation="none", epochs=20, ema_decay=0.0, learning_rate=2e-3

@@ -1,4 +1,4 @@
-"""Two processes that train one run, started by `torchrun`, beside one process that does it alone."""
+"""Two processes that train one run, started by `torchrun`, compared with one process that trains it alone."""
 
 import dataclasses
 import itertools
@@ -16,7 +16,7 @@ from lost_and_found.training.config import TrainingConfig
 from lost_and_found.training.distributed import World
 from lost_and_found.training.trainer import train_run
 
-# ResNet has no dropout, whose masks would differ; the augmentation is drawn alike by all processes.
+# ResNet has no dropout, whose masks would differ; all processes draw the same augmentation.
 CONFIG = TrainingConfig(
     dataset="made",
     architecture="resnet18",
@@ -40,7 +40,7 @@ config = TrainingConfig.from_json({config!r})
 run = train_run(config, train=train, val=val, folder=Path(sys.argv[3]), tracking="off")
 print(run.id)
 """
-# A signal to one of the processes in the middle of the second epoch.
+# One of the processes gets a signal in the middle of the second epoch.
 STOPPED = """
 import os, signal
 from lost_and_found.training import epochs
@@ -55,7 +55,7 @@ def counted(self, *arguments, **more):
 Training.take_step = counted
 """
 
-# Validation batches of two pictures; a signal to one of the processes in the second epoch's second one.
+# Validation batches of two pictures; one of the processes gets a signal in the second epoch's second batch.
 STOPPED_IN_VALIDATION = """
 import os, signal
 from lost_and_found.training import epochs
@@ -76,7 +76,7 @@ def splits(tmp_path_factory):
     folder = tmp_path_factory.mktemp("splits")
     return [
         cache_of(write_samples(folder / name, count=count), folder=folder / "pixels", split=name)
-        for name, count in (("train", 17), ("val", 7))  # neither of which two processes share evenly
+        for name, count in (("train", 17), ("val", 7))  # which two processes can't share evenly
     ]
 
 
@@ -94,12 +94,12 @@ def test_two_processes_train_the_run_that_one_trains(splits, tmp_path):
     alone = train_run(CONFIG, train=train, val=val, folder=tmp_path / "alone", tracking="off")
     done = train_in_two(CONFIG, splits, tmp_path)
     assert done.returncode == 0, done.stderr
-    assert done.stdout == f"{alone.id}\n"  # one process wrote the run and went on, the other ended
+    assert done.stdout == f"{alone.id}\n"  # one process wrote the run and continued, the other ended
     together = train_run(CONFIG, train=train, val=val, folder=tmp_path / "runs", tracking="off")
     assert (together.summary["processes"], alone.summary["processes"]) == (2, 1)
     assert (together.summary["train_count"], together.summary["val_count"]) == (17, 7)
-    # Sums in another order round differently, which AdamW's division by tiny gradients enlarges from step to
-    # step, until a picture may tip over.
+    # Sums in another order round differently, which AdamW's division by tiny gradients amplifies from step to
+    # step, until the guess for a picture may flip.
     losses = ["train/loss", "val/loss"]
     np.testing.assert_allclose(together.metrics[losses], alone.metrics[losses], rtol=0.01)
     np.testing.assert_allclose(together.metrics.loc[0, losses], alone.metrics.loc[0, losses], rtol=1e-3)

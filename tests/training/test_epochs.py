@@ -1,4 +1,4 @@
-"""What the steps and epochs of a training do, and which epoch is kept."""
+"""What training's steps and epochs do, and which epoch is kept."""
 
 import dataclasses
 
@@ -20,7 +20,7 @@ from lost_and_found.training.trainer import train_run
 
 
 def shown(split, monkeypatch, **settings):
-    """Which pictures each epoch of a training takes, in its order."""
+    """Which pictures each epoch takes, in order."""
     config, taken = dataclasses.replace(CONFIG, epochs=2, **settings), {1: [], 2: []}
 
     def note(self, pixels, labels, **more):
@@ -69,7 +69,7 @@ def weights_after_a_step(split, **settings):
     ],
     ids=str,
 )
-def test_a_step_heeds_every_setting_and_repeats_with_the_same(split, settings):
+def test_a_step_depends_on_every_setting_and_repeats_with_the_same_ones(split, settings):
     before = weights_after_a_step(split)
     assert torch.equal(before, weights_after_a_step(split))
     assert not torch.equal(before, weights_after_a_step(split, **settings))
@@ -79,7 +79,7 @@ def test_a_step_heeds_every_setting_and_repeats_with_the_same(split, settings):
 def test_a_step_whose_gradients_are_too_large_for_float16_changes_no_weights(split, clip_norm):
     config = dataclasses.replace(CONFIG, precision="float16", clip_norm=clip_norm)
     training = Training(config, build_target(config, split.table), InitialWeights("none", "asked for"))
-    training.scaler = torch.amp.GradScaler("cpu", init_scale=2.0**40)  # float16 ends at 65504
+    training.scaler = torch.amp.GradScaler("cpu", init_scale=2.0**40)  # float16 only reaches 65504
     training.stepping.train()
     before = [parameter.clone() for parameter in training.model.parameters()]
     ((pixels, labels),) = Split(split, training.target, training.device).batches([torch.arange(4)])

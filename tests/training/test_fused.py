@@ -1,4 +1,4 @@
-"""Kernels of this project's own, on a GPU or else in Triton's interpreter (see `conftest.py` above)."""
+"""This project's own kernels, on a GPU or else in Triton's interpreter (see `conftest.py` above)."""
 
 import copy
 import dataclasses
@@ -21,11 +21,11 @@ from lost_and_found.training.models import build_model
 
 DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
 ACTIVATIONS = [nn.Identity, nn.ReLU, nn.ReLU6, nn.Hardswish, nn.SiLU]
-# Pictures, channels, height, width: widths that are a tile or not, rows that hold one pixel or several.
+# Pictures, channels, height, width: a whole number of tiles wide or not, rows of one pixel or several.
 SHAPES = [(3, 40, 5, 7), (5, 96, 3, 4), (2, 16, 1, 1), (2, 64, 9, 9), (8, 24, 4, 4)]
 
 pytest.importorskip("triton")
-# Tiles reach over the edge, where numpy warns of what a GPU computes silently and nobody keeps.
+# Tiles reach over the edge, where numpy warns of values that a GPU computes silently and nothing uses.
 pytestmark = pytest.mark.filterwarnings("ignore:overflow encountered in exp:RuntimeWarning")
 
 
@@ -45,7 +45,7 @@ def drawn(*shape, mean=0.0, dtype=torch.float32):
 
 
 def results(module, images):
-    """Output, gradients and buffers after one step forward and back."""
+    """Output, gradients and buffers after one forward and backward pass."""
     images = images.clone(memory_format=torch.preserve_format).requires_grad_()
     output = module(images)
     weights = torch.randn(output.shape, generator=torch.Generator().manual_seed(1)).to(output)
@@ -78,7 +78,7 @@ def test_batch_normalisation_and_activation_are_those_of_torch(activation, shape
         module.eval()
     with torch.no_grad():
         torch.testing.assert_close(quick(images), plain(images), rtol=1e-3, atol=1e-3)
-    same(results(quick, images)[:1], results(plain, images)[:1])  # with gradients, by way of torch itself
+    same(results(quick, images)[:1], results(plain, images)[:1])  # with gradients, computed by torch itself
 
 
 @pytest.mark.parametrize(("gate", "shape"), some_of_both([nn.Sigmoid, nn.Hardsigmoid], SHAPES))
@@ -129,7 +129,7 @@ def test_weights_learn_from_pictures_that_need_no_gradient():
     same([one.grad for one in quick[2].parameters()], [one.grad for one in plain[2].parameters()])
 
 
-def test_one_value_a_channel_is_refused_as_by_torch():
+def test_one_value_per_channel_is_refused_as_by_torch():
     quick = fuse(normalised_by(nn.SiLU, 16))
     with pytest.raises(ValueError, match="more than 1 value per channel"):
         quick(drawn(1, 16, 1, 1))
@@ -144,7 +144,7 @@ def test_all_kernels_compile_for_old_and_new_gpus_and_move_sixteen_bytes_at_once
     widest = {tuple(line.split()[:3]): int(line.split()[3]) for line in done.stdout.splitlines()}
     kernels = {"_statistics", "_normalise", "_parameter_gradients", "_input_gradient", "_sum", "_scale"}
     dtypes = ("torch.bfloat16", "torch.float32")
-    # Merging takes a few values for each channel, no pictures.
+    # Merging reads a few values for each channel, no pictures.
     assert {name: most for name, most in widest.items() if name[1] != "_merge"} == {
         name: 16 for name in itertools.product(("75", "90"), kernels, dtypes)
     }
@@ -210,9 +210,9 @@ def test_kernels_that_compute_what_torch_does_are_used(precision, fresh_check):
 )
 def test_kernels_that_compute_something_else_are_not(monkeypatch, fresh_check, place, wrong, mistake):
     model = nn.Sequential(*normalised_by(nn.SiLU, 16), SqueezeExcitation(16, 8).to(DEVICE))
-    assert fused.problem_of(DEVICE) == ""  # kept, as it looks at one of these kernels as well
+    assert fused.problem_of(DEVICE) == ""  # remembered, as it tries one of these kernels too
     monkeypatch.setattr(f"lost_and_found.training.fused.{place}", wrong)
-    with pytest.warns(UserWarning, match=rf"slower: this project's kernels don't compute .*{mistake}"):
+    with pytest.warns(UserWarning, match=rf"slower: this project's kernels give other results .*{mistake}"):
         fuse(model, precision=torch.float32)
     assert [type(module) for module in model] == [nn.BatchNorm2d, nn.SiLU, SqueezeExcitation]
 

@@ -30,7 +30,7 @@ def test_every_architecture_gives_one_row_a_picture(architecture):
     with torch.inference_mode():
         assert model(torch.rand(2, 3, 32, 32)).shape == (2, 3)
     norms = [module for module in model.modules() if isinstance(module, torch.nn.BatchNorm2d)]
-    assert {norm.momentum for norm in norms} <= {0.1}  # so that short trainings can be validated
+    assert {norm.momentum for norm in norms} <= {0.1}  # so that short training can be validated
     optimizer = build_optimizer(
         model, config("none", architecture), pretrained=True, device=torch.device("cpu")
     )
@@ -91,14 +91,14 @@ def test_a_missing_file_is_named(tmp_path):
 
 @pytest.fixture
 def without_network(monkeypatch, tmp_path):
-    """A torch cache of the test's own, and a proxy that nobody answers at."""
+    """The test's own torch cache, and a proxy that doesn't answer."""
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
     for name in ("https_proxy", "HTTPS_PROXY"):
         monkeypatch.setenv(name, "http://127.0.0.1:9")
     return tmp_path / "hub" / "checkpoints"
 
 
-def test_default_weights_that_cannot_be_had_are_an_error_with_ways_out(without_network):
+def test_default_weights_that_are_unavailable_are_an_error_with_ways_out(without_network):
     with pytest.raises(MissingWeights, match=r"mobilenet_v3_small-047dcff4\.pth there.*`weights: none`"):
         initial_weights(config("default"))
 
@@ -107,7 +107,7 @@ def test_auto_falls_back_to_random_weights_with_a_warning(without_network):
     with pytest.warns(UserWarning, match="from random weights"):
         weights = initial_weights(config("auto"))
     assert (weights.used, weights.state) == ("none", None)
-    assert "neither in" in weights.reason
+    assert "can't be downloaded" in weights.reason
 
 
 @pytest.mark.parametrize("choice", ["auto", "default"])

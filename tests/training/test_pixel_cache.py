@@ -129,7 +129,7 @@ def test_a_cache_larger_than_the_memory_is_read_from_its_file(make_samples, tmp_
     place.mkdir()
     shape = (len(samples), 3, spec.height, spec.width)
     pixels = np.lib.format.open_memmap(place / "pixels.npy", mode="w+", dtype=np.uint8, shape=shape)
-    pixels[1, 2, -1, -1] = 7  # all else is a hole in the file
+    pixels[1, 2, -1, -1] = 7  # the rest is a hole in the file
     table_of(samples).to_csv(place / "labels.csv", index=False)
     (place / "cache.json").write_text(json.dumps(dataclasses.asdict(spec)))
     read = as_tensor(read_cache(place, spec=spec).pixels)
@@ -216,7 +216,7 @@ def test_a_cache_can_stand_alone_but_only_for_its_own_list_and_size(workspace):
         split(workspace, width=80)
 
 
-def test_splits_that_share_samples_are_no_training(workspace):
+def test_splits_that_share_samples_are_refused(workspace):
     samples = [workspace.input(ENRICH) / f"made_test_game{number}_0.png" for number in range(4)]
     of = {".train": [2, 3], ".test": [0, 1]}  # and all four are in ".val"
     for name, numbers in of.items():
@@ -258,7 +258,7 @@ cache_of(samples, folder=folder / "pixels")
 
 
 def build_with(incident, folder):
-    """A process that caches three pictures; the incident happens when it opens the third."""
+    """A process that caches three pictures; the incident occurs when it opens the third."""
     command = [sys.executable, "-c", BUILD.format(incident=incident), str(folder)]
     return subprocess.Popen(command, cwd=Path(__file__).parent, stderr=subprocess.PIPE, text=True)
 

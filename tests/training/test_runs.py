@@ -52,7 +52,7 @@ def train(config, split, folder):
 
 
 def test_eight_pictures_are_learnt_by_heart(eight_pictures, tmp_path):
-    # Shown ten times an epoch: the averages of batch normalisation need a hundred steps to settle.
+    # Shown ten times per epoch: batch normalisation's averages need a hundred steps to settle.
     ten_times = dataclasses.replace(
         eight_pictures,
         pixels=np.tile(eight_pictures.pixels, (10, 1, 1, 1)),
@@ -191,7 +191,7 @@ def test_two_processes_never_write_one_run(trained, eight_pictures, tmp_path):
 
 @contextlib.contextmanager
 def room_for(size):
-    """Within the block no file can grow beyond that many bytes."""
+    """In the block, no file can grow beyond that many bytes."""
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
     try:
@@ -226,10 +226,10 @@ def test_a_package_that_is_not_installed_has_no_version(monkeypatch):
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ({"code": "0123456789ab"}, r"begun with code 0123456789ab \(here: [0-9a-f]{12}\); it is loaded"),
+        ({"code": "0123456789ab"}, r"started with code 0123456789ab \(here: [0-9a-f]{12}\); it is loaded"),
         (
             {"packages": {"torch": "1.0"}},
-            r"begun with torch 1\.0 \(here: .*\); it is loaded, and not trained",
+            r"started with torch 1\.0 \(here: .*\); it is loaded, not trained",
         ),
         ({"code": None, "packages": {}}, None),
     ],
@@ -271,7 +271,7 @@ def test_a_validation_country_that_was_never_trained_is_refused(eight_pictures, 
         train_run(CONFIG, train=eight_pictures, val=val, folder=tmp_path, tracking="off")
 
 
-def test_training_stops_when_patience_is_lost_and_keeps_the_best(tmp_path):
+def test_training_stops_when_patience_runs_out_and_keeps_the_best(tmp_path):
     train_split = cache_of(write_samples(tmp_path / "one", count=8), folder=tmp_path / "pixels")
     config = dataclasses.replace(CONFIG, learning_rate=1e-12, epochs=20, patience=3)
     run = train(config, train_split, tmp_path)
@@ -279,7 +279,7 @@ def test_training_stops_when_patience_is_lost_and_keeps_the_best(tmp_path):
     assert run.summary["epochs"] == run.summary["best_epoch"] + 3
     best = run.metrics.set_index("epoch").loc[run.summary["best_epoch"]]
     assert best["val/loss"] == run.metrics["val/loss"].min() == pytest.approx(run.summary["val/loss"])
-    # That of a network which knows nothing of four countries.
+    # The loss of a network that knows nothing about four countries.
     assert run.metrics["train/loss"].tolist() == pytest.approx([np.log(4)] * len(run.metrics), abs=0.2)
 
 

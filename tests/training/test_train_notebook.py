@@ -42,14 +42,14 @@ def test_the_notebook_trains_a_run_and_draws_it(tmp_path, predicts, best_metric)
 @pytest.mark.parametrize(
     ("noted", "now", "count", "is_the_model"),
     [
-        (0.324, 0.310, 639, True),  # street views in bfloat16: 33 were right in one precision only
+        (0.324, 0.310, 639, True),  # street views in bfloat16: 33 were right in only one of the precisions
         (0.324, 0.05, 639, False),
         (0.70, 0.66, 66_000, False),
         (1774.0, 1955.0, 109, True),  # km, of webcams in bfloat16
         (1159.0, 5000.0, 790, False),
     ],
 )
-def test_the_check_bears_what_rounding_does_and_finds_another_model(noted, now, count, is_the_model):
+def test_the_check_tolerates_rounding_and_detects_another_model(noted, now, count, is_the_model):
     notebook = json.loads((notebooks.REPOSITORY / "3-training" / "01-train-model.ipynb").read_text())
     (check,) = [source for cell in notebook["cells"] if "assert" in (source := "".join(cell["source"]))]
     val = MagicMock(table=pd.DataFrame({"country_code": ["AD"]}))

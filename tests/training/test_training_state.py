@@ -1,4 +1,4 @@
-"""Stopping, going on, and what becomes of a training on a bad day."""
+"""Stopping and resuming training, and what becomes of it when things go wrong."""
 
 import dataclasses
 import errno
@@ -49,7 +49,7 @@ def uninterrupted(split, tmp_path_factory):
 
 
 def interrupted_training(config, split, folder, monkeypatch, *, steps, number=signal.SIGINT):
-    """Have a signal come after so many steps."""
+    """Send a signal after so many steps."""
     taken = []
     take_step = Training.take_step
 
@@ -85,12 +85,12 @@ def test_a_training_stopped_anywhere_goes_on_exactly(uninterrupted, split, tmp_p
     assert not list(run.folder.glob(f"*{runs.CHECKPOINT}*"))
 
 
-def test_a_training_that_other_code_began_goes_on_with_a_warning(uninterrupted, split, tmp_path, monkeypatch):
+def test_a_run_started_by_other_code_continues_with_a_warning(uninterrupted, split, tmp_path, monkeypatch):
     interrupted_training(CONFIG, split, tmp_path, monkeypatch, steps=3)
     (partial,) = tmp_path.glob(".*.partial")
     environment = json.loads((partial / "environment.json").read_text())
     (partial / "environment.json").write_text(json.dumps(environment | {"code": "another"}))
-    with pytest.warns(UserWarning, match="begun with code another .*; it goes on with what is here now"):
+    with pytest.warns(UserWarning, match="started with code another .*; it continues with the present ones"):
         same_numbers(train(CONFIG, split, tmp_path), uninterrupted)
 
 
@@ -147,7 +147,7 @@ def test_a_training_goes_on_with_the_checkpoint_of_another_kind_of_device(split,
     interrupted_training(CONFIG, split, tmp_path, monkeypatch, steps=4)
     (checkpoint,) = tmp_path.glob(f".*.partial/{runs.CHECKPOINT}")
     state = runs.load_checkpoint(checkpoint)
-    of_gpu = torch.zeros(16, dtype=torch.uint8)  # seed and offset, all that the state of CUDA's generator is
+    of_gpu = torch.zeros(16, dtype=torch.uint8)  # seed and offset, all the state of CUDA's generator
     runs.save_checkpoint(checkpoint, state | {"augmentation": of_gpu})
     assert train(CONFIG, split, tmp_path).metrics["epoch"].tolist() == [1, 2, 3]
 
@@ -196,20 +196,20 @@ def test_a_stop_in_another_thread_is_nobodys_to_catch(split, tmp_path):
     assert failures == []
 
 
-def test_a_checkpoint_that_cannot_be_read_is_told_of_and_begun_anew(
+def test_with_an_unreadable_checkpoint_training_starts_from_scratch_after_a_warning(
     uninterrupted, split, tmp_path, monkeypatch
 ):
     interrupted_training(CONFIG, split, tmp_path, monkeypatch, steps=4)
     (partial,) = tmp_path.glob(".*.partial")
     (partial / runs.CHECKPOINT).write_bytes(b"torn")
-    with pytest.warns(UserWarning, match="begins anew"):
+    with pytest.warns(UserWarning, match="starts from scratch"):
         run = train(CONFIG, split, tmp_path)
     same_numbers(run, uninterrupted)
 
 
 def test_a_full_disk_keeps_what_was_written_and_training_goes_on_later(uninterrupted, split, tmp_path):
     class FillingUp(Untracked):
-        """After the first epoch no file can grow beyond a hundred kilobytes."""
+        """After the first epoch, no file can grow beyond a hundred kilobytes."""
 
         def log(self, metrics):
             if metrics["epoch"] == 2:
@@ -266,7 +266,7 @@ def test_too_little_memory_suggests_half_the_batch(tmp_path):
     assert "try batch_size 256" in done.stderr
 
 
-def test_too_little_memory_of_a_gpu_for_a_library_is_told_as_such():
+def test_a_library_without_room_on_a_gpu_is_reported_as_too_little_memory():
     said = "CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"
     with pytest.raises(OutOfMemory, match="try batch_size 2"), explained_memory(CONFIG, torch.device("cuda")):
         raise RuntimeError(said)
@@ -276,7 +276,7 @@ def test_too_little_memory_of_a_gpu_for_a_library_is_told_as_such():
     ("error", "seen"),
     [(torch.OutOfMemoryError("CUDA out of memory"), OutOfMemory), (KeyboardInterrupt(), KeyboardInterrupt)],
 )
-def test_an_error_that_a_notebook_keeps_keeps_nothing_of_the_training(
+def test_an_error_that_a_notebook_keeps_holds_nothing_of_the_training(
     split, tmp_path, monkeypatch, error, seen
 ):
     trainings, compute = [], Training.compute

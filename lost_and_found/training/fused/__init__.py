@@ -1,4 +1,4 @@
-"""Layers that a GPU computes together, in kernels of this project's own."""
+"""Layers that a GPU computes together, in this project's own kernels."""
 
 from __future__ import annotations
 
@@ -12,23 +12,23 @@ import torch
 from torch import nn
 from torchvision.ops import SqueezeExcitation
 
-# Pictures, channels, height and width of small layers that are tried.
+# Pictures, channels, height and width of the input on which the kernels are tried.
 TRIED = (6, 24, 9, 7)
 ACTIVATION_NAMES = {nn.ReLU: "relu", nn.ReLU6: "relu6", nn.SiLU: "silu", nn.Hardswish: "hardswish"}
 
 
 def fuse(model: nn.Module, *, precision: torch.dtype | None = None) -> nn.Module:
-    """Make a model faster, in place; its parameters and buffers, their names and what it computes stay.
+    """Make a model faster, in place; its parameters, buffers, their names and its results stay the same.
 
-    Batch normalisation takes in the activation that follows it in an `nn.Sequential` (not in ResNets, which
-    call theirs by hand), and squeeze-and-excitation goes over its input fewer times. Where kernels can't be
-    compiled, which needs Triton and a C compiler, nothing is changed, and a warning says why.
+    Batch normalisation absorbs the activation that follows it in an `nn.Sequential` (not in ResNets, which
+    call theirs in `forward`), and squeeze-and-excitation makes fewer passes over its input. Where kernels
+    can't be compiled, which takes Triton and a C compiler, nothing is changed, and a warning says why.
 
     Args:
         model: on the device.
-        precision: in which the model computes. If it is given, the kernels must first show on small layers
-            that they compute on this device, of which there are more kinds than anybody can test, what torch
-            does; else nothing is changed either.
+        precision: in which the model computes. If given, the kernels are first compared with torch on small
+            layers, since there are more kinds of device than anybody can test; if the results differ, nothing
+            is changed either.
     """
     device = next(model.parameters()).device
     if problem := _reason_against(model, device, precision):
@@ -45,7 +45,7 @@ def _reason_against(model: nn.Module, device: torch.device, precision: torch.dty
         )
     kinds = {type(layer) for layer in model.modules()} & {*ACTIVATION_NAMES, SqueezeExcitation}
     if precision and (mistake := mistake_of(device, precision, frozenset(kinds))):
-        return f"this project's kernels don't compute here what torch does ({mistake})"
+        return f"this project's kernels give other results than torch here ({mistake})"
     return ""
 
 
@@ -67,7 +67,7 @@ def _replaced(model: nn.Module) -> nn.Module:
 
 
 def _is_aligned(channels: int) -> bool:
-    """Whether the kernels can read them: they read eight at once."""
+    """Whether the kernels can read so many channels: they read eight at once."""
     return channels % 8 == 0
 
 
@@ -78,7 +78,7 @@ def _is_usual(layer: nn.BatchNorm2d) -> bool:
 
 @cache
 def problem_of(device: torch.device) -> str:
-    """What keeps a small kernel from being computed on this device; empty if nothing does."""
+    """Why a small kernel can't be run on this device; empty if it can."""
     try:
         from lost_and_found.training.fused.excitation import mean_over_pixels
 
@@ -90,7 +90,7 @@ def problem_of(device: torch.device) -> str:
 
 @cache
 def mistake_of(device: torch.device, precision: torch.dtype, kinds: frozenset[type[nn.Module]]) -> str:
-    """How small layers come out otherwise than torch's on this device; empty if they don't.
+    """How the results of small fused layers differ from torch's on this device; empty if they don't.
 
     Args:
         device: to compute on.
@@ -102,7 +102,7 @@ def mistake_of(device: torch.device, precision: torch.dtype, kinds: frozenset[ty
     tolerance = max(1e-3, 8 * torch.finfo(precision).eps)
     tried: list[type[nn.Module]] = [nn.Identity, *sorted(kinds, key=lambda one: one.__name__)]
     for kind in tried:
-        with torch.random.fork_rng(devices=[]):  # a training's own random numbers stay as they are
+        with torch.random.fork_rng(devices=[]):  # leaves the training's random state alone
             squeezing = kind is SqueezeExcitation
             layers = [kind(TRIED[1], 8)] if squeezing else [nn.BatchNorm2d(TRIED[1]), kind()]
             plain = nn.Sequential(*layers)

@@ -1,9 +1,9 @@
 """Batch normalisation and the activation after it, computed together on a GPU.
 
-Both do almost no arithmetic: their time is that of reading and writing the layer's output. Apart they go
-over it thirteen times, forward and backward, together eight times, and the activation's input isn't kept.
-Pictures lie channels last, so an output is a matrix, a row for each pixel of each picture; a program takes
-some of its rows and columns. Sums are in float32 and in the same order every time.
+Both do almost no arithmetic: their time goes into reading and writing the layer's output. Separately, forward
+and backward passes go over it thirteen times; fused, eight times, and the activation's input isn't kept.
+With channels last, an output is a matrix with a row for each pixel of each picture; a program takes some of
+its rows and columns. Sums are in float32 and in the same order every time.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ from lost_and_found.training.fused.tiles import STAGES, SUMMING, TILE, WRITING, 
 
 # Sums and channels that are merged at a time.
 MERGED = {"SUMS": 64, "CHANNELS": 16}
-SIZES = ["rows", "columns", "channels", "rows_each"]  # of which any value is compiled for
+SIZES = ["rows", "columns", "channels", "rows_each"]  # compiled once for any values of these
 
 
 @triton.jit
 def _activate(z, ACTIVATION: tl.constexpr):
-    # Not by tl.minimum and tl.maximum, which take a NaN for the smaller or larger.
+    # Not by tl.minimum and tl.maximum, which don't pass on a NaN.
     if ACTIVATION == "silu":
         z = z * tl.sigmoid(z)
     elif ACTIVATION == "hardswish":
@@ -40,7 +40,7 @@ def _activate(z, ACTIVATION: tl.constexpr):
 
 @triton.jit
 def _slope(z, ACTIVATION: tl.constexpr):
-    """Of the activation, at its bends the one that torch takes."""
+    """The activation's derivative; at its kinks, the one that torch takes."""
     slope = tl.full(z.shape, 1, tl.float32)
     if ACTIVATION == "silu":
         sigmoid = tl.sigmoid(z)
@@ -56,7 +56,7 @@ def _slope(z, ACTIVATION: tl.constexpr):
 
 @triton.jit
 def _scales(mean, var, weight, bias, eps, channel, known):
-    """Of each channel: centre, one over its deviation, factor and offset for distances from the centre."""
+    """For each channel: centre, 1 / standard deviation, factor and offset for distances from the centre."""
     centre = tl.load(mean + channel, known, other=0)
     scale = 1 / tl.sqrt(tl.load(var + channel, known, other=1) + eps)
     factor = scale * tl.load(weight + channel, known, other=0)
@@ -65,7 +65,7 @@ def _scales(mean, var, weight, bias, eps, channel, known):
 
 @triton.jit
 def _before_activation(x, at, inside, centre, factor, offset):
-    """Distances from the centre, and what the activation takes."""
+    """Distances from the centre, and the activation's input."""
     distance = tl.load(x + at, inside, other=0).to(tl.float32) - centre[None, :]
     return distance, distance * factor[None, :] + offset[None, :]
 
@@ -74,11 +74,11 @@ def _before_activation(x, at, inside, centre, factor, offset):
 def _statistics(
     x, sums, squares, rows, columns, channels, rows_each, ROWS: tl.constexpr, COLUMNS: tl.constexpr
 ):  # fmt: skip
-    """Of each part: sums, and sums of squares, of distances from the first pixel.
+    """For each part: sums, and sums of squares, of distances from the first pixel.
 
-    Squares of the values themselves would swamp a variance that is small beside their mean.
+    With squares of the values themselves, rounding would swamp a variance that is small beside their mean.
     """
-    columns, channels = columns // 8 * 8, channels // 8 * 8  # known to be aligned: eight are read at once
+    columns, channels = columns // 8 * 8, channels // 8 * 8  # tells the compiler to read eight at once
     part = tl.program_id(0)
     first = part * rows_each
     row, column = first + tl.arange(0, ROWS), tl.program_id(1) * COLUMNS + tl.arange(0, COLUMNS)
@@ -105,7 +105,7 @@ def _merge(
     x, sums, squares, mean, var, running_mean, running_var, batches, momentum, count, pixels, channels,
     SUMS: tl.constexpr, CHANNELS: tl.constexpr
 ):  # fmt: skip
-    """Mean and variance from `count` sums of each channel, and the running ones moved on."""
+    """Mean and variance from `count` sums for each channel; updates the running ones too."""
     channel = tl.program_id(0) * CHANNELS + tl.arange(0, CHANNELS)
     known = channel < channels
     total = tl.zeros((SUMS, CHANNELS), tl.float32)
@@ -118,7 +118,7 @@ def _merge(
         square += tl.load(squares + at, inside, other=0)
     distance = tl.sum(total, 0) / pixels
     spread = tl.sum(square, 0) / pixels - distance * distance
-    spread = tl.where(spread < 0, 0, spread)  # by rounding; a NaN stays
+    spread = tl.where(spread < 0, 0, spread)  # negative by rounding; a NaN stays
     centre = tl.load(x + channel, known, other=0).to(tl.float32) + distance
     tl.store(mean + channel, centre, known)
     tl.store(var + channel, spread, known)
@@ -136,7 +136,7 @@ def _normalise(
     x, y, mean, var, weight, bias, eps, rows, columns, channels, rows_each,
     ACTIVATION: tl.constexpr, ROWS: tl.constexpr, COLUMNS: tl.constexpr
 ):  # fmt: skip
-    columns, channels = columns // 8 * 8, channels // 8 * 8  # known to be aligned: eight are read at once
+    columns, channels = columns // 8 * 8, channels // 8 * 8  # tells the compiler to read eight at once
     first = tl.program_id(0) * rows_each
     row, column = first + tl.arange(0, ROWS), tl.program_id(1) * COLUMNS + tl.arange(0, COLUMNS)
     last, known = tl.minimum(first + rows_each, rows), column < columns
@@ -155,8 +155,8 @@ def _parameter_gradients(
     x, dy, mean, var, weight, bias, dweight, dbias, eps, rows, columns, channels, rows_each,
     ACTIVATION: tl.constexpr, ROWS: tl.constexpr, COLUMNS: tl.constexpr
 ):  # fmt: skip
-    """Those of weight and bias from each part of the rows."""
-    columns, channels = columns // 8 * 8, channels // 8 * 8  # known to be aligned: eight are read at once
+    """Gradients of weight and bias from each part of the rows."""
+    columns, channels = columns // 8 * 8, channels // 8 * 8  # tells the compiler to read eight at once
     part = tl.program_id(0)
     first = part * rows_each
     row, column = first + tl.arange(0, ROWS), tl.program_id(1) * COLUMNS + tl.arange(0, COLUMNS)
@@ -183,13 +183,13 @@ def _input_gradient(
     x, dy, dx, mean, var, weight, bias, dweight, dbias, eps, rows, columns, channels, rows_each,
     ACTIVATION: tl.constexpr, ROWS: tl.constexpr, COLUMNS: tl.constexpr
 ):  # fmt: skip
-    columns, channels = columns // 8 * 8, channels // 8 * 8  # known to be aligned: eight are read at once
+    columns, channels = columns // 8 * 8, channels // 8 * 8  # tells the compiler to read eight at once
     first = tl.program_id(0) * rows_each
     row, column = first + tl.arange(0, ROWS), tl.program_id(1) * COLUMNS + tl.arange(0, COLUMNS)
     last, known = tl.minimum(first + rows_each, rows), column < columns
     channel, pixels = column % channels, rows * (columns // channels)
     centre, scale, factor, offset = _scales(mean, var, weight, bias, eps, channel, known)
-    # The parts of a gradient that move the mean, or the deviation, come to nothing.
+    # Components that only shift the mean or scale the deviation are removed: normalising undoes both.
     common = tl.load(dbias + channel, known, other=0) / pixels
     along = tl.load(dweight + channel, known, other=0) * scale / pixels
     at = first.to(tl.int64) * columns + tl.arange(0, ROWS)[:, None] * columns + column[None, :]
@@ -204,7 +204,7 @@ def _input_gradient(
 
 
 class _BatchNorm(torch.autograd.Function):
-    """Normalised over the batch and activated."""
+    """Normalises over the batch, then activates."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor, module: FusedBatchNorm2d) -> Tensor:
@@ -246,7 +246,7 @@ def _normalised(x: Tensor, mean: Tensor, var: Tensor, module: FusedBatchNorm2d) 
 
 
 class FusedBatchNorm2d(nn.BatchNorm2d):
-    """Batch normalisation with an activation, for pictures that lie channels last.
+    """Batch normalisation with an activation, for channels-last pictures.
 
     Attributes:
         activation: "none", or the name in `torch.nn.functional`.

@@ -1,8 +1,8 @@
 """Squeeze and excitation with fewer passes over a layer's output, on a GPU.
 
-The output is averaged over each picture's pixels, which gives a factor for each channel of each picture,
-by which it is multiplied. Its gradient has two parts, by way of the product and by way of the average;
-apart they'd be written, read and added, here one program writes their sum.
+The output is averaged over each picture's pixels; from the averages comes a factor for each channel of each
+picture, by which the output is multiplied. Its gradient has two terms, one through the product and one
+through the average; separately they would be written, read and added, here one kernel writes their sum.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ PICTURE_TILE = {"PIXELS": 16, "CHANNELS": COLUMNS}
 def _sum(
     x, other, sums, divisor, pixels, channels, PIXELS: tl.constexpr, CHANNELS: tl.constexpr
 ):  # fmt: skip
-    """Over a picture's pixels, of x or, if there is another, of both multiplied."""
-    channels = channels // 8 * 8  # known to be aligned: eight are read at once
+    """The sum of x, or of x times `other` if there is one, over a picture's pixels, over the divisor."""
+    channels = channels // 8 * 8  # tells the compiler to read eight at once
     picture = tl.program_id(0).to(tl.int64)
     pixel, channel = tl.arange(0, PIXELS), tl.program_id(1) * CHANNELS + tl.arange(0, CHANNELS)
     known = channel < channels
@@ -46,8 +46,8 @@ def _sum(
 
 @triton.jit(do_not_specialize=["pixels", "channels"])
 def _scale(x, factor, summand, y, pixels, channels, PIXELS: tl.constexpr, CHANNELS: tl.constexpr):
-    """Every pixel times its picture's factor, plus, if there is one, a summand over the pixels."""
-    channels = channels // 8 * 8  # known to be aligned: eight are read at once
+    """Every pixel times its picture's factor, plus the summand, if any, over the number of pixels."""
+    channels = channels // 8 * 8  # tells the compiler to read eight at once
     picture = tl.program_id(0).to(tl.int64)
     pixel, channel = tl.arange(0, PIXELS), tl.program_id(1) * CHANNELS + tl.arange(0, CHANNELS)
     known = channel < channels
@@ -66,13 +66,13 @@ def _scale(x, factor, summand, y, pixels, channels, PIXELS: tl.constexpr, CHANNE
 
 
 def _grid(x: Tensor) -> tuple[tuple[int, int], tuple[int, int]]:
-    """A program for each picture and some channels, and what it must know: pixels and channels."""
+    """The grid, a program for each picture and tile of channels, and the sizes: pixels and channels."""
     pictures, channels, height, width = x.shape
     return (pictures, triton.cdiv(channels, PICTURE_TILE["CHANNELS"])), (height * width, channels)
 
 
 def mean_over_pixels(x: Tensor) -> Tensor:
-    """(B, C, 1, 1) of (B, C, H, W), channels last."""
+    """Means (B, C, 1, 1) of x (B, C, H, W), which is channels last."""
     grid, sizes = _grid(x)
     means = x.new_empty((*x.shape[:2], 1, 1))
     _sum[grid](x, None, means, sizes[0], *sizes, **PICTURE_TILE)
@@ -80,7 +80,7 @@ def mean_over_pixels(x: Tensor) -> Tensor:
 
 
 def scaled(x: Tensor, factor: Tensor) -> Tensor:
-    """(B, C, H, W), channels last, times (B, C, 1, 1)."""
+    """The product of x (B, C, H, W), which is channels last, and the factor (B, C, 1, 1)."""
     grid, sizes = _grid(x)
     y = torch.empty_like(x)
     _scale[grid](x, factor, None, y, *sizes, **PICTURE_TILE)
@@ -88,13 +88,13 @@ def scaled(x: Tensor, factor: Tensor) -> Tensor:
 
 
 class _Exchange:
-    """Carries the factor from the backward pass of the product to that of the average, which adds both up."""
+    """Carries the factor from the product's backward pass to the average's, which adds up both terms."""
 
     factor: Tensor | None = None
 
 
 class _Average(torch.autograd.Function):
-    """The average over pixels, and the output itself for `_Product`, which is to take it and nothing else."""
+    """The average over pixels, and x itself, which must be used by `_Product` and nothing else."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, exchange: _Exchange) -> tuple[Tensor, Tensor]:
@@ -112,7 +112,7 @@ class _Average(torch.autograd.Function):
 
 
 class _Product(torch.autograd.Function):
-    """The output times a factor; passes on the gradient as it came, for `_Average` to multiply."""
+    """The product of x and a factor; passes the gradient on unchanged, for `_Average` to multiply."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, factor: Tensor, exchange: _Exchange) -> Tensor:
@@ -133,7 +133,7 @@ class _Product(torch.autograd.Function):
 
 
 class FusedSqueezeExcitation(SqueezeExcitation):
-    """Squeeze and excitation for pictures that lie channels last; the factor is computed as ever."""
+    """Squeeze and excitation for channels-last pictures; the factor is computed as by torchvision."""
 
     def forward(self, input: Tensor) -> Tensor:
         """What `SqueezeExcitation` would give."""

@@ -1,4 +1,4 @@
-"""How the work on a layer's output is dealt to a GPU's programs."""
+"""How the work on a layer's output is divided among a GPU's programs."""
 
 from __future__ import annotations
 
@@ -10,27 +10,27 @@ import torch
 import triton.language as tl
 from torch import Tensor
 
-# Rows and columns that a program has in hand at a time.
+# Rows and columns that a program works on at a time.
 ROWS, COLUMNS = 32, 64
 TILE = {"ROWS": ROWS, "COLUMNS": COLUMNS}
-# Of the tiles of a loop, those that are read while another one is computed, and this one.
+# Tiles in a loop's pipeline: the one being computed, and those being read meanwhile.
 STAGES = tl.constexpr(3)
-# Programs for each of the GPU's processors: as many as it runs at once where sums have to be added up
-# afterwards, more where not, so that none waits long for the last.
+# Programs per multiprocessor: as many as it runs at once where sums have to be added up afterwards; more
+# elsewhere, so that no multiprocessor waits long for the last program.
 SUMMING, WRITING = 4, 8
 
 
 @dataclass(frozen=True)
 class Tiling:
-    """A layer's output as a matrix, its rows in parts.
+    """A layer's output as a matrix, its rows divided into parts.
 
     A row holds several pixels where that makes it a whole number of tiles wide.
 
     Attributes:
         rows: of the matrix.
-        columns: of the matrix, the channels one or more times.
+        columns: of the matrix: the number of channels times that of pixels in a row.
         channels: of the output.
-        rows_each: of a part; the last may have fewer.
+        rows_each: rows in a part; the last may have fewer.
     """
 
     rows: int
@@ -40,12 +40,12 @@ class Tiling:
 
     @property
     def parts(self) -> int:
-        """How many parts the rows are in."""
+        """How many parts there are."""
         return -(-self.rows // self.rows_each)
 
     @property
     def sums_each(self) -> int:
-        """How many sums there are of each channel, where each part and column has one."""
+        """How many sums there are for each channel, with one for each part and column."""
         return self.parts * self.columns // self.channels
 
     @property
@@ -55,12 +55,12 @@ class Tiling:
 
     @property
     def sizes(self) -> tuple[int, int, int, int]:
-        """What the programs must know of it."""
+        """The sizes that the programs are told."""
         return self.rows, self.columns, self.channels, self.rows_each
 
 
 def tiling_of(x: Tensor, *, each: int) -> Tiling:
-    """Pictures (B, C, H, W), channels last, in so many programs for each of the GPU's processors."""
+    """The tiling of pictures (B, C, H, W), channels last, for `each` programs per multiprocessor."""
     channels = x.shape[1]
     pixels = x.numel() // channels
     folded = math.gcd(pixels, COLUMNS // math.gcd(channels, COLUMNS))
@@ -71,7 +71,7 @@ def tiling_of(x: Tensor, *, each: int) -> Tiling:
 
 @cache
 def processors(device: torch.device) -> int:
-    """Of the GPU; another device is taken for a small one."""
+    """How many multiprocessors a GPU has; another device counts as a small GPU."""
     if device.type == "cuda":
         return torch.cuda.get_device_properties(device).multi_processor_count
     return 2
