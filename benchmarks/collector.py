@@ -74,7 +74,7 @@ def memory_report(rounds: int) -> str:
     usage = np.array(samples) / MB
     # Memory rises while a browser is used and falls with the next one, so browsers are compared as wholes.
     browsers = np.array_split(usage, max(1, rounds // ROUNDS_PER_BROWSER))
-    # Of a sawtooth the median jumps from end to end; the mean says what is held.
+    # The median of a sawtooth jumps from end to end; the mean says how much memory is in use.
     means = [float(np.mean(part)) for part in browsers]
     return (
         f"memory of a worker over {rounds} rounds, mean of each browser: "

@@ -1,7 +1,7 @@
 """Time to list, pair, filter, shuffle and pin 332,786 samples, and to resolve the pinned list again.
 
 Run with `python benchmarks/data_loader.py [--pairs N] [--folder FOLDER]`. The baseline is the plain way:
-`glob`, `Path` objects, one `hashlib` call a file in one process. Both work on the same files (1 KB images).
+`glob`, `Path` objects, one `hashlib` call per file in one process. Both work on the same files (1 KB images).
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def make_pairs(folder: Path, count: int) -> None:
 
 
 def baseline(folder: Path, list_path: Path) -> None:
-    """List, pair, filter, shuffle and pin as one would write it first."""
+    """List, pair, filter, shuffle and pin in the most obvious way."""
     images = {path.stem: path for path in folder.glob("*.jpg")}
     records = {path.stem: path for path in folder.glob("*.json")}
     ids = sorted(one for one in images if one in records and "_singleplayer_" in one)
@@ -51,7 +51,7 @@ def ours(folder: Path, list_path: Path) -> int:
 
 
 def timed(step: str, folder: Path, list_path: Path) -> float:
-    """Seconds that one step takes in a process of its own, imports left out; prints its peak memory."""
+    """Seconds that one step takes in its own process, without imports; prints its peak memory."""
     output = subprocess.run(
         [sys.executable, __file__, "--step", step, "--folder", str(folder), "--list", str(list_path)],
         check=True,

@@ -67,8 +67,8 @@ def rate(paths: Sequence[Path], load: Callable[[Sequence[Path]], object]) -> flo
 
 
 def load_in_a_loop(paths: Sequence[Path]) -> object:
-    """What the published code did: one after the other, normalised float32, in a list."""
-    import torch  # here, as the worker processes import this file before they begin
+    """As the published code did: one after the other, normalised float32, in a list."""
+    import torch  # here, as worker processes import this file when they start
 
     tensors = []
     for path in paths:
@@ -88,8 +88,8 @@ def load_in_threads(paths: Sequence[Path]) -> object:
 
 
 def fill_cache(paths: Sequence[Path], scratch: Path) -> object:
-    """Our pixel cache, to disk, start of the processes included."""
-    import pandas as pd  # here, as the worker processes import this file before they begin
+    """Our pixel cache, written to disk, including the start of its processes."""
+    import pandas as pd  # here, as worker processes import this file when they start
 
     from lost_and_found.training.pixel_cache import CacheSpec, cache_pixels
 

@@ -3,7 +3,7 @@
 Run with `python benchmarks/preparation.py [--images N]`. The pictures are 1280x720 JPEGs with the spectrum of
 photographs. The baseline is a pool of as many threads as there are cores, with Pillow's own `thumbnail` for
 resizing, and Pillow, numpy and imagehash for the measures. Ours also checks records, writes atomically, and
-can be taken up again; the start of its processes is included.
+can be resumed; the start of its processes is included.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def make_pictures(folder: Path, count: int) -> None:
 
 
 def plain_resize(image: Path, destination: Path) -> None:
-    """One pair, as one would write it first."""
+    """One pair, in the most obvious way."""
     with Image.open(image) as picture:
         picture.thumbnail(SMALL, Image.Resampling.LANCZOS)
         picture.save(destination / image.name, quality=JPEG_QUALITY, subsampling=0)
@@ -54,7 +54,7 @@ def plain_resize(image: Path, destination: Path) -> None:
 
 
 def plain_measures(image: Path) -> tuple[float, float, str]:
-    """The measures of one picture, as one would write them first."""
+    """The measures of one picture, in the most obvious way."""
     import imagehash
 
     with Image.open(image) as picture:
@@ -83,7 +83,7 @@ def compare(name: str, count: int, ours: Callable[[], object], baseline: Callabl
 
 def main() -> None:
     """Make pictures in a temporary folder and compare."""
-    # Not above, because every worker imports this script too; a notebook's workers don't import the notebook.
+    # Not at the top, as every worker imports this script; a notebook's workers don't import the notebook.
     from lost_and_found.data_loader import find_pairs
     from lost_and_found.preparation.measures import measure_images
     from lost_and_found.preparation.resizing import resize_collection

@@ -4,7 +4,7 @@
 
 FOLDER is a workspace in which the stages have run up to 4-evaluation/01-test-model. The server is the one
 that `scripts/quiz` starts, in a process of its own, with answers in a temporary folder; a player opens the
-page, joins, thinks, answers and goes on, by the requests that the page makes. The baseline is one player
+page, joins, thinks, answers and goes on, through the requests that the page makes. The baseline is one player
 alone, with the same server and pauses. Server and players share this machine's cores, so the figures are an
 upper bound.
 """
@@ -67,7 +67,7 @@ def main() -> None:
 
 @contextmanager
 def running(command: list[str]) -> Iterator[str]:
-    """The address of a server that runs for as long as the block."""
+    """The address of a server that runs during the block."""
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as server:
         assert server.stdout is not None
         try:

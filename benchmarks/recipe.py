@@ -1,4 +1,4 @@
-"""What each change of the training recipe brings, from the study's preset to this project's defaults.
+"""What each change to the training recipe brings, from the study's preset to this project's defaults.
 
     python benchmarks/recipe.py --root FOLDER --dataset NAME [--architecture mobilenet_v2] [--weights FILE]
     python benchmarks/recipe.py --root FOLDER --dataset NAME --compare region-labels
@@ -54,20 +54,20 @@ CHANGES: dict[str, tuple[str, ...]] = {
     "moving average, clipping": ("ema_decay", "clip_norm"),
     "logit adjustment": ("logit_adjustment",),
 }
-# How a device computes: the study's is slower, which is no matter of how well a network learns.
+# How the device computes: the study's way is slower, which has nothing to do with how well a network learns.
 NO_RECIPE = ("precision", "compile")
 SHOWN = ("top1", "top5", "balanced_accuracy", "country_top1", "country_top5", "median_km", "geoscore")
 
 
 @dataclass(frozen=True)
 class Fold:
-    """What a network learns from, and pictures that it may be tested with, if any.
+    """What a network learns from, and the pictures that it may be tested on, if any.
 
     Attributes:
         train: to learn from.
         val: says which epoch is kept.
-        place: folder of the runs; those that learn from the test split aren't among all others.
-        test: unseen by then.
+        place: folder of the runs; those that learn from the test split are kept apart from all others.
+        test: pictures that the network hasn't seen.
     """
 
     train: PixelCache
@@ -78,7 +78,7 @@ class Fold:
 
 @dataclass(frozen=True)
 class Guesses:
-    """What networks of each seed guessed, each picture tested by those that hadn't seen it.
+    """What networks of each seed guessed, each picture by one that hadn't seen it.
 
     Attributes:
         ranks: of the true country, 0 for the first, (seeds, N); (0, N) for a target of coordinates.
@@ -94,7 +94,7 @@ class Guesses:
 
 
 def main() -> None:
-    """Train what isn't there, and print the tables."""
+    """Train the runs that are missing, and print the tables."""
     arguments = _parser().parse_args()
     fixed: Settings = {
         name: getattr(arguments, name)
@@ -150,7 +150,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def recipe_rows(fixed: Settings) -> dict[str, Settings]:
-    """Settings of each row: the study's, then with one change more in each."""
+    """Settings of each row: the study's, then one more change in each."""
     settings = {**STUDY, **{name: getattr(DEFAULTS, name) for name in NO_RECIPE}, **fixed}
     rows: dict[str, Settings] = {"study": dict(settings)}
     for name, fields in CHANGES.items():
@@ -160,7 +160,7 @@ def recipe_rows(fixed: Settings) -> dict[str, Settings]:
 
 
 def region_rows(fixed: Settings) -> dict[str, Settings]:
-    """Settings that differ in the region labels alone."""
+    """Settings that differ only in the region labels."""
     return {
         f"{labels} labels": {**fixed, "target": "region", "region_labels": labels}
         for labels in ("published", "normalised")
@@ -168,7 +168,7 @@ def region_rows(fixed: Settings) -> dict[str, Settings]:
 
 
 def coordinate_rows(fixed: Settings) -> dict[str, Settings]:
-    """Settings that differ in the loss of coordinates alone."""
+    """Settings that differ only in the loss of coordinates."""
     return {
         f"{loss} loss": {**fixed, "target": "coordinates", "coordinate_loss": loss}
         for loss in COORDINATE_LOSSES
@@ -181,12 +181,12 @@ def configured(settings: Settings, seed: int) -> TrainingConfig:
 
 
 def cross(train: PixelCache, val: PixelCache, test: PixelCache, *, count: int) -> list[Fold]:
-    """The pictures of train and test dealt into folds, games and places whole, countries evenly.
+    """The pictures of train and test divided into folds, with games and places kept whole and countries even.
 
     All of them are held in memory, once for each fold.
 
     Raises:
-        UnsplittableClass: a country to be validated would have no picture in one of the trainings.
+        UnsplittableClass: a country of the validation split has no picture to learn from in one of the folds.
     """
     pixels = np.concatenate([train.pixels, test.pixels])
     table = pd.concat([train.table, test.table], ignore_index=True)
@@ -216,7 +216,7 @@ def cross(train: PixelCache, val: PixelCache, test: PixelCache, *, count: int) -
 
 
 def train_one(work: tuple[TrainingConfig, Fold], *, output: Path, threads: int | None) -> Path:
-    """Folder of a run, trained now unless it is there."""
+    """Folder of a run, trained now unless it already exists."""
     if threads:
         torch.set_num_threads(threads)
     config, fold = work
@@ -225,7 +225,7 @@ def train_one(work: tuple[TrainingConfig, Fold], *, output: Path, threads: int |
 
 
 def row_text(name: str, runs: Sequence[Run]) -> str:
-    """Mean and spread over seeds of what was measured on the validation split."""
+    """Mean and standard deviation over seeds of the metrics on the validation split."""
     parts = []
     for key in [key for key in SHOWN if f"val/{key}" in runs[0].summary]:
         values = np.array([run.summary[f"val/{key}"] for run in runs])
@@ -237,7 +237,7 @@ def row_text(name: str, runs: Sequence[Run]) -> str:
 
 
 def guesses_of(folders: Sequence[Path], folds: Sequence[Fold]) -> Guesses:
-    """What the runs, seed by seed and in each fold by fold, guess of the pictures they haven't seen."""
+    """What the runs, ordered by seed and then by fold, guess for the pictures that they haven't seen."""
     table = pd.concat([fold.test.table for fold in folds if fold.test], ignore_index=True)
     places, km = [], []
     for folder, fold in zip(folders, [*folds] * (len(folders) // len(folds)), strict=True):
@@ -263,7 +263,7 @@ def guesses_of(folders: Sequence[Path], folds: Sequence[Fold]) -> Guesses:
 
 
 def comparison_text(reference: Guesses, candidate: Guesses) -> str:
-    """Scores of both, mean over seeds, and the paired difference with its interval."""
+    """Scores of both, averaged over seeds, and the paired difference with its interval."""
     scores: dict[str, Callable[[Guesses, np.ndarray], float]] = {}
     if reference.ranks.size:
         scores["country top-1 %"] = lambda one, rows: 100 * (one.ranks[:, rows] < 1).mean()

@@ -1,9 +1,9 @@
 """Seconds from a warm pixel cache to the first training step, for as many samples as were published.
 
-Run `python benchmarks/start_up.py [--pairs 332786] [--folder FOLDER]`. The process that is timed is a new
-one, imports included: it checks the pinned lists against the files on disk, opens the caches, begins a run,
-builds the network and takes a step, as `train_run` does. The baseline is the same without what makes a cache
-warm: it reads every record again. Pixels are a sparse file, since neither reads them but for one batch.
+Run `python benchmarks/start_up.py [--pairs 332786] [--folder FOLDER]`. A new process is timed, imports
+included: it checks the pinned lists against the files on disk, opens the caches, starts a run, builds the
+network and takes a step, as `train_run` does. The baseline is the same with a cold cache: it reads every
+record again. The pixels are a sparse file, since both read only one batch of them.
 """
 
 from __future__ import annotations

@@ -52,8 +52,8 @@ TRAIN_SHARE, VAL_SHARE = 0.7, 0.2
 COUNTRIES = 138
 HEADLINE_EPOCHS = 20
 PUBLISHED_BATCH = 200
-# What is written and read at least of the outputs of a convolution, if all that lies between it and the next
-# were computed on the way: by both, the same of their gradients, and once more for the gradients of weights.
+# How often a convolution's output is written or read at least, if everything up to the next one were fused
+# with both: once each, the same for its gradient, and once more for the gradients of weights.
 TOUCHES = 5
 ROUNDS = 5
 GB = 1e9
@@ -144,7 +144,7 @@ def synthetic_cache(folder: Path, images: int, config: TrainingConfig, *, name: 
 
 
 def training_of(config: TrainingConfig, cache: PixelCache, *, images: int) -> Training:
-    """A training that is ready to take steps."""
+    """Training that is ready to take steps."""
     training = Training(config, build_target(config, cache.table), InitialWeights("none", "benchmark"))
     training.speed_up(images=images)
     training.stepping.train()
@@ -155,7 +155,7 @@ def training_of(config: TrainingConfig, cache: PixelCache, *, images: int) -> Tr
 
 
 def compare(config: TrainingConfig, cache: PixelCache, device: torch.device, *, seconds: float) -> None:
-    """Images per second of all."""
+    """Print the images per second of all."""
     steps = {
         "ours": our_steps(config, cache),
         "ceiling": ceiling_steps(config, cache),
@@ -167,7 +167,7 @@ def compare(config: TrainingConfig, cache: PixelCache, device: torch.device, *, 
     rates: dict[str, list[float]] = {name: [] for name in steps}
     for name, step in steps.items():
         started = time.perf_counter()
-        for _ in range(5):  # kernels are compiled and chosen, and the step is recorded
+        for _ in range(5):  # meanwhile kernels are compiled and chosen, and the step is recorded
             step()
         _wait(device)
         print(f"first five steps of {name}: {time.perf_counter() - started:.1f} s", flush=True)
@@ -186,13 +186,13 @@ def compare(config: TrainingConfig, cache: PixelCache, device: torch.device, *, 
 
 
 def images_per_second(step: Callable[[], int], device: torch.device, *, seconds: float) -> float:
-    """How many images the steps take in, counted over at least so many seconds."""
+    """How many images the steps take in per second, measured over at least so many seconds."""
     _wait(device)
     started, images = time.perf_counter(), 0
     while time.perf_counter() < started + seconds:
         images += step()
         if device.type == "cuda" and images % (20 * 512) == 0:
-            _wait(device)  # else the processor runs ahead of the clock by hundreds of steps
+            _wait(device)  # else the CPU runs ahead of the GPU by hundreds of steps
     _wait(device)
     return images / (time.perf_counter() - started)
 
@@ -236,7 +236,7 @@ def ceiling_steps(config: TrainingConfig, cache: PixelCache) -> Callable[[], int
 
 
 def published_steps(config: TrainingConfig, cache: PixelCache) -> Callable[[], int]:
-    """What the published code did, as far as it decides about speed."""
+    """What the published code did, as far as it affects speed."""
     device = pick_device(config.device)
     model = build_model(config.architecture, COUNTRIES).to(device).train()
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3)
@@ -270,7 +270,7 @@ def published_steps(config: TrainingConfig, cache: PixelCache) -> Callable[[], i
 
 @contextmanager
 def as_torch_comes() -> Iterator[None]:
-    """Torch's own settings for the block."""
+    """Torch's default settings for the block."""
     precision = torch.get_float32_matmul_precision()
     torch.set_float32_matmul_precision("highest")
     try:
@@ -303,7 +303,7 @@ def profiled(config: TrainingConfig, cache: PixelCache, device: torch.device) ->
 
 
 def floor_text(config: TrainingConfig, cache: PixelCache, device: torch.device) -> str:
-    """The least time that this device needs for a picture, by arithmetic and by memory, beside ours."""
+    """The least time that this device needs per picture for arithmetic and for memory, beside ours."""
     step = our_steps(config, cache)
     for _ in range(10):
         step()
@@ -322,7 +322,7 @@ def floor_text(config: TrainingConfig, cache: PixelCache, device: torch.device) 
 
 
 def needs_of(config: TrainingConfig) -> tuple[float, int]:
-    """Floating-point operations of a picture, forward and backward, and outputs of its convolutions."""
+    """Floating-point operations per picture, forward and backward, and values output by its convolutions."""
     model = build_model(config.architecture, COUNTRIES).eval()
     outputs, products = [0], [0]
 
@@ -340,7 +340,7 @@ def needs_of(config: TrainingConfig) -> tuple[float, int]:
 
 
 def measured_peaks(device: torch.device, dtype: torch.dtype) -> tuple[float, float]:
-    """FLOP/s of a large matrix product, and bytes/s, read and written, of a large copy."""
+    """FLOP/s of a large matrix product, and bytes read or written per second by a large copy."""
     size = 8192 if device.type == "cuda" else 1024
     one, other = (torch.randn(size, size, device=device).to(dtype) for _ in range(2))
     source = torch.ones(size * size * 4, device=device)
@@ -384,7 +384,7 @@ def headline(config: TrainingConfig, scratch: Path, device: torch.device) -> Non
 
 @contextmanager
 def peak_anonymous_memory() -> Iterator[list[int]]:
-    """The most bytes that this process held, mapped files not counted, in a list of one."""
+    """This process's peak memory in bytes, not counting mapped files, in a list of one."""
     peak, done = [0], threading.Event()
 
     def sample() -> None:
