@@ -9,7 +9,7 @@ from typing import Any
 
 from tqdm import auto, tqdm
 
-AS_TEXT = "LOST_AND_FOUND_BARS_AS_TEXT"  # set for kernels whose output a command hands on to a terminal
+AS_TEXT = "LOST_AND_FOUND_BARS_AS_TEXT"  # set for kernels whose output a command passes on to a terminal
 SECONDS_BETWEEN_TEXTS = 5  # each is a message from the kernel
 
 
@@ -30,7 +30,7 @@ def progress_bar(
 
 
 class _TextBar(tqdm):
-    """Its line is ended before anything else is printed; a kernel would hold the line break back."""
+    """Ends its line before anything else is printed; a kernel would hold back the line break."""
 
     def close(self) -> None:
         super().close()

@@ -1,7 +1,7 @@
 """Pinned lists: exactly which samples, in which order, with a digest of each image.
 
-`data-lists/<name>.txt` holds one `id<TAB>digest` a line; `data-lists/<name>.json`, its header, says how the
-list came about and holds the digest of the text, so that an edit doesn't go unnoticed.
+`data-lists/<name>.txt` holds one `id<TAB>digest` per line; `data-lists/<name>.json`, its header, says how
+the list came about and holds the digest of the text, so that an edit doesn't go unnoticed.
 """
 
 from __future__ import annotations
@@ -118,7 +118,7 @@ def refuse_shared(splits: Mapping[str, Iterable[str]]) -> None:
     """Check that no sample is in two splits.
 
     Args:
-        splits: their ids, by what to call each in a message.
+        splits: the ids of each, by its name for messages.
 
     Raises:
         LeakyList: some are.
@@ -133,13 +133,13 @@ def refuse_shared(splits: Mapping[str, Iterable[str]]) -> None:
 
 
 def pin(path: Path, pinned: PinnedList) -> PinnedList:
-    """Write a list once; when it is there already, check that it is the same.
+    """Write a list once; if it already exists, check that it is the same.
 
     Returns:
         The list on disk.
 
     Raises:
-        ListMismatch: the list on disk is another one. It is never overwritten, since results may rest on it.
+        ListMismatch: the list on disk differs. It is never overwritten, since results may depend on it.
     """
     if not path.exists():
         with sole_writer(path, wait=True):
@@ -155,7 +155,7 @@ def pin(path: Path, pinned: PinnedList) -> PinnedList:
         raise ListMismatch(
             f"{path} is pinned already and this run would make another list: "
             f"{some_of(differences, between='; ')}. Choose another dataset name, or remove "
-            f"{path}{_with(path)} and the .json of the same name if nothing rests on them."
+            f"{path}{_with(path)} and the .json of the same name if nothing depends on them."
         )
     return existing
 
@@ -164,7 +164,7 @@ def read_list(path: Path) -> PinnedList:
     """The list on disk.
 
     Raises:
-        MissingInput: the list or its header isn't there.
+        MissingInput: the list or its header is missing.
         ListMismatch: it was edited, is cut off, or names a sample twice.
     """
     try:
@@ -210,10 +210,10 @@ def _read_header(path: Path) -> dict[str, Any]:
 
 
 def check_samples(pinned: PinnedList, samples: Sequence[Sample], *, where: object) -> None:
-    """Nothing, if each image is the one that was pinned.
+    """Check that each image is the one that was pinned.
 
     Raises:
-        ListMismatch: some images changed since.
+        ListMismatch: some images have changed since.
     """
     found = digest_images(samples)
     changed = [
@@ -222,12 +222,12 @@ def check_samples(pinned: PinnedList, samples: Sequence[Sample], *, where: objec
     if changed:
         raise ListMismatch(
             f"{where}: {len(changed)} of {len(samples)} images are not those that were pinned: "
-            f"{some_of(changed)}. Put the original images back, or list the new ones for another dataset."
+            f"{some_of(changed)}. Put the original images back, or use another dataset name for the new ones."
         )
 
 
 def _made_from(path: Path) -> list[str]:
-    """Names of the lists beside it that came from a list, directly or by way of others."""
+    """Names of the lists in the same folder that came from a list, directly or through others."""
     parents = {one.stem: _parents(one) for one in sorted(path.parent.glob("*.json"))}
     found = {path.stem}
     while more := {name for name, of in parents.items() if of & found} - found:
@@ -238,7 +238,7 @@ def _made_from(path: Path) -> list[str]:
 def _parents(header: Path) -> set[str]:
     try:
         return set(json.loads(header.read_text())["parents"])
-    except (OSError, ValueError, LookupError, TypeError):  # somebody else's
+    except (OSError, ValueError, LookupError, TypeError):  # not one of ours
         return set()
 
 

@@ -1,6 +1,6 @@
 """From a folder of samples to verified paths: list, filter, pair, sort, shuffle, limit, fetch, pin.
 
-The order, the shuffle and the limit depend on the ids alone, never on where or how files are stored.
+The order, the shuffle and the limit depend only on the ids, never on where or how files are stored.
 """
 
 from __future__ import annotations
@@ -34,9 +34,9 @@ class Selection:
     """Which samples, and in which order.
 
     Attributes:
-        text: stands somewhere in the id.
+        text: a substring of the id.
         mode: the id's mode, for example "singleplayer".
-        countries: alpha-2 codes, one of which the record must have.
+        countries: alpha-2 codes, one of which the record must have; empty for any.
         predicate: gets the sample and its record; true to keep it. Its name is written to the pinned list.
         shuffle_seed: shuffles the sorted ids; None leaves them sorted.
         limit: how many to keep, from the front, after the shuffle.
@@ -53,7 +53,7 @@ class Selection:
         """Refuse what would silently select nothing."""
         if self.predicate is not None and not hasattr(self.predicate, "__qualname__"):
             raise InvalidConfig(
-                f"predicate {self.predicate!r} has no name to be pinned; wrap it in a function"
+                f"predicate {self.predicate!r} has no name to write to the pinned list; wrap it in a function"
             )
         if self.limit is not None and self.limit < 1:
             raise InvalidConfig(f"limit {self.limit} must be at least 1, or None for all samples")
@@ -79,19 +79,19 @@ class Selection:
         }
 
     def names(self, ids: Sequence[str]) -> list[str]:
-        """The ids whose text fits."""
+        """The ids that match `mode` and `text`."""
         if self.mode:
             ids = [one for one in ids if f"_{self.mode}_" in one and parse_id(one).mode == self.mode]
         return [one for one in ids if self.text in one]
 
     def accepts(self, sample: Sample, record: Record) -> bool:
-        """Whether the record fits."""
+        """Whether the record matches `countries` and `predicate`."""
         if self.countries and record.get("country_code") not in self.countries:
             return False
         return self.predicate is None or bool(self.predicate(sample, record))
 
     def order(self, ids: Sequence[str]) -> list[str]:
-        """The ids sorted, then shuffled and limited if so wished."""
+        """The ids sorted, then shuffled if there is a seed, and cut off at the limit."""
         ordered = sorted(ids)
         if self.shuffle_seed is not None:
             permutation = np.random.default_rng(self.shuffle_seed).permutation(len(ordered))
@@ -113,10 +113,10 @@ def load_samples(
         selection: applies when the list is made; a list on disk decides for itself.
         pinned: path of the list, `data-lists/<name>.txt`. Written at the first run; every later run gets
             exactly these samples in this order, or an error.
-        store: where missing files are fetched from, for example "http://host:8000/"; None if all are here.
+        store: where missing files are fetched from, for example "http://host:8000/"; None to fetch nothing.
 
     Raises:
-        MissingInput: no folder, or nothing in it that fits.
+        MissingInput: no folder, or nothing in it that matches.
         ListMismatch: samples of the list are missing or changed, or it was made with another selection.
         StoreError: files couldn't be fetched.
         BrokenSample: the selection needs a record that can't be read.
@@ -135,11 +135,11 @@ def load_samples(
 
 
 def find_pairs(folder: Path | str) -> tuple[dict[str, Sample], dict[str, str]]:
-    """All pairs below a folder by id, and the halves: the reason by id ("image missing", "record missing").
+    """All pairs below a folder by id, and by id what half pairs lack: "image missing" or "record missing".
 
     Raises:
         MissingInput: no such folder.
-        ListMismatch: an id is there twice.
+        ListMismatch: an id occurs twice.
     """
     if not Path(folder).is_dir():
         raise MissingInput(f"{folder} is not a folder; run the notebook that writes it, or correct the path")
@@ -175,8 +175,8 @@ def read_records(samples: Sequence[Sample]) -> list[Record]:
 def records_table(samples: Sequence[Sample]) -> pd.DataFrame:
     """One row per sample, in order: id, game, lat, lon, country_code, country_name, region.
 
-    `game` is what belongs together: the id without its round, or the record's `group` where it has one.
-    Degrees are NaN and texts None where the record has none.
+    Samples that belong together have the same `game`: the id without its round, or the record's `group` if
+    there is one. Missing degrees are NaN, missing texts None.
     """
     table = pd.DataFrame(_read(_row, samples), columns=COLUMNS, dtype=object)
     return table.astype({"id": str, "game": str, "lat": float, "lon": float})
@@ -188,7 +188,7 @@ def _read(function: Callable[[Item], Result], items: Sequence[Item]) -> list[Res
 
 
 def _row(sample: Sample) -> tuple[object, ...]:
-    """A row of `records_table`; made where the record is read, since whole records are slow to hand over."""
+    """A row of `records_table`; made by the worker, as whole records are slow to send between processes."""
     record = read_record(sample.record)
     lat, lon = record.get("coordinates") or (np.nan, np.nan)
     texts = (record.get(name) for name in ("country_code", "country_name", "region"))
@@ -201,21 +201,21 @@ def _game(sample_id: str, record: Record) -> str:
 
 
 def check_link(link: Path) -> None:
-    """Refuse a linked folder in which the link itself lies, directly or by way of other links.
+    """Refuse a link to a folder that contains the link itself, directly or through other links.
 
     Raises:
-        InvalidConfig: it does, and following it would never end.
+        InvalidConfig: it is one, and following it would never end.
     """
     target = link.resolve()
     if any(folder.resolve().is_relative_to(target) for folder in link.absolute().parents):
-        raise InvalidConfig(f"{link} links to a folder that it lies in; remove the link")
+        raise InvalidConfig(f"{link} links to a folder that contains it; remove the link")
 
 
 def _files(folder: str) -> Iterator[tuple[str, str]]:
     """(Folder, name) of each file below, hidden ones left out; strings, as Path objects cost seconds.
 
     Raises:
-        InvalidConfig: a link leads back to a folder that it lies in.
+        InvalidConfig: a link leads back to a folder that contains it.
     """
     with os.scandir(folder) as entries:
         for entry in entries:
@@ -251,7 +251,7 @@ def _select(folder: Path, selection: Selection, store: Store | None) -> list[Sam
     chosen = selection.order(ids)
     if not chosen:
         raise MissingInput(
-            f"{folder} holds {len(pairs)} pairs, none of which fits {selection.as_parameters()}"
+            f"{folder} holds {len(pairs)} pairs, none of which matches {selection.as_parameters()}"
         )
     if store:
         _fetch_pairs(store, {one: away[one] for one in chosen if one in away}, samples, {})
@@ -289,7 +289,7 @@ def _load_pinned(
 def _places(
     folder: Path, away: Mapping[str, tuple[str, str]], halves: Mapping[str, str]
 ) -> dict[str, Sample]:
-    """Where fetched pairs go: into the folder, or beside the half that lies in a folder below."""
+    """Where fetched pairs go: into the folder, or beside a half that is already in a folder below."""
     # One walk for all of them: a killed download can leave as many halves as there are samples.
     walk = _files(str(folder)) if halves.keys() & away.keys() else ()
     beside = {name.rpartition(".")[0]: parent for parent, name in walk}

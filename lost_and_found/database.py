@@ -13,20 +13,20 @@ from pathlib import Path
 from lost_and_found.errors import DatabaseUnusable, StorageFull
 
 BUSY_S = 30.0
-# What SQLite calls a failed write; not its errors of reading or locking.
+# SQLite's names for failed writes, not for errors in reading or locking.
 NO_ROOM = ("SQLITE_FULL", "SQLITE_IOERR_WRITE", "SQLITE_IOERR_SHMSIZE")
 DAMAGED = ("SQLITE_NOTADB", "SQLITE_CORRUPT", "SQLITE_CORRUPT_INDEX", "SQLITE_CORRUPT_VTAB")
 LOCKED_AWAY = ("SQLITE_CANTOPEN", "SQLITE_READONLY", "SQLITE_READONLY_DIRECTORY", "SQLITE_READONLY_DBMOVED")
 
 
 class Database:
-    """One file, which must be on a local disk: the shared journal needs memory that all processes see.
+    """One file, which must be on a local disk: the journal needs memory that all its processes share.
 
     It is closed by `close`, or with the last reference to this object.
     """
 
     def __init__(self, path: Path, *, tables: str) -> None:
-        """Open the file, which is made with its folder and tables if absent.
+        """Open the file, which is created with its folder and tables if absent.
 
         Raises:
             StorageFull: no room.
@@ -45,7 +45,7 @@ class Database:
             self._connection.executescript(tables)
 
     def _share(self) -> None:
-        """Turn on the shared journal; SQLite itself doesn't wait for others that do so at the same moment."""
+        """Turn on the shared journal; SQLite itself doesn't wait for others that do so at the same time."""
         until = time.monotonic() + BUSY_S
         while True:
             try:
@@ -61,7 +61,7 @@ class Database:
         self._close()
 
     def execute(self, statement: str, values: tuple[object, ...] | Mapping[str, object] = ()) -> list[tuple]:
-        """The rows of one statement, all of them, with values for its `?`, or by name for its `:name`.
+        """All rows of one statement, with values for its `?`, or by name for its `:name`.
 
         Raises:
             StorageFull: no room.
@@ -72,7 +72,7 @@ class Database:
 
     @contextlib.contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
-        """All that the block changes, or nothing of it; others wait.
+        """Apply everything that the block changes, or nothing; other processes wait.
 
         Raises:
             StorageFull: no room.
@@ -101,8 +101,8 @@ class Database:
                 ) from error
             if name in DAMAGED:
                 raise DatabaseUnusable(
-                    f"{self._path} is damaged ({error}); nothing of it was changed. Restore a copy of it, or "
-                    "move it and its -wal and -shm files away to begin anew"
+                    f"{self._path} is damaged ({error}); it was left as it is. Restore a copy of it, or "
+                    "move it and its -wal and -shm files away to start afresh"
                 ) from error
             if name in LOCKED_AWAY:
                 raise DatabaseUnusable(
@@ -111,7 +111,7 @@ class Database:
                 ) from error
             if name == "SQLITE_BUSY":
                 raise DatabaseUnusable(
-                    f"{self._path} was locked by another process for {BUSY_S:g} s; close what reads it"
+                    f"{self._path} was locked by another process for {BUSY_S:g} s; close the one that uses it"
                 ) from error
             raise
         except (PermissionError, NotADirectoryError, FileExistsError) as error:

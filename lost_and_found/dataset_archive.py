@@ -1,6 +1,6 @@
-"""One archive with all that a training needs of a dataset, to be carried to another machine.
+"""One archive with all that training needs of a dataset, to be taken to another machine.
 
-A shared drive hands over one large file a thousand times faster than the many small ones in it.
+A shared drive delivers one large file a thousand times faster than the many small files in it.
 `python -m lost_and_found.dataset_archive DATASET` is what `scripts/pack-dataset` calls.
 """
 
@@ -28,10 +28,10 @@ OTHER_LISTS = ("", "-mapped")
 
 
 def pack_dataset(workspace: Workspace, output: Path, *, with_pairs: bool = True) -> int:
-    """Write an uncompressed tar, its members named from the root on; returns how many there are.
+    """Write an uncompressed tar with paths relative to the root; returns the number of files in it.
 
-    It holds the pinned lists, the pixel caches that are whole and, with `with_pairs`, the enriched pairs.
-    Pictures don't get smaller by compression.
+    It holds the pinned lists, the complete pixel caches and, with `with_pairs`, the enriched pairs.
+    Compression doesn't make pictures smaller.
 
     Raises:
         MissingInput: no root, no lists, no pairs, or neither pairs nor a pixel cache to take their place.
@@ -46,10 +46,10 @@ def pack_dataset(workspace: Workspace, output: Path, *, with_pairs: bool = True)
     try:
         output.parent.mkdir(parents=True, exist_ok=True)
         for leftover in output.parent.glob(f".{glob.escape(output.name)}.*.tmp"):
-            leftover.unlink()  # of a killed process, as large as the archive
+            leftover.unlink()  # from a killed process, as large as the archive
         with (
             replacing(output) as temporary,
-            # GNU's format has no further header for each file, and no limit to its size.
+            # GNU's format needs no extra header per file, and has no limit on file size.
             tarfile.open(temporary, "w", format=tarfile.GNU_FORMAT, dereference=True) as archive,
         ):
             for path in tqdm(files, desc=f"packing {workspace.dataset}", unit=" files"):
@@ -57,7 +57,7 @@ def pack_dataset(workspace: Workspace, output: Path, *, with_pairs: bool = True)
     except OSError as error:
         if error.errno in NO_ROOM:
             raise StorageFull(
-                f"{output}: no room for it; free some space, or choose another place by --output"
+                f"{output}: no room for it; free some space, or choose another place with --output"
             ) from error
         raise
     return len(files)
@@ -89,7 +89,7 @@ def _pixel_caches(workspace: Workspace, *, needed: bool) -> Iterator[Path]:
 
 
 def _visible(folder: Path) -> list[Path]:
-    """The files of a folder; hidden ones are temporary, or hold only for this machine."""
+    """The files of a folder; hidden ones are temporary, or valid only on this machine."""
     return [path for path in sorted(folder.iterdir()) if path.is_file() and not path.name.startswith(".")]
 
 

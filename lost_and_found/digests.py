@@ -28,7 +28,7 @@ def digest_images(samples: Sequence[Sample]) -> list[str]:
     """The digest of each sample's image, in order.
 
     As git does, a digest is taken from an index beside the files (`.digests`) while the size and the times of
-    the last change stay the same. An index that can't be written (a read-only folder), or was damaged, only
+    the last change stay the same. An index that can't be written (in a read-only folder) or is damaged only
     costs time.
 
     Raises:
@@ -75,7 +75,7 @@ def _read_index(folder: str) -> dict[str, tuple[str, str]]:
     except (OSError, UnicodeDecodeError):
         return {}
     rows = (line.split("\t") for line in lines)
-    # A line that was damaged is as good as none: its file is read again.
+    # A damaged line is skipped: its file is read again.
     return {row[0]: (row[1], row[2]) for row in rows if len(row) == 3 and len(row[2]) == DIGITS}
 
 

@@ -19,7 +19,7 @@ def some_of(things: Sequence[object], *, between: str = ", ") -> str:
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """The end of a message on a name that isn't there; empty if no other is like it."""
+    """The end of a message about an unknown name; empty if no known one resembles it."""
     close = difflib.get_close_matches(name, sorted(known), n=1, cutoff=0.75)
     return f"; did you mean {close[0]!r}?" if close else ""
 
@@ -50,7 +50,7 @@ class UnknownCountry(LostAndFoundError):
 
 
 class InvalidConfig(LostAndFoundError):
-    """A parameter outside what is allowed."""
+    """A parameter with a value that isn't allowed."""
 
 
 class MissingDevice(InvalidConfig):
@@ -94,11 +94,11 @@ class NotFinite(LostAndFoundError):
 
 
 class OutOfMemory(LostAndFoundError):
-    """A training that needs more memory than the device has."""
+    """Training that needs more memory than the device has."""
 
 
 class MissingWeights(LostAndFoundError):
-    """Pretrained weights that are neither here nor to be downloaded."""
+    """Pretrained weights that are not on this machine and can't be downloaded."""
 
 
 class NotPermitted(LostAndFoundError):
@@ -118,7 +118,7 @@ class BrowserLost(LostAndFoundError):
 
 
 class PageCrashed(LostAndFoundError):
-    """The page's process ended, out of memory perhaps; another page goes on."""
+    """The page's process ended, perhaps for lack of memory; another page can continue."""
 
 
 class SiteError(LostAndFoundError):
@@ -126,17 +126,17 @@ class SiteError(LostAndFoundError):
 
 
 class SiteChanged(LostAndFoundError):
-    """A page that doesn't show what it should, so the collector no longer knows its way.
+    """A page that doesn't show what the collector expects, so that it can't continue.
 
     Attributes:
-        looked_for: the texts that were waited for.
+        looked_for: the texts that it waited for.
         screenshot: a picture of the page, or None where none could be taken.
     """
 
     def __init__(self, where: str, looked_for: str, screenshot: Path | None) -> None:
         seen = f"see {screenshot}" if screenshot else "no screenshot could be taken"
         super().__init__(
-            f"{where}: looked for {looked_for}, which did not come ({seen}); "
+            f"{where}: looked for {looked_for}, which did not appear ({seen}); "
             "if the site's texts have changed, change them in lost_and_found/collection/game/sites.py"
         )
         self.looked_for = looked_for
@@ -144,11 +144,11 @@ class SiteChanged(LostAndFoundError):
 
 
 class LoginRefused(LostAndFoundError):
-    """An e-mail and password that the site doesn't take; never tried a second time."""
+    """An e-mail and password that the site rejects; never tried a second time."""
 
 
 class LoggedOut(LostAndFoundError):
-    """The site ended the session in the middle; log in again."""
+    """The site ended the session early; log in again."""
 
 
 class RateLimited(LostAndFoundError):
@@ -169,7 +169,7 @@ class GameTaken(LostAndFoundError):
 
 
 class BlankPicture(LostAndFoundError):
-    """A viewer that stayed empty, or never came to rest."""
+    """A viewer that stayed empty, or never stopped changing."""
 
 
 class AnswerMissing(LostAndFoundError):
@@ -185,4 +185,4 @@ class DatabaseUnusable(LostAndFoundError):
 
 
 class NotTaken(LostAndFoundError):
-    """A name or an answer that the quiz can't take; the message tells the player why."""
+    """A name or an answer that the quiz can't accept; the message tells the player why."""

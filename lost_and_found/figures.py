@@ -44,7 +44,7 @@ def short_name(name: str) -> str:
 
 def tidy(axes: Axes, title: str, *, grid: bool = False) -> None:
     """A title at the left, small labels and no frame; with `grid`, lines to read horizontal bars by."""
-    # A title may hold the name of a file, in which "$" begins no formula.
+    # A title may hold a file name, in which "$" doesn't start a formula.
     axes.set_title(title, loc="left", fontsize=10, fontweight="bold", parse_math=False)
     axes.tick_params(labelsize=9)
     axes.xaxis.label.set_fontsize(9)
@@ -66,7 +66,7 @@ def draw_intervals(
     columns: tuple[str, str, str] = ("value", "low", "high"),
     **style: object,
 ) -> None:
-    """Points in percent with the lines of their intervals.
+    """Points in percent with error bars for their intervals.
 
     Args:
         axes: to draw on.
@@ -84,11 +84,11 @@ def draw_intervals(
 
 
 def plot_world(axes: Axes, shares: Mapping[str, float]) -> None:
-    """The countries of the world, in degrees, the darker the likelier, and a scale of probabilities.
+    """A world map in degrees, with countries darker the likelier they are, and a scale of probabilities.
 
     Args:
         axes: to draw on.
-        shares: by alpha-2 code, from 0 to 1; countries without one are plain, and without any so is the map.
+        shares: by alpha-2 code, from 0 to 1; countries without one stay plain. If empty, there is no scale.
     """
     highest = max(shares.values(), default=1.0)
     rings: list[Sequence[tuple[float, float]]] = []

@@ -11,20 +11,20 @@ from pathlib import Path
 from lost_and_found.errors import FolderInUse
 from lost_and_found.workspace import UNFINISHED
 
-# The processes of a run that was killed may live on for seconds.
+# The processes of a killed run may live on for seconds.
 PATIENCE_S = 30.0
 
 
 @contextmanager
 def sole_writer(path: Path, *, wait: bool) -> Iterator[None]:
-    """Be the only process within this block for that path; the system frees the lock of a killed process.
+    """Be the only process in this block for that path; the system frees the lock of a killed process.
 
     Args:
         path: what is to be written; the lock is the file `.<name>.lock` beside it, which stays.
-        wait: for the other process to finish, rather than to fail.
+        wait: whether to wait for another process to finish, instead of failing.
 
     Raises:
-        FolderInUse: another process is within, and `wait` is false.
+        FolderInUse: another process is in such a block, and `wait` is false.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     with (path.parent / f".{path.name}.lock").open("w") as file:
@@ -39,10 +39,10 @@ def sole_writer(path: Path, *, wait: bool) -> Iterator[None]:
 
 @contextmanager
 def filling(folder: Path, *, check: Callable[[], object], patience_s: float = PATIENCE_S) -> Iterator[None]:
-    """Be the only process that fills a folder, which counts as unfinished until this block ends well.
+    """Be the only process that fills a folder, which counts as unfinished until the block succeeds.
 
     Args:
-        folder: made if absent.
+        folder: created if absent.
         check: called before anything in the folder changes; raises if it isn't ours to fill.
         patience_s: seconds to wait for another process.
 

@@ -23,13 +23,13 @@ def launch(
     js: str = "() => {}",
     **options: Any,  # noqa: ANN401
 ) -> str:
-    """Serve a page from a thread until its `close`; its address, the public one if it is shared.
+    """Serve a page from a thread until it is closed; returns its address, the public one if it is shared.
 
     Args:
         page: to be served.
-        host: 127.0.0.1 is for this machine alone.
+        host: 127.0.0.1 for this machine only.
         port: None for the first free one from 7860.
-        js: function that the browser calls when the page is there.
+        js: function that the browser calls when the page has loaded.
         options: others of `gr.Blocks.launch`.
 
     Raises:
@@ -42,12 +42,12 @@ def launch(
         "footer_links": [],
         "ssr_mode": False,
         "show_error": True,
-        # Gradio names the browser's own language, with which screen readers would speak.
+        # Gradio declares the browser's own language, in which screen readers would then speak.
         "js": f'() => {{ document.documentElement.lang = "en"; ({js})(); }}',
         "theme": gr.themes.Default(primary_hue="blue", font=FONTS, font_mono=FIXED_FONTS),
     }
     if port is not None and not 1 <= port <= LAST_PORT:
-        raise InvalidConfig(f"port {port} must lie in 1 to {LAST_PORT}")
+        raise InvalidConfig(f"port is {port}; it must be from 1 to {LAST_PORT}")
     try:
         _, local, public = page.launch(
             server_name=f"[{host}]" if ":" in host else host,

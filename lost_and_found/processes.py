@@ -37,11 +37,11 @@ def map_in_processes(
         function: picklable (defined in a module, or a `functools.partial` of such a function).
         items: what to work on; only a few chunks are sent ahead, so the results need not fit in memory.
         description: stands before the progress bar.
-        workers: processes; by default one for each available core. One worker works in this process.
+        workers: processes; by default one for each available core. With one, this process does the work.
         chunk_size: items sent to a worker at a time.
 
     Raises:
-        Whatever `function` raises; items that were not yet begun are then left alone.
+        Whatever `function` raises; items not yet started are then skipped.
     """
     workers = min(workers or available_cores(), -(-len(items) // chunk_size))
     with progress_bar(total=len(items), desc=description, unit=" items", disable=not items) as bar:
@@ -72,7 +72,7 @@ def _pooled(
 
 
 def _end_with_parent() -> None:
-    """Have this worker end when its parent is killed, instead of writing on and then waiting for ever."""
+    """Have this worker end when its parent is killed, instead of working on and then waiting for ever."""
 
     def watch() -> None:
         if parent := multiprocessing.parent_process():

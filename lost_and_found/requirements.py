@@ -1,8 +1,8 @@
-"""What `poetry.lock` asks for beside a torch that is there already, for pip.
+"""What pip must install from `poetry.lock` beside a torch that is already there.
 
-`python -m lost_and_found.requirements` prints what this Python lacks of it, one `name==version` a line; with
-`--note`, whether its torch is another than this project is tested with. It runs before anything is installed,
-so it needs the standard library and `packaging`, or pip's copy of that.
+`python -m lost_and_found.requirements` prints what this Python lacks, one `name==version` per line; with
+`--note`, a note if its torch isn't one that this project is tested with. It runs before anything is
+installed, so it needs only the standard library and `packaging`, or pip's copy of that.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ GROUP = "main"
 
 
 def locked_requirements(lock: Path = LOCK) -> list[str]:
-    """`name==version` of each package that users need on this platform, except torch and its own.
+    """`name==version` of each package that users need on this platform, except torch and what comes with it.
 
     Raises:
         FileNotFoundError: there is no lock.
@@ -54,18 +54,18 @@ def _packaging(module: str) -> Any:  # noqa: ANN401 - as above
 
 
 def torch_note(project: Path = PROJECT) -> str:
-    """A word on a torch outside the range of `pyproject.toml`, which stays all the same; empty if it fits."""
+    """A note on a torch outside the range in `pyproject.toml`, which is kept anyway; empty if it fits."""
     wanted = tomllib.loads(project.read_text())["project"]["dependencies"]
     requirements = [_packaging("requirements").Requirement(one) for one in wanted]
     (asked,) = [one for one in requirements if one.name == "torch"]
     installed = _installed_version("torch")
     if installed is None or asked.specifier.contains(installed, prereleases=True):
         return ""
-    return f"torch {installed} is here; this project is tested with torch {asked.specifier}, and may need it"
+    return f"torch {installed} is used; this project is tested with torch {asked.specifier}, and may need it"
 
 
 def missing(requirements: Sequence[str]) -> list[str]:
-    """Those that this Python doesn't have in just that version."""
+    """The requirements that this Python doesn't have in exactly that version."""
     return [
         one for one in requirements if _installed_version(one.partition("==")[0]) != one.partition("==")[2]
     ]

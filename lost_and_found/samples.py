@@ -3,8 +3,8 @@
 An id is `<site>_<mode>_<game>_<round>`, for example `geoguessr_singleplayer_00AH3Et9ehwdPYL8_0`. A record is
 a dict that may hold `coordinates` ([lat, lon] in degrees), `country_code` (alpha-2, XK for Kosovo),
 `country_name`, `region`, `regions`, `place`, `border_km`, `duration` (s), `source` and `group` (of pictures
-that belong together). Files whose names begin with a dot are not samples: that is where files are written
-before they get their names.
+that belong together). Files whose names begin with a dot are not samples: files have such names while they
+are being written.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ SIDEWAYS = (5, 6, 7, 8)  # EXIF orientations in which width and height are excha
 # What Pillow's decoders raise on damaged files; found by changing bytes at random.
 DAMAGE = (OSError, SyntaxError, ValueError, EOFError, TypeError, LookupError, OverflowError, struct.error)
 NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
-# What no id may have: lists hold one a line, in UTF-8.
+# What no id may contain: lists hold one per line, in UTF-8.
 _NEVER = r"/\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff"
 ID_PATTERN = re.compile(
     rf"(?P<site>[^_{_NEVER}]+)_(?P<mode>[^_{_NEVER}]+)_(?P<game>[^{_NEVER}]+)_(?P<round>\d+)"
@@ -48,7 +48,7 @@ Record = dict[str, Any]
 class Sample:
     """A pair on disk, in one folder, with the id as stem of both files.
 
-    The paths are made when asked for: 300,000 samples would otherwise hold 600,000 Path objects.
+    The paths are made on demand: 300,000 samples would otherwise hold 600,000 Path objects.
     """
 
     id: str
@@ -88,7 +88,7 @@ def parse_id(text: str) -> SampleId:
     """The parts of an id.
 
     Raises:
-        InvalidConfig: the text has not the form `<site>_<mode>_<game>_<round>`.
+        InvalidConfig: the text doesn't have the form `<site>_<mode>_<game>_<round>`.
     """
     match = ID_PATTERN.fullmatch(text)
     if not match:
@@ -97,7 +97,7 @@ def parse_id(text: str) -> SampleId:
 
 
 def read_record(path: Path) -> Record:
-    """The record in a JSON file, its coordinates checked and as floats.
+    """The record in a JSON file, its coordinates checked and converted to floats.
 
     Raises:
         BrokenSample: no file, no JSON object, a NaN, or coordinates that can't be a photo's.
@@ -122,7 +122,7 @@ def check_coordinates(value: object, *, where: object) -> list[float]:
     """[lat, lon] in degrees as floats.
 
     Raises:
-        BrokenSample: not two finite numbers, out of range, or exactly (0, 0), the devices' "unknown".
+        BrokenSample: not two finite numbers, out of range, or exactly (0, 0), devices' value for "unknown".
     """
     if not isinstance(value, list | tuple) or len(value) != 2:
         raise BrokenSample(where, f"coordinates are not [lat, lon]: {value!r}")
@@ -131,7 +131,7 @@ def check_coordinates(value: object, *, where: object) -> list[float]:
     try:
         lat, lon = map(float, value)
     except OverflowError:
-        raise BrokenSample(where, "coordinates are numbers beyond all range") from None
+        raise BrokenSample(where, "coordinates are far out of range") from None
     if not (math.isfinite(lat) and math.isfinite(lon)):
         raise BrokenSample(where, f"coordinates are not finite: {value!r}")
     if abs(lat) > 90:
@@ -146,7 +146,7 @@ def check_coordinates(value: object, *, where: object) -> list[float]:
 def read_image(path: Path, *, at_least: tuple[int, int] | None = None) -> Image.Image:
     """The whole picture, upright, as 8-bit RGB.
 
-    Transparency is laid on black and 16-bit grey is scaled to 8 bits.
+    Transparency is put on black and 16-bit grey is scaled to 8 bits.
 
     Args:
         path: any format that Pillow reads.
@@ -154,7 +154,7 @@ def read_image(path: Path, *, at_least: tuple[int, int] | None = None) -> Image.
             its size if that is no smaller. The decoder's scaling is antialiased, and several times faster.
 
     Raises:
-        BrokenSample: no file, an empty or cut off one, or no image.
+        BrokenSample: the file is missing, empty, cut off or not an image.
     """
     try:
         if path.stat().st_size == 0:
@@ -171,14 +171,14 @@ def read_image(path: Path, *, at_least: tuple[int, int] | None = None) -> Image.
     except FileNotFoundError:
         raise BrokenSample(path, "image missing") from None
     except UnidentifiedImageError:
-        is_heic = path.suffix.lower() in (".heic", ".heif")  # of phones; Pillow would need a plugin
+        is_heic = path.suffix.lower() in (".heic", ".heif")  # from phones; Pillow would need a plugin
         raise BrokenSample(
             path, "HEIC can't be read; save it as JPEG" if is_heic else "not an image"
         ) from None
     except Image.DecompressionBombError:
         raise BrokenSample(path, "image has too many pixels") from None
     except DAMAGE as error:
-        if isinstance(error, OSError) and error.filename:  # not opened; errors of the decoders name no file
+        if isinstance(error, OSError) and error.filename:  # it can't be opened; decoders' errors name no file
             raise BrokenSample(path, f"image can't be read ({error.strerror})") from None
         raise BrokenSample(path, f"image is damaged ({error})") from None
 
@@ -192,7 +192,7 @@ def damage(content: bytes, suffix: str) -> str | None:
     """
     try:
         if suffix == ".json":
-            return None if isinstance(json.loads(content), dict) else "is no record"
+            return None if isinstance(json.loads(content), dict) else "is not a record"
         with _opened(io.BytesIO(content)) as image:
             image.load()
     except (*DAMAGE, RecursionError, Image.DecompressionBombError) as error:
@@ -204,7 +204,7 @@ def _opened(file: Path | io.BytesIO) -> Image.Image:
     image = Image.open(file)
     if image.format == "EPS":  # a program in PostScript, which Pillow would have Ghostscript run
         image.close()
-        raise UnidentifiedImageError("PostScript is no picture")
+        raise UnidentifiedImageError("PostScript is not a picture")
     return image
 
 
@@ -219,9 +219,9 @@ def _as_rgb(image: Image.Image) -> Image.Image:
 
 
 def write_pair(folder: Path, sample_id: str, *, image: bytes, suffix: str, record: Record) -> Sample:
-    """Write both files of a sample; whoever sees the record sees the whole image.
+    """Write both files of a sample; where there is a record, the image is complete.
 
-    The record is written last, so a process killed in between leaves an image alone, which loaders count as
+    The record is written last, so a process killed in between leaves only an image, which loaders count as
     half a pair and a second run completes.
 
     Args:
@@ -232,7 +232,7 @@ def write_pair(folder: Path, sample_id: str, *, image: bytes, suffix: str, recor
         record: JSON-serialisable, without NaN.
 
     Raises:
-        BrokenSample: the record can't be written; nothing is.
+        BrokenSample: the record can't be written; neither file is.
     """
     parse_id(sample_id)
     if suffix not in IMAGE_SUFFIXES:
@@ -248,7 +248,7 @@ def record_bytes(record: Record, *, where: Path) -> bytes:
     """The record as JSON.
 
     Raises:
-        BrokenSample: it holds what reads as JSON and can't be written, such as 1e999, which is infinite.
+        BrokenSample: a value can be read as JSON but not written, such as 1e999, which is infinite.
     """
     try:
         return json.dumps(record, ensure_ascii=False, allow_nan=False).encode()
@@ -258,9 +258,9 @@ def record_bytes(record: Record, *, where: Path) -> bytes:
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """Where to write a file that gets the name `path` at the end of the block, or is removed if it fails.
+    """Where to write a file that is renamed to `path` at the end of the block, or removed if that fails.
 
-    There is no fsync: the promise is about processes, not about power cuts, and a sync for each of 300,000
+    There is no fsync: this guards against killed processes, not power cuts, and a sync for each of 300,000
     small files would take longer than all other work.
     """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
@@ -273,7 +273,7 @@ def replacing(path: Path) -> Iterator[Path]:
 
 
 def write_atomically(path: Path, data: bytes) -> None:
-    """Write a file that is either whole or not there, even if the process is killed.
+    """Write a file completely or not at all, even if the process is killed.
 
     Raises:
         StorageFull: no room; nothing is left behind.
@@ -291,7 +291,7 @@ def write_atomically(path: Path, data: bytes) -> None:
 
 
 def write_json(path: Path, values: Mapping[str, Any]) -> None:
-    """Write a JSON file for people to read too, as `write_atomically` does."""
+    """Write a JSON file that people can read too, as `write_atomically` does."""
     write_atomically(
         path, (json.dumps(values, indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode()
     )
@@ -301,7 +301,7 @@ def read_json(path: Path) -> dict[str, Any]:
     """The object that `write_json` wrote.
 
     Raises:
-        MissingInput: the file is damaged, by a copy that was cut off or a machine that lost power.
+        MissingInput: the file is damaged, for instance by an interrupted copy or a power cut.
     """
     try:
         values = json.loads(path.read_bytes())
@@ -314,8 +314,8 @@ def read_json(path: Path) -> dict[str, Any]:
 
 def table_bytes(table: pd.DataFrame) -> bytes:
     """The table as CSV in UTF-8 with LF, without its index; the same on every system."""
-    # Readers take a bare "\r" in a text (macOS has files named "Icon\r") for the end of the line, and Python
-    # only quotes such texts where lines end in "\r\n". A "\r\n" within a text becomes "\n" by this.
+    # Readers take a bare "\r" in a text (macOS has files named "Icon\r") for the end of a line, and Python
+    # only quotes such texts if lines end in "\r\n". This turns a "\r\n" within a text into "\n".
     return printable(table.to_csv(index=False, lineterminator="\r\n").replace("\r\n", "\n")).encode()
 
 
@@ -325,13 +325,13 @@ def write_table(path: Path, table: pd.DataFrame) -> None:
 
 
 def rejected_by_reason(rejected: pd.DataFrame) -> dict[str, int]:
-    """Rows of a `rejected.csv` by "rejected: reason", without details, which differ in each row."""
+    """How many rows a `rejected.csv` has for each "rejected: reason", details left out."""
     reasons = rejected["reason"].str.replace(r"(: | \((?!0, 0)).*", "", regex=True).value_counts()
     return {f"rejected: {reason}": int(n) for reason, n in reasons.items()}
 
 
 def remove_leftovers(folder: Path) -> int:
-    """How many temporary files of killed processes were removed; for a folder that no one else writes to."""
+    """Remove killed processes' temporary files from a folder that nobody else writes to; returns how many."""
     leftovers = list(folder.glob(".*.tmp"))
     for leftover in leftovers:
         leftover.unlink(missing_ok=True)

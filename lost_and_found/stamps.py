@@ -1,4 +1,4 @@
-"""Telling by sizes and modification times whether a file was made from another one as that is now."""
+"""Whether a file was made from another one as it is now, judged by sizes and modification times."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from lost_and_found.samples import Sample, replacing, write_atomically
 
 
 def stamp(path: str | Path) -> str:
-    """`<size>:<modification time>:<status change time>` of a file, in ns; another one means that it changed.
+    """`<size>:<modification time>:<status change time>` of a file, in ns; it differs once the file changes.
 
-    The modification time alone can be set, and is by `cp -p` and by `mark_finished`; the other can't.
+    The modification time can be set, as `cp -p` and `mark_finished` do; the status change time can't.
 
     Raises:
         FileNotFoundError: no such file.
@@ -25,9 +25,9 @@ def is_finished(sample: Sample, made: Sample, *, same_image: bool) -> bool:
 
     Args:
         sample: the original.
-        made: both of its files are there.
-        same_image: the picture is a hard link or a copy. As pictures made anew of the same original have the
-            same modification time, it must then be that very file, or hold the same bytes.
+        made: made from it; both of its files exist.
+        same_image: whether the picture is a hard link or a copy. It must then be that very file or hold the
+            same bytes, as a picture resized from the same original has the same modification time too.
     """
     # Plain strings: Path objects would take most of the time when 300,000 finished pairs are looked through.
     image, made_image = f"{sample.folder}/{sample.image_name}", f"{made.folder}/{made.image_name}"
@@ -47,7 +47,7 @@ def mark_finished(original: Path, made: Path) -> None:
 
 
 def link_or_copy(original: Path, made: Path) -> None:
-    """Make a hard link, or a copy where the file system has none or the original lies on another one.
+    """Make a hard link, or a copy if the file system has none or the original is on another one.
 
     Raises:
         StorageFull: no room; nothing is left behind.
@@ -56,7 +56,7 @@ def link_or_copy(original: Path, made: Path) -> None:
         return
     try:
         with replacing(made) as temporary:
-            # Of a link's file; Path.hardlink_to is the other way round.
+            # To a symbolic link's target; Path.hardlink_to has its arguments the other way round.
             os.link(original.resolve(), temporary)
     except OSError:
         write_atomically(made, original.read_bytes())

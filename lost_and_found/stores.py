@@ -1,6 +1,6 @@
-"""Where samples can be fetched from: whatever fsspec opens, read only.
+"""Where samples can be fetched from: whatever fsspec opens, read-only.
 
-Among others a folder, flat or nested (`/data/streets`), a file server with a directory listing
+This may be a folder, flat or nested (`/data/streets`), a file server with a directory listing
 (`http://host:8000/streets/`) and an archive (`zip://::/data/streets.zip`, `tar://::/data/streets.tar`).
 """
 
@@ -28,7 +28,7 @@ PAUSE_S = 0.5
 
 
 class Store:
-    """Files by name, wherever they lie below one location."""
+    """Files by name, wherever they are below one location."""
 
     def __init__(self, location: str) -> None:
         """Open a location; see the module for the forms it may have.
@@ -42,14 +42,14 @@ class Store:
         except Exception as error:  # each of fsspec's back ends raises its own
             raise StoreError(f"{location} can't be opened ({error}); check the address") from error
         is_archive = isinstance(self._filesystem, AbstractArchiveFileSystem)
-        # Members of an archive are read through one file, whose place threads would move for each other.
+        # Members of an archive are read through one file, whose position threads would move under each other.
         self._turn: AbstractContextManager[object] = threading.Lock() if is_archive else nullcontext()
         self._is_quoted = location.startswith(("http://", "https://"))
 
     def pairs(self) -> dict[str, tuple[str, str]]:
         """The paths in the store of each pair's (picture, record), by id; halves of pairs are left out.
 
-        Hidden files, and all in hidden folders, are left out too.
+        Hidden files and everything in hidden folders are left out too.
 
         Raises:
             StoreError: the store can't be listed, holds no picture or record, or two of one name.
@@ -73,7 +73,7 @@ class Store:
         return {one: (path, paths[f"{one}.json"]) for one, path in images.items() if f"{one}.json" in paths}
 
     def _paths(self) -> Iterator[str]:
-        """All files. fsspec's own walk leaves out what it can't list, and says nothing."""
+        """All files; fsspec's own walk silently leaves out what it can't list."""
         folders, seen = [self._root], {self._root}
         while folders:
             for entry in self._listed(folders.pop()):
@@ -100,14 +100,14 @@ class Store:
     def fetch(self, wanted: Mapping[str, Path], *, verify: Callable[[Path, bytes], str | None]) -> None:
         """Download files in parallel, each to a temporary name first.
 
-        Files that arrived are kept when others fail, so a second call has only the rest to do.
+        Files that arrived are kept when others fail, so a second call only has to fetch the rest.
 
         Args:
             wanted: where to put each file, by its path in the store.
             verify: gets the destination and the content; returns what is wrong with it, or None.
 
         Raises:
-            StoreError: some files couldn't be had, after three tries each.
+            StoreError: some files couldn't be fetched, after three tries each.
         """
         problems: list[str] = []
         with (
@@ -137,7 +137,7 @@ class Store:
                 with self._turn:
                     content = self._filesystem.cat_file(path)
             except FileNotFoundError:
-                return f"{path} is not there"
+                return f"{path} does not exist"
             except Exception as error:  # each of fsspec's back ends raises its own
                 problem = f"{path}: {type(error).__name__} {error}"
                 continue

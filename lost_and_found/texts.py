@@ -9,11 +9,11 @@ LINE = 100  # characters; a notebook breaks longer lines, in the middle of words
 
 
 def in_lines(items: Iterable[str]) -> str:
-    """The items, separated by commas, in lines that end between two of them."""
+    """The items, separated by commas, with line breaks only between items."""
     unbroken = ", ".join(item.replace(" ", "\xa0") for item in items)
     return textwrap.fill(unbroken, LINE).replace("\xa0", " ")
 
 
 def printable(text: str) -> str:
-    """The text with bytes that are no UTF-8, as names of files may have them, written out."""
+    """The text with bytes that aren't UTF-8, as file names may have, written as escapes."""
     return text.encode(errors="surrogateescape").decode(errors="backslashreplace")

@@ -8,23 +8,23 @@ from pathlib import Path
 
 from lost_and_found.errors import InvalidConfig, MissingInput, did_you_mean
 
-# The checkout, which is the root of whatever isn't told another.
+# The checkout, which is the default root.
 REPOSITORY = Path(__file__).resolve().parents[1]
 COLLECTION = "1-data-collection"
 # Notebooks whose folders later stages read.
 ENRICH = "2-data-preparation/02-enrich-records"
 TRAIN = "3-training/01-train-model"
 TEST = "4-evaluation/01-test-model"
-# Lies in a folder while it is being filled, and stays there if that was stopped half-way.
+# Is in a folder while that is being filled, and stays if filling it is stopped half-way.
 UNFINISHED = ".unfinished"
 
 
 @dataclass(frozen=True)
 class Workspace:
-    """One root under which all stages pass files forward.
+    """The root folder under which all stages pass files on, for one dataset.
 
     A notebook `N-stage/NN-verb-object.ipynb` writes to `<root>/N-stage/NN-verb-object/<dataset>/`; pinned
-    lists lie in `<root>/data-lists/`. The root is the repository, unless a parameter moves it.
+    lists are in `<root>/data-lists/`. The root is the repository, unless a parameter moves it.
     """
 
     root: Path
@@ -34,7 +34,7 @@ class Workspace:
         """Make the root absolute, so that later changes of the working folder don't matter.
 
         Raises:
-            InvalidConfig: the dataset is no plain name, or a notebook runs in another folder than its own.
+            InvalidConfig: the dataset isn't a plain name, or a notebook runs in another folder than its own.
         """
         if not self.dataset or "/" in self.dataset or self.dataset.startswith("."):
             raise InvalidConfig(f"dataset {self.dataset!r} must be a plain name such as 'practice'")
@@ -47,13 +47,13 @@ class Workspace:
         object.__setattr__(self, "root", root)
 
     def output(self, notebook: str) -> Path:
-        """Folder that a notebook such as "2-data-preparation/01-resize-images" fills; made if absent."""
+        """Folder that a notebook such as "2-data-preparation/01-resize-images" fills; created if absent."""
         folder = self.root / notebook / self.dataset
         folder.mkdir(parents=True, exist_ok=True)
         return folder
 
     def has_output(self, notebook: str) -> bool:
-        """Whether a notebook has filled its folder, or begun to."""
+        """Whether a notebook has filled its folder, or started to."""
         folder = self.root / notebook / self.dataset
         if not folder.is_dir():
             return False
@@ -82,14 +82,14 @@ class Workspace:
         return folder
 
     def _other_collections(self, notebook: str) -> list[str]:
-        """Notebooks of the first stage, if this is one of them, that have brought the dataset in."""
+        """If the notebook is one of the first stage, the others of it that have brought in the dataset."""
         stage, _, name = notebook.partition("/")
         places = sorted((self.root / stage).glob(f"*/{self.dataset}")) if stage == COLLECTION else []
         found = [place.parent.name for place in places]
         return [one for one in found if one != name and self.has_output(f"{stage}/{one}")]
 
     def _other_datasets(self, notebook: str) -> list[str]:
-        """Those for which a notebook was run."""
+        """The datasets for which a notebook was run."""
         found = [place.name for place in (self.root / notebook).glob("[!.]*") if place.is_dir()]
         return [one for one in found if Workspace(self.root, one).has_output(notebook)]
 

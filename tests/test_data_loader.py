@@ -54,7 +54,7 @@ def test_all_pairs_come_sorted_by_id(folder):
 )
 def test_filters_keep_what_fits(folder, selection, expected):
     if expected is None:
-        with pytest.raises(MissingInput, match="none of which fits"):
+        with pytest.raises(MissingInput, match="none of which matches"):
             load_samples(folder, selection=selection)
     else:
         assert len(load_samples(folder, selection=selection)) == expected
@@ -311,7 +311,7 @@ def test_a_sublist_keeps_the_digests_and_names_its_parent(folder, list_path, tmp
 def test_a_link_back_to_its_own_folder_is_named_instead_of_being_followed_for_ever(folder):
     (folder / "deeper").mkdir()
     (folder / "deeper" / "back").symlink_to(folder)
-    with pytest.raises(InvalidConfig, match="back links to a folder that it lies in; remove the link"):
+    with pytest.raises(InvalidConfig, match="back links to a folder that contains it; remove the link"):
         find_pairs(folder)
 
 

@@ -28,7 +28,7 @@ def members(archive):
 
 
 def caches_in(workspace, *splits, width=64):
-    """Caches of the lists as they are now, and one that is being made; names of their files in an archive."""
+    """Make caches of the present lists, and one unfinished; the names of their files in an archive."""
     folder = workspace.output(TRAIN) / "pixels"
     (folder / ".made.val-64x40-0123.tmp").mkdir(parents=True, exist_ok=True)
     (folder / ".made.val-64x40-0123.tmp" / "cache.json").write_text("{}")
@@ -135,7 +135,7 @@ def test_the_archive_may_be_put_into_a_folder(dataset, tmp_path, capsys):
     assert [path.name for path in tmp_path.iterdir()] == ["made.tar"]
 
 
-def test_ctrl_c_is_no_fault_to_trace_and_leaves_no_archive(dataset, tmp_path, monkeypatch, capsys):
+def test_ctrl_c_shows_no_traceback_and_leaves_no_archive(dataset, tmp_path, monkeypatch, capsys):
     def pressed(*_, **__):
         raise KeyboardInterrupt
 

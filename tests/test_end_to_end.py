@@ -24,7 +24,7 @@ def run_profile(name, root, **given):
 
 @pytest.fixture(scope="module")
 def practice_root(tmp_path_factory):
-    """A workspace in which the tiny profile was run by the script that users call."""
+    """A workspace in which the script that users call has run the tiny profile."""
     root = tmp_path_factory.mktemp("practice")
     script = notebooks.REPOSITORY / "scripts" / "run-stages"
     command = [script, "tiny", "-p", "root", root, "-p", "tracking", "off"]

@@ -21,7 +21,7 @@ with filling(Path(sys.argv[1]), check=list):
 
 
 def check():
-    """Nothing to refuse."""
+    """Refuses nothing."""
 
 
 def refuse():

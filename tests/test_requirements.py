@@ -1,4 +1,4 @@
-"""What the lock asks for beside a torch that is there already."""
+"""What must be installed from the lock beside a torch that is already there."""
 
 import re
 from importlib.metadata import version
@@ -50,10 +50,10 @@ def test_nothing_is_missing_where_the_lock_is_installed():
     ("wanted", "note"),
     [
         ("torch>=2,<99", ""),
-        ("torch>=98,<99", rf"torch {version('torch')} is here; .* tested with torch .*>=98.*"),
+        ("torch>=98,<99", rf"torch {version('torch')} is used; .* tested with torch .*>=98.*"),
     ],
 )
-def test_a_torch_that_the_project_is_not_tested_with_is_told(tmp_path, wanted, note):
+def test_a_torch_that_the_project_is_not_tested_with_is_noted(tmp_path, wanted, note):
     (tmp_path / "pyproject.toml").write_text(f'[project]\ndependencies = ["torchvision>=1", "{wanted}"]\n')
     assert re.fullmatch(note, requirements.torch_note(tmp_path / "pyproject.toml"))
 

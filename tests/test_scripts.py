@@ -1,4 +1,4 @@
-"""The set-ups of the environment, and of the browser where there is none, one, or only a package manager."""
+"""Setting up the environment, and a browser where there is none, one, or only a package manager."""
 
 import os
 import shutil
@@ -19,7 +19,7 @@ RUNNERS = ("collect", "guess", "practice-game", "quiz", "run-stages", "sync-runs
 BROKEN_BROWSER = "#!/bin/sh\necho error while loading shared libraries: libnss3.so >&2\nexit 127\n"
 
 
-# Notes which environment it was to fill, and makes one.
+# Notes which environment it was told to fill, and makes one.
 POETRY = """#!/bin/sh
 case $1 in
     --version) exit ;;
@@ -37,7 +37,7 @@ def write_program(path, text):
 
 
 class Machine:
-    """Commands that are there, and a server of downloads that refuses and remembers who asked."""
+    """The available commands, and a download server that refuses and remembers what was asked for."""
 
     def __init__(self, folder: Path, downloads: HTTPServer) -> None:
         self.commands = folder / "bin"
@@ -131,7 +131,7 @@ def test_a_machine_without_any_is_told_what_to_do(machine, apt):
 
 
 @pytest.mark.parametrize("script", ["build-regions", "download-regions"])
-def test_a_script_of_the_regions_tells_how_it_is_used(script):
+def test_a_script_of_the_regions_says_how_it_is_used(script):
     path = REPOSITORY / "scripts" / script
     done = subprocess.run([path, "--help"], capture_output=True, text=True, timeout=120)
     assert (done.returncode, done.stderr) == (0, "")
@@ -149,7 +149,7 @@ def test_a_set_up_that_is_asked_for_help_installs_nothing(tmp_path, script, argu
 
 @pytest.mark.parametrize("script", RUNNERS)
 @pytest.mark.parametrize("way", ["in the checkout", "by a link"])
-def test_a_script_finds_its_checkout_whatever_it_is_called_by_and_wherever_cd_looks(tmp_path, script, way):
+def test_a_script_finds_its_checkout_however_it_is_called_and_whatever_cdpath_says(tmp_path, script, way):
     checkout, link = tmp_path / "check out", tmp_path / "link"
     path = write_program(
         checkout / "scripts" / script, (REPOSITORY / "scripts" / script).read_text(encoding="utf-8")
@@ -160,7 +160,7 @@ def test_a_script_finds_its_checkout_whatever_it_is_called_by_and_wherever_cd_lo
     done = subprocess.run(
         [link if way == "by a link" else f"scripts/{script}", "-x", "a  b"],
         cwd=checkout,
-        env=os.environ | {"CDPATH": f".:{tmp_path}"},  # where it is used, cd also prints where it went
+        env=os.environ | {"CDPATH": f".:{tmp_path}"},  # with which cd also prints where it went
         capture_output=True,
         text=True,
         timeout=60,
@@ -172,7 +172,7 @@ def test_a_script_finds_its_checkout_whatever_it_is_called_by_and_wherever_cd_lo
 
 @pytest.fixture
 def checkout(tmp_path):
-    """One with a Poetry, and nothing else that takes long to install."""
+    """A checkout with a Poetry, and nothing else that takes long to install."""
     write_program(tmp_path / "scripts" / "setup", (REPOSITORY / "scripts" / "setup").read_text())
     write_program(tmp_path / "scripts" / "setup-browser", "#!/bin/sh\n")
     write_program(tmp_path / ".poetry" / "bin" / "poetry", POETRY)

@@ -112,7 +112,7 @@ def test_what_arrives_broken_is_not_kept_and_comes_whole_the_next_time(
     (path,) = remote.rglob(f"practice_singleplayer_game000_0{suffix}")
     whole = path.read_bytes()
     path.write_bytes(content)
-    with pytest.raises(StoreError, match=r"1 of 10 files .* (is damaged|is no record)"):
+    with pytest.raises(StoreError, match=r"1 of 10 files .* (is damaged|is not a record)"):
         load_samples(tmp_path / "here", store=server.url)
     path.write_bytes(whole)
     assert len(load_samples(tmp_path / "here", store=server.url)) == 10

@@ -24,7 +24,7 @@ def test_folders_that_are_links_are_imported_like_others(tmp_path):
 def test_a_link_to_its_own_folder_is_refused(tmp_path):
     write(tmp_path / "in/France/a.jpg", picture())
     (tmp_path / "in/France/again").symlink_to(tmp_path / "in")
-    with pytest.raises(InvalidConfig, match="again links to a folder that it lies in"):
+    with pytest.raises(InvalidConfig, match="again links to a folder that contains it"):
         list_files(tmp_path / "in")
 
 
@@ -47,7 +47,7 @@ def test_a_link_to_its_own_folder_by_way_of_another_link_is_refused(tmp_path):
     write(tmp_path / "data/b.jpg", picture())
     (tmp_path / "in/France/more").symlink_to(tmp_path / "data")
     (tmp_path / "data/back").symlink_to(tmp_path / "in")
-    with pytest.raises(InvalidConfig, match="back links to a folder that it lies in"):
+    with pytest.raises(InvalidConfig, match="back links to a folder that contains it"):
         list_files(tmp_path / "in")
 
 

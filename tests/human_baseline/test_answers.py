@@ -156,7 +156,7 @@ def test_a_corrupt_file_is_named_and_kept_as_it_is(tmp_path):
     path = tmp_path / "answers.sqlite"
     path.write_bytes(b"this is no database" * 100)
     before = path.read_bytes()
-    with pytest.raises(DatabaseUnusable, match=r"answers\.sqlite is damaged .* nothing of it was changed"):
+    with pytest.raises(DatabaseUnusable, match=r"answers\.sqlite is damaged .* it was left as it is"):
         Answers(path, **LIST)
     assert path.read_bytes() == before
 
