@@ -1,4 +1,4 @@
-"""What the project's commands have in common: how their errors are told."""
+"""What the project's commands have in common: how they report errors."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ STDOUT = 1
 def command(
     status_of: Callable[[Exception], int] = lambda _: 1,
 ) -> Callable[[Callable[P, int]], Callable[P, int]]:
-    """Makes the expected errors of a `main` a line on stderr and an exit status, instead of a traceback.
+    """Turns the expected errors of a `main` into a line on stderr and an exit status, without a traceback.
 
-    Expected are the project's own, and files and folders that can't be used, such as write-protected ones.
-    Ctrl-C is a line, too. Where nobody reads what is printed any more, as after `| head`, the command ends.
+    Expected are the project's own errors, and files and folders that can't be used, such as write-protected
+    ones. Ctrl-C gives a line, too. If nobody reads the output any more, as after `| head`, the command ends.
 
     Args:
         status_of: exit status of an error.
@@ -55,7 +55,7 @@ def command(
 
 
 def _nobody_reads() -> bool:
-    """Whether stdout is a broken pipe; what it still holds is dropped then, for Python to end in silence."""
+    """Whether stdout is a broken pipe; if so, what it still holds is dropped, and Python ends silently."""
     poll = select.poll()
     poll.register(STDOUT, 0)
     is_broken = any(event & select.POLLERR for _, event in poll.poll(0))

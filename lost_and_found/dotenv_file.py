@@ -1,4 +1,4 @@
-"""The file `.env`: secrets, and what holds for this machine alone."""
+"""The file `.env`: secrets, and settings of this machine only."""
 
 from __future__ import annotations
 
@@ -10,24 +10,24 @@ import dotenv
 
 from lost_and_found.errors import InvalidConfig
 
-ENCODING = "utf-8-sig"  # Windows' editors begin UTF-8 with a mark, which would belong to the first name
+ENCODING = "utf-8-sig"  # Windows editors put a mark before UTF-8, which would join the first name
 
 
 def load_dotenv(path: str | Path) -> None:
-    """Add what the file sets to the environment, which goes before it; no file is fine.
+    """Add the file's variables to the environment, which takes precedence; the file may be missing.
 
     Raises:
-        InvalidConfig: the file is in another encoding than UTF-8.
+        InvalidConfig: the file isn't in UTF-8.
     """
     with _told(path):
         dotenv.load_dotenv(path, encoding=ENCODING)
 
 
 def dotenv_values(path: str | Path) -> dict[str, str]:
-    """What the file sets; nothing if there is none.
+    """The variables that the file sets; none if it is missing.
 
     Raises:
-        InvalidConfig: the file is in another encoding than UTF-8.
+        InvalidConfig: the file isn't in UTF-8.
     """
     with _told(path):
         values = dotenv.dotenv_values(path, encoding=ENCODING)

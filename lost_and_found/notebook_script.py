@@ -1,8 +1,8 @@
 """Runs the training notebook as a plain script: without a kernel, on one or more processes of this machine.
 
 `python -m lost_and_found.notebook_script [--processes N] [--profile NAME] [--preset NAME] [-p NAME VALUE]...`
-is what `scripts/train` calls. The notebook is converted, the parameters stand after its own, and the script,
-kept under `executed/`, takes this process's place: its exit status and its signals are those of the command.
+is what `scripts/train` calls. The notebook is converted, with the parameters after its own, and the script,
+kept under `executed/`, replaces this process, so its exit status and its signals are those of the command.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ def converted(path: Path, values: Mapping[str, Scalar]) -> str:
         MissingInput: no such notebook.
         InvalidConfig: it doesn't have one cell of parameters, or has magics or shell commands.
     """
-    from nbconvert import PythonExporter  # takes seconds, which wrong parameters shall not
+    from nbconvert import PythonExporter  # takes seconds; wrong parameters should fail at once
 
     parameters_of(path)
     notebook = read_notebook(path)
@@ -72,7 +72,7 @@ def _assignments(values: Mapping[str, Scalar]) -> str:
 
 def _literal(value: Scalar) -> str:
     if isinstance(value, float) and not math.isfinite(value):
-        return f'float("{value}")'  # nan and inf are no literals
+        return f'float("{value}")'  # nan and inf aren't literals
     return repr(value)
 
 
@@ -80,7 +80,7 @@ def begin_script() -> None:
     """Make a converted notebook behave as in its kernel.
 
     If it stops, it says why in one line, as `scripts/run-stages` does; unexpected errors keep their trace.
-    And processes that it spawns don't import it: they would run it again, for it has no guard.
+    Processes that it spawns don't import it: it has no `__main__` guard, so they would run it again.
     """
     sys.excepthook = _report
     vars(sys.modules["__main__"]).pop("__file__", None)
@@ -97,17 +97,17 @@ def _report(kind: type[BaseException], error: BaseException, trace: TracebackTyp
 
 
 def from_environment(known: Mapping[str, Scalar], environment: Mapping[str, str]) -> dict[str, str]:
-    """Texts of the parameters that a variable such as LOST_AND_FOUND_EPOCHS sets."""
+    """The parameters, as text, that variables such as LOST_AND_FOUND_EPOCHS set."""
     names = {name: f"{ENVIRONMENT_PREFIX}{name.upper()}" for name in known}
     return {name: environment[variable] for name, variable in names.items() if variable in environment}
 
 
 def training_part(name: str, known: Mapping[str, Scalar], given: Mapping[str, str]) -> Profile:
-    """What a profile says of the training notebook; nothing without a name.
+    """What a profile sets for the training notebook; nothing without a name.
 
     Raises:
         MissingInput: there is no such profile.
-        InvalidConfig: it is a notebook, or leaves the dataset open, and so does what was given.
+        InvalidConfig: it is a notebook, or neither the profile nor what was given names the dataset.
     """
     if not name:
         return Profile((TRAIN,), {})
@@ -121,10 +121,10 @@ def training_part(name: str, known: Mapping[str, Scalar], given: Mapping[str, st
 
 
 def launcher(script: Path, processes: int) -> list[str]:
-    """What runs a script on so many processes, each of which knows its place by RANK and WORLD_SIZE.
+    """The command that runs a script on so many processes, which learn their places by RANK and WORLD_SIZE.
 
     Raises:
-        InvalidConfig: no process.
+        InvalidConfig: fewer than one process.
     """
     if processes < 1:
         raise InvalidConfig(f"--processes is {processes}; it must be at least 1")
@@ -135,15 +135,15 @@ def launcher(script: Path, processes: int) -> list[str]:
 def write_script(values: Mapping[str, Scalar], defaults: Mapping[str, Scalar]) -> Path:
     """The training notebook as a script under `<root>/executed/<dataset>/`, named by its content.
 
-    So trainings with other parameters that start at the same time don't change each other's.
+    So runs with different parameters that start at the same time don't overwrite each other's.
 
     Raises:
-        MissingInput: there is no such dataset, of which the notebook would tell after it made its folder.
+        MissingInput: there is no such dataset; the notebook would only say so after making its folder.
     """
     text = converted(NOTEBOOK, values).encode()
     place = {**defaults, **values}
     root = NOTEBOOK.parent / str(place["root"])
-    workspace = Workspace(root, str(place["dataset"]))  # which refuses what is no plain name
+    workspace = Workspace(root, str(place["dataset"]))  # which refuses anything but a plain name
     read_list(workspace.list_path(".train"))
     folder = workspace.root / "executed" / workspace.dataset / Path(TRAIN).parent
     folder.mkdir(parents=True, exist_ok=True)
@@ -156,7 +156,7 @@ def run(script: Path, processes: int) -> NoReturn:
     """Become the script, in the notebook's folder and without a display."""
     os.environ["MPLBACKEND"] = "Agg"
     os.chdir(NOTEBOOK.parent)
-    # A shell starts what runs in its background with Ctrl-C ignored, and that would be handed on.
+    # A shell starts background jobs with Ctrl-C ignored, which the script would inherit.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     arguments = launcher(script, processes)
     sys.stdout.flush()

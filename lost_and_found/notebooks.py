@@ -1,9 +1,9 @@
-"""Runs the stage notebooks from a shell, and checks that they are as they should be.
+"""Runs the stage notebooks from a shell, and checks how they are stored.
 
 `python -m lost_and_found.notebooks run PROFILE [--preset NAME] [-p NAME VALUE]...` is what
 `scripts/run-stages` calls. A profile, `scripts/profiles/<name>.yaml`, lists notebooks and their parameters;
-a training recipe (the preset) and what is given by `-p` are laid over it. What a notebook prints is shown as
-it runs; the executed copy, with its tables and figures, is kept under `executed/`.
+a training recipe (the preset) overrides them, and `-p` overrides both. What a notebook prints is shown as it
+runs; the executed copy, with its tables and figures, is kept under `executed/`.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ STAGES = "[1-9]-*"
 MAXIMUM_CELL_LINES = 15
 PATH_PARAMETERS = {"root", "source", "weights"}
 OUTPUT_PATIENCE_S = 60
-LONGEST_PLACE = 80  # bytes; a socket's path may have 107, and "/kernel-XXXXXXXX/socket-5" is its end
+LONGEST_PLACE = 80  # bytes; a socket's path may have 107, and ends in "/kernel-XXXXXXXX/socket-5"
 
 
 @dataclass(frozen=True)
@@ -52,8 +52,8 @@ def read_profile(name: str, *, repository: Path = REPOSITORY) -> Profile:
     """The profile of this name, or of a single notebook such as 4-evaluation/02-compare-runs.
 
     Raises:
-        MissingInput: there is none; the message names those that are.
-        InvalidConfig: the file is no YAML, or has anything but a list `notebooks` and a mapping `parameters`.
+        MissingInput: there is none; the message names the existing ones.
+        InvalidConfig: the file isn't YAML with just a list `notebooks` and perhaps a mapping `parameters`.
     """
     folder = repository / "scripts" / "profiles"
     path = folder / f"{name}.yaml"
@@ -66,7 +66,7 @@ def read_profile(name: str, *, repository: Path = REPOSITORY) -> Profile:
         )
         raise MissingInput(f"there is no profile {name!r}; choose {known}, or a notebook: {single}")
     try:
-        content = yaml.safe_load(path.read_bytes())  # in UTF-8 or, with its mark, UTF-16
+        content = yaml.safe_load(path.read_bytes())  # UTF-8, or UTF-16 with its mark
     except yaml.YAMLError as error:
         raise InvalidConfig(f"{path} is not valid YAML ({error})") from None
     match content:
@@ -101,7 +101,7 @@ def parameters_of(path: Path) -> dict[str, Scalar]:
     """The names and defaults in the notebook's cell tagged `parameters`.
 
     Raises:
-        InvalidConfig: no such cell, or something else than `name = scalar` in it.
+        InvalidConfig: no such cell, or anything but `name = scalar` in it.
     """
     cells = [cell for cell in read_notebook(path).cells if "parameters" in cell.metadata.get("tags", ())]
     if len(cells) != 1:
@@ -124,14 +124,14 @@ def resolve_parameters(
     folder: Path,
     preset: str | None = None,
 ) -> dict[str, Scalar]:
-    """The profile's parameters, under the preset's, under what was given as text.
+    """The profile's parameters, overridden by the preset's, and all by what was given as text.
 
     Args:
         profile: its `dataset: null` stands for the name of the folder given as `source`.
         given: texts from the command line; they get the types of the defaults.
         known: all parameters of the profile's notebooks with their defaults.
         folder: relative paths are relative to it.
-        preset: a name in `training.config.PRESETS`; only those of its values count that a notebook knows.
+        preset: a name in `training.config.PRESETS`; those of its values that no notebook knows are ignored.
 
     Raises:
         InvalidConfig: a name that no notebook knows, or a text that doesn't fit the default's type.
@@ -163,7 +163,7 @@ def typed(name: str, text: str, default: Scalar) -> Scalar:
     """The value that a text stands for, of the default's type.
 
     Raises:
-        InvalidConfig: it stands for none.
+        InvalidConfig: it doesn't stand for any.
     """
     if isinstance(default, bool):
         if text.lower() in ("true", "false"):
@@ -191,7 +191,7 @@ def run(
     values = resolve_parameters(profile, given, known, folder=Path.cwd(), preset=preset)
     root = Path(str(values.get("root", repository)))
     if "dataset" in values:
-        Workspace(root, str(values["dataset"]))  # which refuses what is no plain name
+        Workspace(root, str(values["dataset"]))  # which refuses anything but a plain name
     if TRAIN in defaults:
         check_training(defaults[TRAIN] | values, folder=paths[TRAIN].parent)
     for place, (name, path) in enumerate(paths.items(), start=1):
@@ -207,14 +207,14 @@ def run(
 
 
 def check_training(values: Mapping[str, Scalar], *, folder: Path) -> None:
-    """Refuse wrong settings of a training, of which its notebook would tell only after all before it.
+    """Refuse wrong training settings, which the training notebook would only do after all before it have run.
 
     Args:
-        values: of all parameters of the training notebook, at least.
-        folder: of the training notebook, where a relative path of weights starts.
+        values: of the training notebook's parameters; may have others too.
+        folder: of the training notebook, to which a path of weights is relative.
 
     Raises:
-        InvalidConfig: the first of them.
+        InvalidConfig: a setting is wrong.
         MissingWeights: there is no such file.
         MissingDevice: there is no such device.
     """
@@ -230,7 +230,7 @@ def check_training(values: Mapping[str, Scalar], *, folder: Path) -> None:
 
 
 def execute(path: Path, output: Path, parameters: Mapping[str, Scalar]) -> None:
-    """Run one notebook and write the executed copy, also when it stops half-way.
+    """Run one notebook and write the executed copy, even if it stops half-way.
 
     Raises:
         LostAndFoundError: the notebook stopped; the message is the error's own where the project raised it.
@@ -239,7 +239,7 @@ def execute(path: Path, output: Path, parameters: Mapping[str, Scalar]) -> None:
     from traitlets.config import Config
 
     os.environ["PYDEVD_DISABLE_FILE_VALIDATION"] = "1"  # else every kernel warns about frozen modules
-    os.environ[AS_TEXT] = "1"  # a widget would be seen in the executed copy alone
+    os.environ[AS_TEXT] = "1"  # a widget would only be seen in the executed copy
     try:
         with tempfile.TemporaryDirectory(prefix="kernel-", dir=_place_for_sockets()) as sockets:
             papermill.execute_notebook(
@@ -249,15 +249,15 @@ def execute(path: Path, output: Path, parameters: Mapping[str, Scalar]) -> None:
                 cwd=path.parent,
                 kernel_name="python3",
                 progress_bar=False,
-                coalesce_streams=True,  # of a bar the copy keeps the last state
+                coalesce_streams=True,  # the copy keeps only a bar's last state
                 stdout_file=sys.stdout,
                 stderr_file=sys.stderr,
-                # By default a notebook is given up where the output of a cell is read four seconds after its
-                # end, as where a terminal is stopped. For ever is too long: what comes too fast may be lost.
+                # By default a notebook is given up if a cell's output isn't read within four seconds of its
+                # end, as when a terminal is stopped. For ever is too long: what comes too fast may be lost.
                 iopub_timeout=OUTPUT_PATIENCE_S,
-                # A kernel is interrupted before it is ended, and says now and then that this was an error.
+                # A kernel is interrupted before it is ended, and sometimes reports that as an error.
                 extra_arguments=["--log-level=CRITICAL"],
-                # Sockets in a private folder instead of open TCP ports, of which each kernel would warn.
+                # Sockets in a private folder instead of open TCP ports, which each kernel would warn about.
                 config=Config(KernelManager={"transport": "ipc", "ip": f"{sockets}/socket"}),
             )
     except papermill.PapermillExecutionError as error:
@@ -276,7 +276,7 @@ def _error_types(root: type[Exception]) -> list[type[Exception]]:
 
 
 def problems(path: Path) -> list[str]:
-    """What is wrong with a notebook as it is stored; nothing if it is as CONTRIBUTING.md asks."""
+    """What is wrong with a stored notebook; nothing if it is as CONTRIBUTING.md asks."""
     notebook = read_notebook(path)
     found = []
     if notebook.metadata.get("kernelspec", {}).get("language") != "python":

@@ -1,4 +1,4 @@
-"""Signals that ask a long job to stop, noted for it to end well instead of acted on at once."""
+"""Signals that ask a long job to stop, noted so that it can end cleanly, instead of acted on at once."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ STOPPED = "stopped; run the same command again to resume"
 
 
 def asked_to_stop() -> threading.Event:
-    """Is set by Ctrl-C and by SIGTERM, which have no other effect from now on."""
+    """An event that Ctrl-C and SIGTERM set; they have no other effect from now on."""
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
@@ -24,9 +24,9 @@ def asked_to_stop() -> threading.Event:
 
 
 def exit_when_stopped() -> None:
-    """Ctrl-C and SIGTERM end this process from now on, with a word on it and the status that shells expect.
+    """From now on, Ctrl-C and SIGTERM end this process with a message and the status that shells expect.
 
-    A second signal, of a terminal or an agent, doesn't cut the end short. Those that are ignored stay so.
+    A second signal, from a terminal or an agent, doesn't cut this short. Ignored signals stay ignored.
     """
     for number in (signal.SIGINT, signal.SIGTERM):
         if signal.getsignal(number) != signal.SIG_IGN:
@@ -42,10 +42,10 @@ def _exit(number: int, _: FrameType | None) -> NoReturn:
 
 @contextmanager
 def caught_signals() -> Iterator[list[int]]:
-    """The stop signals that come within the block; the first then has its usual effect at the end.
+    """The stop signals that come within the block; at its end, the first has its usual effect.
 
-    Those that are ignored, as `nohup` arranges for SIGHUP, stay so. Outside the main thread, where Python
-    lets nobody handle signals, none is caught.
+    Those that are ignored, such as SIGHUP under `nohup`, stay so. Outside the main thread, where Python can't
+    handle signals, none is caught.
     """
     came: list[int] = []
 

@@ -1,7 +1,7 @@
 """Which parameters to try next: a grid, random draws, or Bayesian optimisation.
 
-A proposal depends on the sweep, the seed, its number and the trials before that number, and on nothing else,
-so a sweep that was stopped goes on as if it had not been.
+A proposal depends only on the sweep, the seed, its number and the trials before it, so a stopped sweep
+resumes as if it had never stopped.
 """
 
 from __future__ import annotations
@@ -34,10 +34,10 @@ def grid_size(sweep: Sweep) -> int | None:
 
 
 def planned_trials(sweep: Sweep, limit: int | None) -> int:
-    """How many trials a sweep comes to, of which a search may find fewer that differ.
+    """How many trials a sweep is to have; a search may run out of new ones earlier.
 
     Raises:
-        InvalidConfig: it would never end, or not begin.
+        InvalidConfig: it would never end, or never start.
     """
     if limit is not None and limit < 1:
         raise InvalidConfig(f"{limit} trials were asked for; it must be at least 1")
@@ -51,11 +51,11 @@ def planned_trials(sweep: Sweep, limit: int | None) -> int:
 
 
 def propose(sweep: Sweep, trials: Sequence[Trial], number: int, *, seed: int = 0) -> Parameters | None:
-    """The parameters of a trial, by name in the order of the sweep; None where all have been tried.
+    """The parameters of a trial, by name in the order of the sweep; None if all have been tried.
 
     Args:
         sweep: what to search.
-        trials: those that are over; of them only the ones before `number` count.
+        trials: those that are over; only the ones before `number` count.
         number: of the trial, from 1.
         seed: of everything that is drawn.
     """
@@ -79,7 +79,7 @@ def _grid(sweep: Sweep, number: int) -> Parameters | None:
 
 
 def _at(sweep: Sweep, places: np.ndarray) -> Parameters:
-    """The parameters at places from 0 to 1, one a parameter."""
+    """The parameters at places from 0 to 1, one place per parameter."""
     return {one.name: one.at(float(place)) for one, place in zip(sweep.parameters, places, strict=True)}
 
 
@@ -108,8 +108,8 @@ def _bayes(sweep: Sweep, trials: Sequence[Trial], rng: np.random.Generator) -> P
 def _scores(sweep: Sweep, trials: Sequence[Trial]) -> np.ndarray:
     """A number for each trial, higher for better; none is far below the median.
 
-    Far is twice as far as the best is above it. Otherwise a single loss of a thousand, at a rate that almost
-    diverges, makes all others look alike to the Gaussian process.
+    Far means more than twice as far as the best is above it. Otherwise a single loss of a thousand, at a rate
+    that almost diverges, would make all others look alike to the Gaussian process.
     """
     sign = 1.0 if sweep.goal == "maximize" else -1.0
     known = np.array([sign * trial.metric for trial in trials if trial.metric is not None])
@@ -143,12 +143,12 @@ def _key(sweep: Sweep, parameters: Mapping[str, Value]) -> tuple[Value, ...]:
 
 
 def _fitted(features: np.ndarray, scores: np.ndarray) -> GaussianProcessRegressor:
-    """A Gaussian process with a length for each feature, and noise: a training is never quite the same."""
+    """A Gaussian process with a length scale for each feature, and noise: training results vary."""
     lengths = Matern(np.full(features.shape[1], 0.5), length_scale_bounds=(0.05, 10), nu=2.5)
     kernel = ConstantKernel(1.0, (0.05, 20)) * lengths + WhiteKernel(0.01, (1e-6, 0.3))
     process = GaussianProcessRegressor(kernel, normalize_y=True)
     with warnings.catch_warnings():
-        # A length at its bound means that the parameter doesn't matter, which is worth no warning.
+        # A length scale at its bound means that the parameter doesn't matter, which needs no warning.
         warnings.simplefilter("ignore", ConvergenceWarning)
         return process.fit(features, scores)
 

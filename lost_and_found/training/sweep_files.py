@@ -31,9 +31,9 @@ KEYS = (
     "command",
     "run_cap",
 )
-# The training notebook's name of a setting; under both names, one would undo the other unseen.
+# The training notebook's name for a setting; if both names were set, one would silently override the other.
 ALIASES = {"predicts": "target"}
-# W&B's agent knows more; they stand for the same arguments in other forms.
+# W&B's agent knows more, which stand for the same arguments in other forms.
 MACROS = ("${env}", "${interpreter}", "${program}", "${args}", "${args_no_hyphens}")
 DEFAULT_COMMAND = MACROS[:4]
 
@@ -47,10 +47,10 @@ class Sweep:
         method: one of `METHODS`.
         metric: key of a run's summary, such as "val/top1".
         goal: one of `GOALS`.
-        parameters: in the order of the file; of a grid the last changes fastest.
+        parameters: in the order of the file; in a grid, the last changes fastest.
         command: with `MACROS` in it.
         program: what "${program}" stands for.
-        project: W&B's.
+        project: of W&B.
         run_cap: most trials, or None for no limit.
     """
 
@@ -66,11 +66,11 @@ class Sweep:
 
     @property
     def varied(self) -> list[str]:
-        """Names of the parameters that there is anything to choose of."""
+        """Names of the parameters that vary."""
         return [one.name for one in self.parameters if one.varies]
 
     def content(self) -> dict[str, Any]:
-        """All that decides which trials there are and what they come to, as JSON values."""
+        """Everything that decides which trials there are and what they result in, as JSON values."""
         values = dataclasses.asdict(self)
         decisive = {
             name: values[name] for name in ("method", "metric", "goal", "parameters", "command", "program")
@@ -80,7 +80,7 @@ class Sweep:
 
     @property
     def digest(self) -> str:
-        """Of the content."""
+        """The digest of the content."""
         return digest(json.dumps(self.content(), sort_keys=True).encode())
 
 
@@ -94,12 +94,12 @@ def read_sweep(path: Path, *, fixed: Mapping[str, Value] | None = None, name: st
 
     Raises:
         MissingInput: there is no such file.
-        InvalidConfig: it is no sweep, or one that needs W&B's own agent.
+        InvalidConfig: it isn't a sweep, or is one that needs W&B's own agent.
     """
     if not path.is_file():
         raise MissingInput(f"there is no sweep {path}; some are in {REPOSITORY / '3-training/sweeps'}")
     try:
-        content = yaml.safe_load(path.read_bytes())  # in UTF-8 or, with its mark, UTF-16
+        content = yaml.safe_load(path.read_bytes())  # UTF-8, or UTF-16 with its mark
         return _sweep(content, fixed=fixed or {}, name=name or _name(content, path))
     except yaml.YAMLError as error:
         raise InvalidConfig(f"{path} is not valid YAML ({error})") from None

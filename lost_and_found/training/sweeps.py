@@ -1,7 +1,7 @@
 """`scripts/tune`: a local agent for sweeps, which needs no service.
 
 It reads what `wandb sweep` reads, proposes parameters, and starts the same command for each trial as W&B's
-agent would. What became of the trials lies in the sweep's folder; the same command goes on where the last one
+agent would. The trials' results are kept in the sweep's folder; the same command resumes where the last one
 stopped.
 """
 
@@ -36,8 +36,8 @@ from lost_and_found.training.trial_log import FAILED, Trial, append_trial, begin
 from lost_and_found.workspace import REPOSITORY, Workspace
 
 NOTEBOOK = "3-training/02-tune-model"
-# Errors that come of the parameters; any other, such as a full disk, would hit every trial alike. So would
-# those of FAULTS_OF, unless the sweep varies what they are about, and a wrong setting that it doesn't vary.
+# Errors caused by the parameters; any other, such as a full disk, would hit every trial alike. So would those
+# of FAULTS_OF, unless the sweep varies what they are about, and a wrong setting that it doesn't vary.
 FAULTS_OF_PARAMETERS = ("NotFinite", "OutOfMemory")
 FAULTS_OF = {
     "MissingDevice": ("device",),
@@ -47,7 +47,7 @@ FAULTS_OF = {
 WRONG_USAGE = 2
 POLL_S = 0.1
 TRIAL = "lost_and_found.training.trial"
-# Numbers in the summary of a run beside those of its validation.
+# Numbers in a run's summary besides those of its validation.
 OTHER_METRICS = ("train/loss", "best_epoch", "epochs", "parameters", "processes", "seconds")
 
 
@@ -59,17 +59,17 @@ def run_sweep(
     places: Mapping[str, str] | None = None,
     seed: int = 0,
 ) -> list[Trial]:
-    """All trials of a sweep: those that its folder holds already, and the others run now, one after another.
+    """All trials of a sweep: those already in its folder, and the others, run now one after another.
 
     Args:
         sweep: from `read_sweep`.
-        folder: of this sweep: `sweep.json`, `trials.jsonl` and, with what a trial said, `trials/<number>/`.
+        folder: of this sweep: `sweep.json`, `trials.jsonl` and `trials/<number>/` with each trial's output.
         limit: most trials that the folder is to hold.
-        places: `root` and `tracking` for the trials, where they are not to have their defaults.
+        places: `root` and `tracking` for the trials, if not the defaults.
         seed: of the proposals.
 
     Raises:
-        FolderInUse: another agent works on this sweep.
+        FolderInUse: another agent is working on this sweep.
         InvalidConfig: the folder is of another sweep, or the sweep has no end, a wrong command or a metric
             that its runs don't have.
         LostAndFoundError: a trial failed in a way that has nothing to do with its parameters.
@@ -96,7 +96,7 @@ def run_sweep(
 def run_trial(
     sweep: Sweep, number: int, parameters: Parameters, *, folder: Path, places: Mapping[str, str]
 ) -> Trial:
-    """The trial of these parameters, run now by the sweep's command in a process of its own."""
+    """The trial of these parameters, run now by the sweep's command in its own process."""
     own = folder / "trials" / str(number)
     own.mkdir(parents=True, exist_ok=True)
     (own / "result.json").unlink(missing_ok=True)
@@ -129,8 +129,8 @@ def expand(
     """A sweep's command with its macros replaced, as W&B's agent does it.
 
     Args:
-        command: parts of which some are macros such as "${args}".
-        interpreter: W&B takes the `python` of the PATH.
+        command: parts, some of which are macros such as "${args}".
+        interpreter: for "${interpreter}"; W&B uses the `python` on the PATH.
         program: for "${program}".
         arguments: by name.
     """
@@ -148,8 +148,8 @@ def expand(
 def trial_environment(sweep: Sweep, own: Path) -> dict[str, str]:
     """The environment of a trial.
 
-    W&B groups the runs of a sweep by its name. They belong to a sweep of W&B's only where WANDB_SWEEP_ID is
-    set to the id of one that `wandb sweep` made: runs with an invented id can't be sent to the server later.
+    W&B groups the runs of a sweep by its name. They belong to one of W&B's sweeps only if WANDB_SWEEP_ID is
+    the id of one that `wandb sweep` made: runs with an invented id can't be sent to the server later.
     """
     environment = {
         "WANDB_RUN_GROUP": sweep.name,
@@ -165,10 +165,10 @@ def trial_environment(sweep: Sweep, own: Path) -> dict[str, str]:
 
 
 def run_command(command: Sequence[str], *, environment: Mapping[str, str], log: Path) -> int:
-    """Run a command to its end, what it prints going to a log; its exit status.
+    """Run a command to its end, with its output appended to a log; its exit status.
 
-    A signal that stops this process is handed on, and has its effect here once the command has ended, which
-    saves the state of its training first. A second one kills the command.
+    A signal that stops this process is passed on, and has its effect here once the command has saved the
+    state of its training and ended. A second one kills the command.
     """
     with log.open("ab") as output, caught_signals() as signals:
         process = subprocess.Popen(
@@ -184,7 +184,7 @@ def run_command(command: Sequence[str], *, environment: Mapping[str, str], log: 
 
 
 def describe(sweep: Sweep, trial: Trial) -> str:
-    """A line on a trial that is over."""
+    """A line about a trial that is over."""
     tried = ", ".join(f"{name} {_short(trial.parameters[name])}" for name in sweep.varied)
     outcome = f"{sweep.metric} {trial.metric:.4f}" if trial.metric is not None else f"failed: {trial.reason}"
     return f"trial {trial.number} ({tried}): {outcome}"
@@ -195,7 +195,7 @@ def _short(value: Value) -> str:
 
 
 def _read_result(own: Path, status: int, *, trial: str, varied: Sequence[str]) -> dict[str, Any]:
-    """What a trial wrote of itself, or that it was killed, as one is that needs too much memory.
+    """What a trial reported, or that it was killed, as happens if it needs too much memory.
 
     Raises:
         InvalidConfig: it didn't understand its command line.
@@ -233,14 +233,14 @@ def _last_line(log: Path) -> str:
 
 
 def _refuse_unknown_metric(sweep: Sweep) -> None:
-    """Tell before the first training that its run won't have the metric; other programs have their own."""
+    """Refuse a metric that the project's own trials won't report, before the first one is trained."""
     if TRIAL not in sweep.command:
         return
     from lost_and_found.training.targets import metrics_of  # imports torch, which takes seconds
 
     named = [one.values for one in sweep.parameters if one.name == "target"]
     for target in named[0] if named else (TrainingConfig.target,):
-        # A target that there isn't is told by the trial.
+        # An unknown target is reported by the trial.
         known = [f"val/{name}" for name in metrics_of(str(target))] if target in TARGETS else [sweep.metric]
         if sweep.metric not in (*known, *OTHER_METRICS):
             raise InvalidConfig(
@@ -313,7 +313,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     folder = sweep_folder(Workspace(options.root, dataset_of(sweep)), sweep)
     trials = run_sweep(sweep, folder=folder, limit=options.trials, places=places, seed=options.seed)
     table = ranking(trials, sweep.goal)[["rank", "trial", "metric", *sweep.varied, "status", "run"]]
-    table = table.astype({"rank": object}).fillna({"rank": ""})  # else "<NA>", for all that `na_rep` says
+    table = table.astype({"rank": object}).fillna({"rank": ""})  # else "<NA>", whatever `na_rep` says
     print(f"{table.to_string(index=False, na_rep='')}\n{folder}")
     return 0
 

@@ -1,8 +1,8 @@
-"""Sends to W&B what was tracked offline: finds what wasn't sent yet and calls `wandb sync`.
+"""Sends to W&B what was tracked offline: finds what hasn't been sent yet and calls `wandb sync`.
 
 `python -m lost_and_found.training.sync [--dry-run] [--dataset NAME] [--root FOLDER]` is `scripts/sync-runs`.
-W&B leaves a file `<name>.wandb.synced` beside what it has sent. A resumed training has several offline
-folders of one id; sent together, in order, they become one run.
+W&B leaves a file `<name>.wandb.synced` beside what it has sent. A resumed run has several offline folders
+with one id; sent together, in order, they become one run.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def unsent_runs(root: Path, *, dataset: str = "") -> dict[Path, list[Path]]:
 
     Args:
         root: of the workspace.
-        dataset: of the runs; empty for every one.
+        dataset: of the runs; empty for all.
 
     Raises:
         MissingInput: there are no runs at all.
@@ -46,7 +46,7 @@ def unsent_runs(root: Path, *, dataset: str = "") -> dict[Path, list[Path]]:
         raise MissingInput(
             f"{root / STAGE} holds no complete run{of_dataset}; run {STAGE}/01-train-model.ipynb"
         )
-    # Copies that are still there show that whoever sent the run was stopped before it knew what arrived.
+    # If the copies still exist, the run's sending was stopped before it was known what arrived.
     found = {
         run: [one for one in sorted(run.glob(OFFLINE)) if _copies(run).exists() or not _is_sent(one)]
         for run in runs
@@ -55,7 +55,7 @@ def unsent_runs(root: Path, *, dataset: str = "") -> dict[Path, list[Path]]:
 
 
 def unfinished_runs(root: Path, *, dataset: str = "") -> list[Path]:
-    """Folders of trainings that are going on or were interrupted, with something tracked offline."""
+    """Folders of runs that are still being trained or were interrupted, with something tracked offline."""
     partial = [path for path in _run_folders(root, dataset) if path.name.endswith(".partial")]
     return [path for path in partial if any(path.glob(OFFLINE))]
 
@@ -66,10 +66,10 @@ def _run_folders(root: Path, dataset: str) -> list[Path]:
 
 
 def send(run: Path, folders: Sequence[Path], *, environment: Mapping[str, str]) -> bool:
-    """Whether `wandb sync` sent all these offline folders of a run, with all files; what it says is shown.
+    """Send a run's offline folders by `wandb sync`, showing what it says; whether everything was sent.
 
-    W&B's copies of the run's files are removed then. Else W&B's marks on what it sent are, because it also
-    marks what it could send only in part.
+    If so, W&B's copies of the run's files are removed; if not, W&B's marks on what it sent, because it also
+    marks what it could only send in part.
     """
     logs = run / "wandb" / "logs"
     former = set(logs.glob(LOGS))
@@ -95,7 +95,7 @@ def _copies(run: Path) -> Path:
 
 
 def _refused_files(log: Path) -> list[str]:
-    """What a log of `wandb sync` tells of files that didn't arrive; its exit status doesn't."""
+    """What a log of `wandb sync` says about files that didn't arrive; its exit status says nothing."""
     errors = [line for line in log.read_text().splitlines() if '"level":"ERROR"' in line]
     return [json.loads(line)["msg"] for line in errors if FILE_TROUBLE.search(line)]
 
@@ -110,11 +110,11 @@ def key_environment(dotenv: Path) -> dict[str, str]:
 
     Raises:
         MissingInput: neither has WANDB_API_KEY.
-        InvalidConfig: `.env` is in another encoding than UTF-8.
+        InvalidConfig: `.env` isn't in UTF-8.
     """
     added = {name: value for name, value in dotenv_values(dotenv).items() if value}
     environment = {**added, **os.environ}
-    environment.pop("WANDB_MODE", None)  # whoever trains offline by it wants to send now
+    environment.pop("WANDB_MODE", None)  # those who set it to train offline want to send now
     if not environment.get("WANDB_API_KEY"):
         raise MissingInput(
             f"there is no key for W&B: set WANDB_API_KEY in the environment or in {dotenv}; "

@@ -2,9 +2,9 @@
 
 The only module that imports wandb, and only once it is needed. Nothing in a run depends on it.
 
-W&B's own files of a run lie in the sub-folder `wandb` of its folder. Copies of the files of artifacts lie
-beside the runs, in `.wandb/<run id>/`, until they are sent: an offline run refers to them by absolute paths,
-and a run folder is renamed when it is complete.
+W&B's own files of a run are in the subfolder `wandb` of its folder. Copies of artifacts' files are beside the
+runs, in `.wandb/<run id>/`, until they are sent: an offline run refers to them by absolute paths, and a run
+folder is renamed when it is complete.
 """
 
 from __future__ import annotations
@@ -29,20 +29,20 @@ WANDB_MODES = ("online", "offline", "shared", "disabled", "dryrun", "run")
 PROJECT = "lost-and-found"
 STAGING = ".wandb"
 TEST_FILES = ("cache.json", "labels.csv", "pixels.npy")
-MOST_EPOCHS = 10_000  # of a run's history; W&B would draw a sample from 500 on
-# For sending what is left at the end; the patience of W&B itself with a network that is gone has no end.
+MOST_EPOCHS = 10_000  # of a run's history; beyond 500, W&B would draw a sample
+# For sending what is left at the end; W&B itself would wait for ever for a network that is gone.
 FINISH_S = 3600.0
 LONGEST_NAME = 128  # of a run's id, and of an artifact's name
 
 
 class Tracker(Protocol):
-    """What a training tells about itself."""
+    """What training reports its progress to."""
 
     def log(self, metrics: Mapping[str, float]) -> None:
         """Take one epoch's metrics, "epoch" among them."""
 
     def summarise(self, summary: Mapping[str, Any]) -> None:
-        """Take what came out in the end."""
+        """Take the final results."""
 
     def keep(self, folder: Path, *, test: Path | None) -> None:
         """Take the files of the run and, if there is one, the test split that it will be judged by.
@@ -70,7 +70,7 @@ class WandbTracker:
     """A tracker around a started W&B run.
 
     Attributes:
-        is_lost: whether W&B didn't take all that it was told.
+        is_lost: whether W&B has failed to take something.
     """
 
     def __init__(
@@ -86,7 +86,7 @@ class WandbTracker:
         self.is_lost = False
 
     def log(self, metrics: Mapping[str, float]) -> None:
-        """A row of the run's history, without a step: W&B would drop a row of a step that it has already."""
+        """Add a row to the run's history, without a step: W&B drops rows of steps that it already has."""
         self._tell(lambda: self._run.log(dict(metrics)))
 
     def summarise(self, summary: Mapping[str, Any]) -> None:
@@ -94,14 +94,14 @@ class WandbTracker:
         self._tell(lambda: self._run.summary.update(dict(summary)))
 
     def finish(self, exit_code: int = 0) -> None:
-        """End the run; what W&B can't send now bears the name of an offline run, for `scripts/sync-runs`."""
+        """End the run; if W&B is lost, its folder is renamed as an offline run's, for `scripts/sync-runs`."""
         self._tell(lambda: self._run.finish(exit_code=exit_code))
         place = Path(self._run.dir).parent
         if self.is_lost and not self._run.offline and place.is_dir():
             place.rename(place.with_name(f"offline-{place.name}"))
 
     def _tell(self, call: Callable[[], object]) -> None:
-        """Call W&B, whose helper process may have died; the training goes on without it then."""
+        """Call W&B, whose helper process may have died; if so, training continues without it."""
         if self.is_lost:
             return
         try:
@@ -115,9 +115,9 @@ class WandbTracker:
             )
 
     def keep(self, folder: Path, *, test: Path | None) -> None:
-        """An artifact of type "model"; the test split as one of type "dataset", sent with one run only.
+        """Send an artifact of type "model", and with one run only, the test split as one of type "dataset".
 
-        What goes wrong here is a warning: the run folder is complete without it.
+        Whatever goes wrong here only gives a warning: the run folder is complete without it.
         """
         if self.is_lost:
             return
@@ -129,7 +129,7 @@ class WandbTracker:
             self._run.log_artifact(_artifact(self._run_id, "model", [folder / name for name in FILES]))
             if test is not None:
                 self._keep_test_split(test)
-        except (wandb.errors.Error, StorageFull, OSError, ValueError) as error:  # the last: a strange answer
+        except (wandb.errors.Error, StorageFull, OSError, ValueError) as error:  # the last: an odd answer
             self.is_lost = isinstance(error, ConnectionError)
             warnings.warn(f"W&B has not received all files of {self._run_id} ({error})", stacklevel=2)
 
@@ -155,7 +155,7 @@ class WandbTracker:
         """Id of the run that holds the split: the one that a mark beside the runs names, or else this one.
 
         A run whose files were deleted holds nothing. If it was sent before, the split is sent twice, and W&B
-        sees that it has it.
+        recognises it.
         """
         mark = self._runs_folder / f".test-split-{test.name}.json"
         with sole_writer(mark, wait=True):
@@ -177,11 +177,11 @@ def tracked(mode: str, *, run_id: str, config: Mapping[str, Any], folder: Path) 
         mode: "online"; "offline" (files for a later `scripts/sync-runs`); "off"; or "auto", which is online
             when the environment has WANDB_API_KEY and offline otherwise. WANDB_MODE, where set, decides for
             "auto".
-        run_id: name of the run, by which W&B also knows it again when it is taken up; the project is
+        run_id: name of the run, by which W&B also recognises it when it is resumed; the project is
             WANDB_PROJECT or "lost-and-found".
         config: the settings.
-        folder: W&B's files go to its sub-folder `wandb`. It may be renamed after the block, within the folder
-            where it lies.
+        folder: W&B's files go to its subfolder `wandb`. It may be renamed after the block, within its parent
+            folder.
 
     Raises:
         InvalidConfig: an unknown mode, or WANDB_MODE is one.
@@ -200,7 +200,7 @@ def tracked(mode: str, *, run_id: str, config: Mapping[str, Any], folder: Path) 
             "correct it in the environment or in .env"
         )
     staging = folder.parent / STAGING / run_id
-    if not (folder / "wandb").exists():  # begun anew: nothing refers to what a former attempt left
+    if not (folder / "wandb").exists():  # from scratch: nothing refers to what an earlier attempt left
         shutil.rmtree(staging, ignore_errors=True)
     with _data_folder(staging):
         try:
@@ -221,7 +221,7 @@ def tracked(mode: str, *, run_id: str, config: Mapping[str, Any], folder: Path) 
 
 
 def tell_again(folder: Path, mode: str) -> None:
-    """Send what is known of a complete run, for an agent of W&B that has just asked for this very run."""
+    """Send a complete run's numbers again, for an agent of W&B that has just asked for this very run."""
     import pandas as pd
 
     config, summary = (read_json(folder / name) for name in ("config.json", "summary.json"))
@@ -232,7 +232,7 @@ def tell_again(folder: Path, mode: str) -> None:
 
 
 def agent_waits() -> bool:
-    """Whether an agent of W&B started this process, which gave the run its id."""
+    """Whether this process was started by an agent of W&B, which gave the run its id."""
     return bool(os.environ.get("WANDB_RUN_ID"))
 
 
@@ -245,7 +245,7 @@ def online_runs(dataset: str) -> list[dict[str, Any]]:
     """The finished runs of a dataset in the W&B project; none, with a warning, if W&B can't be asked.
 
     Returns:
-        For each run its "id" (as `run_id` in `tracked`), "config", "summary", and "metrics": a dict an epoch.
+        For each run its "id" (`run_id` in `tracked`), "config", "summary", and "metrics", a dict per epoch.
     """
     import wandb
 
@@ -266,19 +266,19 @@ def online_runs(dataset: str) -> list[dict[str, Any]]:
             }
             for run in found
         ]
-    except Exception as error:  # W&B's client lets out errors of several kinds, some of no class of its own
+    except Exception as error:  # W&B's client raises errors of several kinds, not all of its own
         warnings.warn(f"W&B can't be asked for runs of {project} ({error})", stacklevel=2)
         return []
 
 
 def by_epoch(rows: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """The last row of each epoch, in order; a run that was taken up again may have sent an epoch twice."""
+    """The last row of each epoch, in order; a resumed run may have sent an epoch twice."""
     last = {row["epoch"]: dict(row) for row in rows if row.get("epoch") is not None}
     return [last[epoch] for epoch in sorted(last)]
 
 
 def allowed_name(name: str) -> str:
-    """The name in characters, and of a length, that W&B takes for runs and artifacts.
+    """The name in the characters and length that W&B accepts for runs and artifacts.
 
     Names here end in a digest, so they are cut at the front.
     """
@@ -325,15 +325,15 @@ def _start(mode: Any, *, run_id: str, config: Mapping[str, Any], folder: Path) -
     except wandb.errors.Error as error:
         if mode != "online":
             raise
-        # A night of training is worth more than its being online; the files can be synchronised later.
+        # A night of training is worth more than tracking it online; the files can be sent later.
         warnings.warn(
             f"W&B can't be reached ({error}); tracking offline, `scripts/sync-runs` sends it later",
             stacklevel=3,
         )
-        wandb.teardown()  # else its helper has the run of that name still, and refuses another
+        wandb.teardown()  # else its helper still has the run of that name, and refuses another
         run = wandb.init(mode="offline", **arguments)
-    sys.excepthook = hook  # W&B's shows the trace of every error; how a run ended is told by `finish`
-    # W&B's own steps run ahead of the epochs when a training is taken up again from an earlier epoch.
+    sys.excepthook = hook  # W&B's shows every error's traceback; `finish` reports how the run ended
+    # W&B's own steps run ahead of the epochs when training resumes from an earlier epoch.
     run.define_metric("epoch")
     run.define_metric("*", step_metric="epoch")
     return run
@@ -341,7 +341,7 @@ def _start(mode: Any, *, run_id: str, config: Mapping[str, Any], folder: Path) -
 
 @contextmanager
 def _data_folder(folder: Path) -> Iterator[None]:
-    """Have W&B copy the files of artifacts to this folder; by default they go to the user's home."""
+    """Have W&B copy artifacts' files to this folder instead of the user's home."""
     name = "WANDB_DATA_DIR"
     if name in os.environ:
         yield

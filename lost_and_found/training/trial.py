@@ -1,8 +1,8 @@
 """One trial of a sweep: `python -m lost_and_found.training.trial --dataset=practice --learning_rate=0.1`.
 
-Trains as the notebook `01-train-model` does, with the same folders, so a trial whose run is there already
-loads it, and a run that a sweep made can be tested like any other. W&B's agent starts it, and so does
-`scripts/tune`, which names in LOST_AND_FOUND_TRIAL_RESULT the file that is to say what became of it.
+Trains as the notebook `01-train-model` does, with the same folders, so a trial whose run already exists loads
+it, and a sweep's run can be tested like any other. It is started by W&B's agent, or by `scripts/tune`, which
+names in LOST_AND_FOUND_TRIAL_RESULT the file for its result.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from lost_and_found.training.runs import Run
 
 RESULT_VARIABLE = "LOST_AND_FOUND_TRIAL_RESULT"
-# Not settings of a run: where it is kept, and who hears of it.
+# Not settings of a run: where it is kept, and how it is tracked.
 PLACES = ("root", "tracking")
 
 
@@ -42,7 +42,7 @@ CONVERTERS: dict[str, Callable[[str], object]] = {"str": str, "int": int, "float
 
 
 def trial_parser(**options: Any) -> argparse.ArgumentParser:  # noqa: ANN401 - argparse's own
-    """A parser with an option for every field of `TrainingConfig` and for `PLACES`; it sets what is given."""
+    """A parser with an option for each field of `TrainingConfig` and of `PLACES`; sets only what is given."""
     parser = argparse.ArgumentParser(
         allow_abbrev=False, argument_default=argparse.SUPPRESS, **{"description": "Train one run.", **options}
     )
@@ -67,7 +67,7 @@ def train_trial(values: Mapping[str, Any]) -> Run:
     """
     settings = {name: value for name, value in values.items() if name not in PLACES}
     config = TrainingConfig(**{"dataset": "practice", **settings})
-    # Here, because they take seconds, and wrong settings shall be told at once.
+    # Here, because they take seconds, and wrong settings should fail at once.
     from lost_and_found.training.pixel_cache import cache_splits
     from lost_and_found.training.trainer import train_run
 
@@ -105,7 +105,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def report(
     *, status: str, run: str = "", reason: str = "", error: str = "", summary: Mapping[str, Any] | None = None
 ) -> None:
-    """Write what became of the trial to the file that the environment names, if it names one."""
+    """Write the trial's result to the file that the environment names, if it names one."""
     if file := os.environ.get(RESULT_VARIABLE):
         values = {"run": run, "status": status, "reason": reason, "error": error, "summary": summary or {}}
         write_atomically(Path(file), (json.dumps(values, ensure_ascii=False) + "\n").encode())

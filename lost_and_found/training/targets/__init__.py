@@ -42,12 +42,12 @@ def build_target(config: TrainingConfig, train_table: pd.DataFrame) -> Target:
 
 
 def metrics_of(target: str) -> tuple[str, ...]:
-    """The names of the metrics of a target that there is."""
+    """The names of a target's metrics."""
     return _CLASSES[target].metrics
 
 
 def target_from_json(values: dict[str, Any]) -> Target:
-    """The target that `to_json` described; other keys are left alone.
+    """The target that `to_json` described; other keys are ignored.
 
     Raises:
         InvalidConfig: no such target.

@@ -26,16 +26,16 @@ GEOSCORE_KM = 1492.7
 class Target(Protocol):
     """A target.
 
-    Measuring has two steps so that the outputs of a whole split need never be held: `measure` keeps a few
-    numbers a sample, and `summarise` makes the metrics from all of them.
+    Measuring has two steps so that the outputs of a whole split need never be kept: `measure` keeps a few
+    numbers per sample, and `summarise` computes the metrics from all of them.
 
     Attributes:
         name: as in the config.
         outputs: how many numbers the network gives for a picture.
-        country_codes: of `country_probabilities`; empty if this target says nothing of countries.
+        country_codes: of `country_probabilities`; empty if this target says nothing about countries.
         metrics: the keys of what `summarise` returns.
         best_metric: the metric by which epochs are compared.
-        best_is_share: whether that is a share of pictures, the more the better; else it is a distance.
+        best_is_share: whether that is a share of pictures, the higher the better; else it is a distance.
     """
 
     name: str
@@ -46,7 +46,7 @@ class Target(Protocol):
     best_is_share: bool
 
     def to(self, device: torch.device) -> Target:
-        """This target, after its tensors were moved to where outputs and labels are."""
+        """This target, with its tensors moved to the device of outputs and labels."""
 
     def encode(self, table: pd.DataFrame) -> Labels:
         """The labels of these records, on the CPU."""
@@ -79,8 +79,8 @@ class Target(Protocol):
 def ranks(outputs: Tensor, truth: Tensor) -> Tensor:
     """The place (B,) of the true class among the outputs (B, K), 0 for the first.
 
-    A class of -1 is beyond all of them, and beyond any k that is reported where they are few. Of equal
-    outputs the first ranks first, as with argmax; so saying nothing isn't always right.
+    A class of -1 is beyond all of them, and beyond any k that is reported even if they are few. Of equal
+    outputs the first ranks first, as with argmax, so that constant outputs aren't always right.
     """
     known = truth >= 0
     own = truth.clamp(min=0)[:, None]  # (B, 1)
@@ -93,7 +93,7 @@ def ranks(outputs: Tensor, truth: Tensor) -> Tensor:
 def distances_km(xyz: Tensor, others: Tensor) -> Tensor:
     """Great-circle distances (B, R) in km between unit vectors (B, 3) and (R, 3); no gradients are needed.
 
-    From differences and not from a matrix product, which in float32 errs by kilometres for near points.
+    Computed from differences, not by a matrix product, which in float32 errs by kilometres for near points.
     """
     km: Tensor = chord_to_km(torch.cdist(xyz, others, compute_mode="donot_use_mm_for_euclid_dist"))
     return km
@@ -117,10 +117,10 @@ def distance_metrics(km: np.ndarray) -> dict[str, float]:
 
 
 def mean_recall(right: np.ndarray, classes: np.ndarray) -> float:
-    """Mean over the classes that occur of the share of their samples that is right.
+    """The share of samples that are right in each class that occurs, averaged over these classes.
 
     Args:
-        right: whether each sample is right, or in what share of several tries, (N,).
+        right: whether each sample is right, or the share of several tries in which it is, (N,).
         classes: their true class numbers, (N,).
     """
     counts = np.bincount(classes)
@@ -154,7 +154,7 @@ def true_points(table: pd.DataFrame) -> Tensor:
 
 
 def index_of(values: pd.Series, classes: Sequence[str]) -> np.ndarray:
-    """Where in `classes` each value is, int64 (N,); -1 for those that aren't."""
+    """The index of each value in `classes`, int64 (N,); -1 for those that aren't there."""
     found: np.ndarray = pd.Index(classes).get_indexer(pd.Index(values)).astype(np.int64)
     return found
 

@@ -32,7 +32,7 @@ class CoordinatesTarget:
         Args:
             loss: "mse", the mean squared error of the vector itself against the unit vector of the true
                 point, so that an unsure guess is short; or "angular", the great-circle distance in radians,
-                which doesn't weigh far errors more.
+                which doesn't weight large errors more.
 
         Raises:
             InvalidConfig: another loss.
@@ -43,7 +43,7 @@ class CoordinatesTarget:
 
     @classmethod
     def from_table(cls, table: pd.DataFrame, config: TrainingConfig) -> CoordinatesTarget:
-        """The target with the config's loss; there are no classes to be found in the records."""
+        """The target with the config's loss; the records aren't needed."""
         del table
         return cls(config.coordinate_loss)
 
@@ -61,7 +61,7 @@ class CoordinatesTarget:
         return {"xyz": true_points(table)}
 
     def classes(self, labels: Labels) -> Tensor | None:
-        """None: places are no classes."""
+        """None: places aren't classes."""
         del labels
         return None
 
@@ -86,7 +86,7 @@ class CoordinatesTarget:
         return degrees
 
     def country_probabilities(self, decoded: np.ndarray) -> np.ndarray:
-        """No column: this target says nothing of countries."""
+        """No column: this target says nothing about countries."""
         return np.empty((len(decoded), 0), np.float32)
 
     def points(self, decoded: np.ndarray) -> np.ndarray | None:

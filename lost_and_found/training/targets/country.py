@@ -74,7 +74,7 @@ class CountryTarget:
         )
 
     def to(self, device: torch.device) -> CountryTarget:
-        """This target, after its tensors were moved."""
+        """This target, with its tensors moved."""
         self._log_prior = self._log_prior.to(device)
         return self
 
@@ -135,7 +135,7 @@ class CountryTarget:
         return decoded
 
     def points(self, decoded: np.ndarray) -> np.ndarray | None:
-        """None: a country is no point."""
+        """None: a country isn't a point."""
         del decoded
         return None
 
@@ -154,7 +154,7 @@ class CountryTarget:
         """The target that `to_json` described."""
         return cls(
             values["country_codes"],
-            counts=values.get("train_counts"),  # runs of before the loss needed more have none of these
+            counts=values.get("train_counts"),  # older runs have none of these
             label_smoothing=values.get("label_smoothing", 0.0),
             logit_adjustment=values.get("logit_adjustment", 0.0),
         )

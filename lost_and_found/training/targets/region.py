@@ -39,10 +39,10 @@ class RegionTarget:
     """One class for each region, in the order of `region_names`, each of which lies in one country.
 
     The label of a sample at x is spread over the regions i by the distance of their centroids g_i:
-    y_i = exp(-(Hav(g_i, x) - Hav(g_n, x)) / tau). As published, the sum is what it happens to be: 85 among
-    dense regions, 1 among sparse ones, a weight that no sample should have; g_n is the nearest centroid, so
-    that no label is above 1, also where the true region's is farther away. Normalised, the labels sum to
-    one, and g_n cancels.
+    y_i = exp(-(Hav(g_i, x) - Hav(g_n, x)) / tau). As published, their sum varies from 85 among dense regions
+    to 1 among sparse ones, which weights samples for no good reason; g_n is the nearest centroid, so that no
+    label is above 1, even if the true region's centroid is farther away. Normalised, the labels sum to one,
+    and g_n cancels.
 
     The guessed point is the centroid with the highest expected GeoScore, not that of the likeliest region: of
     thousands of regions the likeliest may have 2 %, on one continent, while 60 % lie together on another.
@@ -121,17 +121,17 @@ class RegionTarget:
         )
 
     def to(self, device: torch.device) -> RegionTarget:
-        """This target, after its tensors were moved."""
+        """This target, with its tensors moved."""
         self._centroids, self._in_country = self._centroids.to(device), self._in_country.to(device)
-        self.__dict__.pop("_scores", None)  # made anew, there
+        self.__dict__.pop("_scores", None)  # computed again, there
         self._log_prior = self._log_prior.to(device)
         return self
 
     def encode(self, table: pd.DataFrame) -> Labels:
         """Region and country as class numbers int64 (N,), -1 for those that no training sample had; xyz.
 
-        `xyz` is the true point as a unit vector, float32 (N, 3): the label is made of it when it is needed,
-        since one of all regions for all samples would take gigabytes.
+        `xyz` is the true point as a unit vector, float32 (N, 3): the label is made from it when needed, since
+        labels of all regions for all samples would take gigabytes.
 
         Raises:
             MissingInput: a record has no region or no coordinates.
@@ -161,7 +161,7 @@ class RegionTarget:
         return self._losses(outputs, labels).mean()
 
     def measure(self, outputs: Tensor, labels: Labels) -> dict[str, Tensor]:
-        """Loss, rank of the true region, km to the true point, the true country and whether it was guessed.
+        """Loss, rank of the true region, km to the true point, and the true country and its rank.
 
         Distances are from the guessed point to the true one, not to the centroid of its region, which would
         make a model that errs by 48 km look perfect.
@@ -180,7 +180,7 @@ class RegionTarget:
         """Loss, top-1/3/5 of regions, distances, and top-1/3/5 and mean recall of countries.
 
         A region without training samples can't be guessed and counts as missed; so does a country, but the
-        mean recall is over those that can be.
+        mean recall is only over those that can be.
         """
         rank, country_rank = measurements["rank"], measurements["country_rank"]
         known = measurements["country"] >= 0
