@@ -111,7 +111,7 @@ class Database:
                 ) from error
             if name == "SQLITE_BUSY":
                 raise DatabaseUnusable(
-                    f"{self._path} was locked by another process for {BUSY_S:g} s; close the one that uses it"
+                    f"{self._path} was locked by another process for {BUSY_S:g} s; stop that process"
                 ) from error
             raise
         except (PermissionError, NotADirectoryError, FileExistsError) as error:

@@ -10,8 +10,8 @@ import pytest
 
 from lost_and_found.signals import STOP_SIGNALS
 
-# One thread for the arithmetic of each process, those that tests start among them: threads that wait for each
-# other on busy cores cost a hundred times more than they bring. Read when torch or numpy are first imported.
+# One thread for the arithmetic of each process, including those that tests start: threads that wait for each
+# other on busy cores cost a hundred times more than they gain. Read when torch or numpy is first imported.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import torch
@@ -25,18 +25,18 @@ if not torch.cuda.is_available():
 process = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
 os.environ["GRADIO_SERVER_PORT"] = str(7860 + 100 * process)
 
-# How long an example takes says something of the machine alone.
+# How long an example takes only says something about the machine.
 hypothesis.settings.register_profile("no deadline", deadline=None)
 hypothesis.settings.load_profile("no deadline")
 
-# A shell's background job ignores SIGINT, and so would all that tests start and stop.
+# A shell's background job ignores SIGINT, and so would everything that tests start and stop.
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
 def real_data() -> Path:
-    """Folder of real photographs and maps; tests that ask for it skip where it is absent."""
+    """Folder of real photographs and maps; tests that ask for it are skipped if it is absent."""
     beside_the_project = Path(__file__).resolve().parents[2] / "shared" / "real-data"
     folder = Path(os.environ.get("LOST_AND_FOUND_REAL_DATA", beside_the_project))
     if not folder.is_dir():
@@ -58,7 +58,7 @@ def in_browser():
 
 @pytest.fixture(autouse=True)
 def usual_signals():
-    """Commands change what signals do, which is not to outlive the test."""
+    """Commands change signal handlers, which must not outlive the test."""
     before = {number: signal.getsignal(number) for number in STOP_SIGNALS}
     yield
     for number, handler in before.items():

@@ -21,7 +21,7 @@ def noise_jpeg(seed: int, size: tuple[int, int] = (32, 18)) -> bytes:
 
 
 def make_pairs(folder: Path, count: int, *, countries: tuple[str, ...] = ("FR", "DE")) -> list[Sample]:
-    """`count` pairs: five rounds a game, every third game multiplayer, the countries in turn."""
+    """`count` pairs: five rounds per game, every third game multiplayer, the countries in turn."""
     folder.mkdir(parents=True, exist_ok=True)
     samples = []
     for number in range(count):
@@ -45,6 +45,6 @@ def make_dataset(root: Path) -> Workspace:
     samples = make_pairs(workspace.output(ENRICH), 25)  # five games
     for split, some in ((".train", samples[:15]), (".val", samples[15:20]), (".test", samples[20:])):
         pin(workspace.list_path(split), new_list(some, "split"))
-    assert (Path(samples[0].folder) / ".digests").exists()  # which is of this machine alone
+    assert (Path(samples[0].folder) / ".digests").exists()  # which is only valid on this machine
     pin(Workspace(root, "made-tiny").list_path(".train"), new_list(samples, "split"))
     return workspace

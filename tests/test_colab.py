@@ -1,4 +1,4 @@
-"""Training on a rented machine: a dataset goes there as one archive, what comes out returns to the drive."""
+"""Training on a rented machine: a dataset goes there as one archive, the results return to the drive."""
 
 import contextlib
 import json
@@ -83,7 +83,7 @@ def repository(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory, repository):
-    """A machine on which the first training is done, and what that said."""
+    """A machine on which the first training is done, and that finished command."""
     machine = Machine(tmp_path_factory.mktemp("machine"), repository)
     pack_dataset(make_dataset(tmp_path_factory.mktemp("root")), machine.kept / "made.tar")
     done = machine.run(
@@ -219,7 +219,7 @@ def test_what_is_lacking_is_installed_and_torch_is_left_alone(own_checkout, tmp_
 
 
 @pytest.mark.end_to_end
-def test_a_package_that_brings_another_torch_is_found_out(own_checkout, tmp_path):
+def test_a_package_that_brings_another_torch_is_detected(own_checkout, tmp_path):
     add_to_lock(own_checkout.checkout, "impostor")
     write_wheel(tmp_path / "wheels", "impostor", torch="__version__ = '0.1'", torchvision="")
     here = {"PIP_FIND_LINKS": str(tmp_path / "wheels")}
@@ -231,7 +231,7 @@ def test_a_package_that_brings_another_torch_is_found_out(own_checkout, tmp_path
 
 
 @pytest.mark.end_to_end
-def test_a_package_that_cannot_be_had_stops_it(own_checkout):
+def test_a_package_that_is_unavailable_stops_it(own_checkout):
     add_to_lock(own_checkout.checkout, "nowhere-to-be-had")
     done = own_checkout.run("--dataset", "made")
     assert done.returncode == 1
@@ -347,7 +347,7 @@ def test_the_stop_button_of_the_notebook_keeps_what_was_trained(trained, reposit
 
 
 def functions(*names):
-    """Some functions of the script, as it has them."""
+    """Some of the script's functions, verbatim."""
     text = SCRIPT.read_text()
     return "set -euo pipefail; shopt -s nullglob\n" + "".join(
         text[(start := text.index(f"\n{name}()")) : text.index("\n}\n", start) + 3] for name in names
@@ -401,7 +401,7 @@ def test_a_run_that_another_machine_goes_on_with_is_not_replaced_by_what_this_on
 
 
 def children_of(pid):
-    """Their command lines, without those that have just ended."""
+    """The command lines of its child processes, without those that have just ended."""
     found = []
     for child in psutil.Process(pid).children():
         with contextlib.suppress(psutil.NoSuchProcess):
@@ -420,7 +420,7 @@ def test_a_connection_that_is_lost_stops_the_training_and_lets_it_be_copied(tmp_
         text=True,
         start_new_session=True,
     )
-    while ["sleep", "1"] not in children_of(running.pid):  # until it waits, and so heeds signals
+    while ["sleep", "1"] not in children_of(running.pid):  # until it waits, and so responds to signals
         time.sleep(0.05)
     os.killpg(running.pid, signal.SIGHUP)
     assert running.communicate(timeout=60)[0] == "129 129\n"

@@ -30,7 +30,7 @@ def test_every_error_type_is_raised_somewhere():
         r"^class (\w+)\(LostAndFoundError\)", (REPOSITORY / "lost_and_found/errors.py").read_text(), re.M
     )
     code = "\n".join(path.read_text() for path in (REPOSITORY / "lost_and_found").rglob("*.py"))
-    # Made there, to be exact: some are returned by a function for its caller to raise.
+    # Created, to be exact: some are returned by a function for its caller to raise.
     assert [name for name in errors if not re.search(rf"(?<!class )\b{name}\(", code)] == []
 
 
@@ -60,12 +60,12 @@ def test_no_module_imports_one_that_imports_it_even_by_way_of_others():
     }
     imported = {}
     for name, path in paths.items():
-        # Those within functions count too; not those for type checkers alone.
+        # Imports within functions count too, but not those for type checkers only.
         tree = ast.parse(re.sub(r"^if TYPE_CHECKING:\n(    .*\n)+", "", path.read_text(), flags=re.M))
         froms = [node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
         found = {f"{node.module}.{one.name}" for node in froms for one in node.names}
         imported[name] = {one if one in paths else one.rpartition(".")[0] for one in found} & paths.keys()
-    TopologicalSorter(imported).prepare()  # raises where there is a circle
+    TopologicalSorter(imported).prepare()  # raises if there is a cycle
 
 
 @pytest.mark.parametrize(

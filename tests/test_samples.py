@@ -172,7 +172,7 @@ def test_a_damaged_image_says_what_is_wrong(tmp_path, kind, reason):
 
 def test_a_picture_that_can_not_be_opened_is_not_called_damaged(tmp_path):
     path = tmp_path / "picture.jpg"
-    path.symlink_to(path)  # locked files would be no hindrance to a superuser
+    path.symlink_to(path)  # a superuser could read a locked file
     with pytest.raises(BrokenSample) as caught:
         read_image(path)
     assert caught.value.reason == f"image can't be read ({os.strerror(errno.ELOOP)})"
@@ -183,7 +183,7 @@ def test_postscript_is_no_picture_and_no_program_is_started_for_it(tmp_path, mon
     ghostscript.write_text(f"#!/bin/sh\ntouch {tmp_path}/started\nexit 1\n")
     ghostscript.chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
-    monkeypatch.setattr(EpsImagePlugin, "gs_binary", None)  # what it remembers of another search
+    monkeypatch.setattr(EpsImagePlugin, "gs_binary", None)  # it may remember an earlier search
     drawing = tmp_path / "photo.jpg"
     Image.new("RGB", (16, 9)).save(drawing, format="EPS")
     with pytest.raises(BrokenSample, match="not an image"):
@@ -192,7 +192,7 @@ def test_postscript_is_no_picture_and_no_program_is_started_for_it(tmp_path, mon
     assert not (tmp_path / "started").exists()
 
 
-@pytest.mark.filterwarnings("ignore::UserWarning")  # Pillow's own, of damaged metadata beside a whole picture
+@pytest.mark.filterwarnings("ignore::UserWarning")  # Pillow's own, on damaged metadata of an intact picture
 @pytest.mark.parametrize("suffix", ["jpeg", "png", "tiff", "gif", "bmp", "webp"])
 def test_random_damage_never_raises_anything_else(tmp_path, suffix):
     path = tmp_path / "image"

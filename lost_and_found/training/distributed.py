@@ -132,7 +132,7 @@ def joined(device: str) -> Iterator[World]:
         if began:
             # Gloo's threads release their last tensors while holding a lock of their own, for which they
             # also need Python's. Ending the group meanwhile would hold Python's and wait for theirs: a
-            # deadlock. They need only a moment, and there is nothing to wait for it by.
+            # deadlock. They need only a moment, but give no sign when it is over.
             time.sleep(LETTING_GO_S if place.type != "cuda" else 0)
             dist.destroy_process_group()
 

@@ -181,7 +181,10 @@ def warn_of_other_code(begun: Mapping[str, Any], *, name: str, so: str) -> None:
     then = {key: value or now[key] for key, value in then.items()}  # say nothing about what isn't known
     if now != then:
         other = " and ".join(f"{key} {then[key]} (here: {now[key]})" for key in now if now[key] != then[key])
-        warnings.warn(f"{name} was started with {other}; {so}, and retraining may differ", stacklevel=3)
+        warnings.warn(
+            f"{name} was started with {other}; {so}, and training it again may give different results",
+            stacklevel=3,
+        )
 
 
 def code_digest() -> str:
@@ -271,7 +274,7 @@ def load_run(folder: Path, *, device: str = "auto") -> Run:
 
 
 def ask_for(run: Run) -> None:
-    """Make this run the default of stages 4 and 5; a sweep's trials come after all runs so marked."""
+    """Make this run the default of stage 4; a sweep's trials come after all runs so marked."""
     (run.folder / ASKED_FOR).touch()
 
 

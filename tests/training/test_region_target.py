@@ -149,7 +149,7 @@ def test_a_region_that_no_training_sample_had_counts_as_missed():
     unknown = labels((0, 0), region=-1, country=-1)
     measured = target.measure(torch.tensor([[3.0, 2, 1]]), unknown)
     assert torch.isfinite(measured["loss"]).all()
-    # There are but three regions and two countries, and it isn't among the first five of them either.
+    # There are only three regions and two countries, and it isn't among the first five of them either.
     assert measured["rank"].item() >= 5
     assert measured["country_rank"].item() >= 5
 

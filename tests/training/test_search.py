@@ -1,4 +1,4 @@
-"""What a sweep's file may say, and which parameters are proposed."""
+"""What a sweep's file may contain, and which parameters are proposed."""
 
 import dataclasses
 import itertools
@@ -34,7 +34,7 @@ def sweep_of(method, parameters, **more):
 
 
 def searched(sweep, score, *, count, seed=0):
-    """The trials of a search in which `score` says what comes of parameters, None for a failure."""
+    """The trials of a search in which `score` gives the metric of parameters, or None for a failure."""
     trials = []
     for number in range(1, count + 1):
         parameters = propose(sweep, trials, number, seed=seed)
@@ -111,7 +111,7 @@ def test_values_lie_in_their_range_and_are_found_again(ends, place):
     [
         ({"distribution": "log_uniform_values", "min": 1e-4, "max": 0.1}, 0.5, 0.0031622776601683794),
         ({"distribution": "q_uniform", "min": 3, "max": 40, "q": 4}, 0.25, 12),
-        ({"distribution": "q_uniform", "min": 0.1, "max": 1.0, "q": 0.25}, 0.01, 0.25),  # there 0.0
+        ({"distribution": "q_uniform", "min": 0.1, "max": 1.0, "q": 0.25}, 0.01, 0.25),  # W&B gives 0.0
         ({"min": 3, "max": 9}, 0.99, 9),
         ({"min": 3, "max": 9}, 0.01, 3),
         ({"min": 0.0, "max": 0.3}, 0.5, 0.15),
@@ -152,7 +152,7 @@ SMOOTH = {
 
 
 def smooth(parameters):
-    """Highest, 0, at a rate of 10^-2.5, a decay of 0.3 and the good kind; large rates diverge."""
+    """A score, highest (0) at a rate of 10^-2.5, a decay of 0.3 and the good kind; large rates diverge."""
     if parameters["rate"] > 0.3:
         return None
     penalty = {"good": 0, "bad": 0.5, "worse": 1}[parameters["kind"]]
@@ -181,7 +181,7 @@ def test_the_expected_improvement_is_the_mean_of_what_exceeds_the_best(mean, dev
 
 
 def exploding(parameters):
-    """A loss, least at a rate of 10^-3 and a decay of 0.01, that is huge where the rate is too high."""
+    """A loss, lowest at a rate of 10^-3 and a decay of 0.01, that is huge where the rate is too high."""
     rate, decay = (math.log10(parameters[name]) for name in ("rate", "decay"))
     return 2.5 + 0.3 * (rate + 3) ** 2 + 0.1 * (decay + 2) ** 2 + 10 ** (3 * (rate + 1))
 

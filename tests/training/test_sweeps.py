@@ -1,4 +1,4 @@
-"""The local agent: what it starts, keeps, refuses and takes up again."""
+"""The local agent: what it starts, keeps, refuses and resumes."""
 
 import json
 import os
@@ -20,7 +20,7 @@ from lost_and_found.training.sweeps import TRIAL, expand, main, run_sweep
 from lost_and_found.training.trial_log import Trial, append_trial, ranking, read_trials
 from lost_and_found.workspace import REPOSITORY
 
-# A program that a sweep may call, much quicker than a training: it reports -(x - 3)² or does as `does` says.
+# A program that a sweep may call, much quicker than training: it reports -(x - 3)² or does what `does` says.
 PROGRAM = """
 import json, os, signal, sys, time
 given = dict(word.removeprefix("--").split("=", 1) for word in sys.argv[1:])

@@ -17,7 +17,7 @@ KEY = "a" * 40
 
 @pytest.fixture(autouse=True)
 def environment(monkeypatch, tmp_path, server):
-    """No key, no `.env`, a home of the test's own, and no service but the stand-in."""
+    """No key, no `.env`, the test's own home folder, and no service but the stand-in."""
     for name in ("WANDB_API_KEY", "WANDB_MODE", "WANDB_DATA_DIR", "WANDB_RUN_ID"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
@@ -27,7 +27,7 @@ def environment(monkeypatch, tmp_path, server):
 
 
 def track(folder: Path, run_id: str, epochs: range, *, keep: bool) -> None:
-    """A part of a training, as old as possible so that a later part can't have its name."""
+    """A part of a run's training, as old as possible so that a later part can't have its name."""
     with tracked("offline", run_id=run_id, config={}, folder=folder) as tracker:
         for epoch in epochs:
             tracker.log({"epoch": epoch})
@@ -133,7 +133,7 @@ def test_a_run_whose_files_are_refused_is_not_sent_and_keeps_the_copies(root, se
     server.refuses = False
     assert sync.main(["--root", str(root), "--dataset", "other"]) == 0
     assert {name for _, name in server.files} == set(FILES)
-    # W&B appends what is sent again; by epoch, the axis of all charts, it is the same points.
+    # W&B appends what is sent again; by epoch, the axis of all charts, these are the same points.
     assert {row["epoch"] for row in server.runs["one"]} == {1, 2}
 
 

@@ -51,7 +51,7 @@ def test_split(tmp_path) -> Path:
 
 
 def finish_run(runs: Path, run_id: str, *, mode: str = "offline", test: Path | None = None) -> Path:
-    """Do as a training does: fill a hidden folder while tracking, and rename it."""
+    """Do as training does: fill a hidden folder while tracking, and rename it."""
     partial = runs / f".{run_id}.partial"
     partial.mkdir(parents=True, exist_ok=True)
     for name in FILES:

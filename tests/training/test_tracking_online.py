@@ -19,7 +19,7 @@ from lost_and_found.training.trainer import train_run
 
 @pytest.fixture(autouse=True)
 def environment(monkeypatch, tmp_path, server):
-    """A key, a home of the test's own, and no service but the stand-in."""
+    """A key, the test's own home folder, and no service but the stand-in."""
     for name in ("WANDB_MODE", "WANDB_DATA_DIR", "WANDB_RUN_ID", "WANDB_PROJECT", "WANDB_ENTITY"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("HOME", str(tmp_path / "home"))

@@ -25,7 +25,7 @@ QUICK = [
 
 @pytest.fixture
 def result(tmp_path, monkeypatch):
-    """The file in which a trial is to say what became of it."""
+    """The file in which a trial reports its result."""
     file = tmp_path / "result.json"
     monkeypatch.setenv(trial.RESULT_VARIABLE, str(file))
     return file

@@ -13,7 +13,7 @@ SWEEP = {
     "method": "grid",
     "metric": {"name": "val/top1", "goal": "maximize"},
     "parameters": {
-        "learning_rate": {"values": [0.01, 1e30]},  # the second diverges, which the ranking has to bear
+        "learning_rate": {"values": [0.01, 1e30]},  # the second diverges, which the ranking must handle
         **{name: {"value": value} for name, value in (("width", 64), ("height", 40), ("batch_size", 4))},
         "device": {"value": "cpu"},
     },

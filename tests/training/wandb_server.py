@@ -9,7 +9,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 PROJECT = {"id": "project", "name": "lost-and-found", "entity": {"id": "entity", "name": "team"}}
-FORBIDDEN = 403  # which the client does not try again, as it does with 5xx for hours
+FORBIDDEN = 403  # which the client doesn't retry, as it does 5xx for hours
 
 
 class WandbServer(ThreadingHTTPServer):
@@ -45,7 +45,7 @@ class WandbServer(ThreadingHTTPServer):
         return f"http://127.0.0.1:{self.server_port}"
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Clients may go away when they like."""
+        """Ignored: clients may disconnect at any time."""
 
     def bucket(self, name: str) -> dict[str, Any]:
         """A run, as W&B calls it."""

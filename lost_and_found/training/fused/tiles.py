@@ -55,7 +55,7 @@ class Tiling:
 
     @property
     def sizes(self) -> tuple[int, int, int, int]:
-        """The sizes that the programs are told."""
+        """The sizes that are passed to the programs."""
         return self.rows, self.columns, self.channels, self.rows_each
 
 
