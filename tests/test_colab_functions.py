@@ -1,0 +1,164 @@
+"""The functions of `scripts/colab-train`, called by themselves: cloning, copying, stopping."""
+
+import contextlib
+import os
+import shutil
+import signal
+import subprocess
+import time
+
+import psutil
+import pytest
+
+from lost_and_found.workspace import REPOSITORY
+
+SCRIPT = REPOSITORY / "scripts" / "colab-train"
+
+
+def functions(*names):
+    """Some of the script's functions, verbatim."""
+    text = SCRIPT.read_text()
+    return "set -euo pipefail; shopt -s nullglob\n" + "".join(
+        text[(start := text.index(f"\n{name}()")) : text.index("\n}\n", start) + 3] for name in names
+    )
+
+
+@pytest.mark.parametrize("left", [True, False])
+def test_a_copy_that_was_being_replaced_when_the_machine_went_away_is_not_lost(tmp_path, left):
+    if left:  # of the older copy, which is removed file by file
+        (tmp_path / "kept/runs/.r.partial").mkdir(parents=True)
+        (tmp_path / "kept/runs/.r.partial/metrics.csv").touch()
+    whole = tmp_path / "kept/runs/.newer/.r.partial"
+    whole.mkdir(parents=True)
+    (whole / "checkpoint.pt").write_text("of epoch 40")
+    (tmp_path / "out/runs").mkdir(parents=True)
+    script = functions("copy_once", "name_newer", "is_finished_or_begun", "stage_results")
+    script += "value_of() { echo 64; }; kept=kept output=out; stage_results"
+    subprocess.run(["bash", "-c", script], cwd=tmp_path, check=True)
+    assert (tmp_path / "out/runs/.r.partial/checkpoint.pt").read_text() == "of epoch 40"
+
+
+def test_a_run_that_is_finished_leaves_no_copies_of_what_it_was_before(tmp_path):
+    (tmp_path / "out/runs/r").mkdir(parents=True)
+    for left in (".r.partial", ".newer/.r.partial", ".newer/..r.partial.copying"):  # the last one by a kill
+        (tmp_path / "kept/runs" / left).mkdir(parents=True)
+    script = (
+        functions("copy_once", "copy_unfinished", "copy_back") + "kept=kept output=out dataset=d; copy_back"
+    )
+    subprocess.run(["bash", "-c", script], cwd=tmp_path, check=True)
+    left = {path.name for path in (tmp_path / "kept/runs").rglob("*")}
+    assert left == {"r", ".newer"}
+
+
+def test_a_run_that_another_machine_goes_on_with_is_not_replaced_by_what_this_one_took_of_it(tmp_path):
+    kept, here = (tmp_path / folder / "runs/.r.partial/checkpoint.pt" for folder in ("kept", "out"))
+    kept.parent.mkdir(parents=True)
+    kept.write_text("of epoch 1")
+    script = functions("is_finished_or_begun", "stage_results", "name_newer", "copy_once", "copy_unfinished")
+    script += functions("copy_back") + "value_of() { echo 64; }; kept=kept output=out dataset=d; "
+
+    def run(step):
+        subprocess.run(["bash", "-c", script + step], cwd=tmp_path, check=True)
+
+    run("stage_results")
+    kept.write_text("of epoch 2")
+    run("copy_back")
+    assert kept.read_text() == "of epoch 2"
+    here.write_text("of epoch 3")  # this machine goes on with it after all
+    run("copy_back")
+    assert kept.read_text() == "of epoch 3"
+
+
+def children_of(pid):
+    """The command lines of its child processes, without those that have just ended."""
+    found = []
+    for child in psutil.Process(pid).children():
+        with contextlib.suppress(psutil.NoSuchProcess):
+            found.append(child.cmdline())
+    return found
+
+
+def test_a_connection_that_is_lost_stops_the_training_and_lets_it_be_copied(tmp_path):
+    script = functions("say", "stop", "run_training", "attempt_copy")
+    script += "stopped= copy_every=10 train=(sleep 60); run_training . || echo $? $stopped"
+    # Under nohup the signal would be ignored, as it should be.
+    running = subprocess.Popen(
+        ["env", "--default-signal=HUP", "bash", "-c", script],
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    while ["sleep", "1"] not in children_of(running.pid):  # until it waits, and so responds to signals
+        time.sleep(0.05)
+    os.killpg(running.pid, signal.SIGHUP)
+    assert running.communicate(timeout=60)[0] == "129 129\n"
+
+
+def test_two_trainings_of_one_checkout_copy_in_turn_and_whole(tmp_path):
+    (tmp_path / "out/runs/r").mkdir(parents=True)
+    for name in ("model.safetensors", "metrics.csv"):
+        (tmp_path / "out/runs/r" / name).write_text(name)
+    script = functions("say", "take_turn", "copy_once", "copy_unfinished", "copy_back", "copy_in_turn")
+    script += 'cp() { mkdir "$3" && sleep 1 && command cp "$2"/* "$3"; }\n'  # a slow drive
+    script += "kept=kept output=out dataset=d; exec 9<.; sleep $1; copy_in_turn"
+    both = [subprocess.Popen(["bash", "-c", script, "x", wait_s], cwd=tmp_path) for wait_s in ("0", "0.5")]
+    assert [one.wait() for one in both] == [0, 0]
+    assert len(list(tmp_path.glob("kept/runs/r/*"))) == 2
+
+
+def test_a_clone_stays_at_its_tag_and_says_so_until_another_branch_is_wanted(tmp_path):
+    origin = tmp_path / "origin"
+    (origin / "scripts").mkdir(parents=True)
+
+    def git(*arguments):
+        identity = ("-c", "user.name=n", "-c", "user.email=e@example.org")
+        subprocess.run(["git", *identity, *arguments], cwd=origin, check=True, capture_output=True)
+
+    git("init", "--initial-branch", "main")
+    for number in "12":
+        (origin / "scripts/colab-train").write_text(number)
+        (origin / "scripts/colab-train").chmod(0o755)
+        git("add", ".")
+        git("commit", "-m", number)
+        git("tag", f"v{number}")
+    script = "say() { echo $1; }\n" + functions("fail", "attempt", "fetch_repository")
+    found = []
+    for branch in ("v1", "", "main", ""):
+        named = f"repository={origin} folder=clone branch={branch}; fetch_repository"
+        done = subprocess.run(
+            ["bash", "-c", f"{script}\n{named}"], cwd=tmp_path, capture_output=True, text=True
+        )
+        assert done.returncode == 0, done.stderr
+        found.append((tmp_path / "clone/scripts/colab-train").read_text())
+        assert ("clone stays at v1; --branch NAME takes another" in done.stdout) == (len(found) == 2)
+    assert found == ["1", "1", "2", "2"]
+
+
+def test_a_clone_that_was_killed_half_way_is_made_anew(tmp_path):
+    (tmp_path / "origin/scripts").mkdir(parents=True)
+    (tmp_path / "origin/scripts/colab-train").touch(mode=0o755)
+    git = ["git", "-C", tmp_path / "origin", "-c", "user.name=n", "-c", "user.email=e@example.org"]
+    for command in (["init", "--quiet"], ["add", "."], ["commit", "--quiet", "-m", "all"]):
+        subprocess.run([*git, *command], check=True)
+    # What git has written by the time that it asks for the objects.
+    (tmp_path / "git").write_text(f'#!/bin/sh\n{shutil.which("git")} init --quiet "$5"\nkill -KILL $$\n')
+    (tmp_path / "git").chmod(0o755)
+    script = "say() { :; }\n" + functions("fail", "attempt", "fetch_repository")
+    script += "repository=origin folder=clone branch=; fetch_repository"
+
+    def run(path):
+        environment = {**os.environ, "PATH": path}
+        return subprocess.run(["bash", "-c", script], cwd=tmp_path, env=environment, capture_output=True)
+
+    assert run(f"{tmp_path}:{os.environ['PATH']}").returncode != 0
+    assert list(tmp_path.glob("clone*"))
+    assert run(os.environ["PATH"]).returncode == 0
+    assert (tmp_path / "clone/scripts/colab-train").exists()
+
+
+def test_minutes_with_a_leading_zero_are_no_octal_number(tmp_path):
+    script = functions("fail", "parse")
+    script += "parameters=() handed_on=(); parse --copy-every 08; echo $((copy_every * 60))"
+    done = subprocess.run(["bash", "-c", script], capture_output=True, text=True)
+    assert done.stdout == "480\n", done.stderr
