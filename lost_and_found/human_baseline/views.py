@@ -118,11 +118,11 @@ def _verdict(rank: int, truth: str) -> str:
     name = escape(truth)
     if not rank:
         return f"The answer: {name}."
-    return f"Right at once: {name}!" if rank == 1 else f"Right with guess {rank}: {name}."
+    return f"Right first time: {name}!" if rank == 1 else f"Right on guess {rank}: {name}."
 
 
 def _place_of(rank: int) -> str:
-    return "right at once" if rank == 1 else f"right with guess {rank}" if rank <= 5 else "wrong"
+    return "right first time" if rank == 1 else f"right on guess {rank}" if rank <= 5 else "wrong"
 
 
 def _column(heading: str, guesses: Sequence[tuple[str, float | None]], truth: str) -> str:
@@ -150,7 +150,7 @@ def _score_row(name: str, top: Mapping[int, Proportion]) -> str:
 
 
 def _against(own: Standing) -> str:
-    found = f"{own.top[1].hits} of {own.answered} right at once"
+    found = f"{own.top[1].hits} of {own.answered} right first time"
     if not own.model:
         return found
     difference = own.top[1].hits - own.model[1].hits

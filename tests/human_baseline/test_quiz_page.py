@@ -28,17 +28,17 @@ def test_a_session_is_played_by_keyboard_with_a_reload_and_the_notebook_finds_ex
         async with visitor(browser, address) as page:
             await join(page, "Ann")
             await answer(page, names[0])
-            assert f"Right at once: {names[0]}" in await page.inner_text(".quiz")
+            assert f"Right first time: {names[0]}" in await page.inner_text(".quiz")
             await press(page, "Enter")
             await answer(page, "antarctica", "swizerland", names[1])
-            assert f"Right with guess 3: {names[1]}" in await page.inner_text(".quiz")
+            assert f"Right on guess 3: {names[1]}" in await page.inner_text(".quiz")
             await page.reload()
             await page.get_by_text("Picture 3 of 4").wait_for()
             await answer(page, "antarctica")
             await press(page, "Enter")
             await answer(page, "cote", "turk", "usa", "korea", "zealnd")
             await press(page, "Enter")
-            await page.get_by_text("Done, Ann: 1 of 4 right at once").wait_for()
+            await page.get_by_text("Done, Ann: 1 of 4 right first time").wait_for()
 
     with served(quiz) as address:
         in_browser(play)

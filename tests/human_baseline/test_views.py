@@ -58,8 +58,8 @@ def test_a_question_shows_its_place_and_a_neutral_text(tmp_path):
 @pytest.mark.parametrize(
     ("guesses", "verdict"),
     [
-        (lambda item: [item.country_code], "Right at once: "),
-        (lambda item: ["AQ", item.country_code], "Right with guess 2: "),
+        (lambda item: [item.country_code], "Right first time: "),
+        (lambda item: ["AQ", item.country_code], "Right on guess 2: "),
         (lambda item: ["AQ"], "The answer: "),
     ],
 )
@@ -81,7 +81,7 @@ def test_an_answer_given_twice_says_that_the_first_counts(tmp_path):
 def test_the_summary_compares_people_with_the_model(tmp_path):
     quiz = made_quiz(tmp_path, rounds=12)
     player = play(quiz, "Ann", lambda item: [item.country_code])
-    assert "12 of 12 right at once, 6 more than the model" in views.summary(quiz.standing(player))
+    assert "12 of 12 right first time, 6 more than the model" in views.summary(quiz.standing(player))
 
 
 def test_a_long_leaderboard_is_cut_and_says_so(tmp_path):
