@@ -10,7 +10,7 @@ from contextlib import contextmanager
 
 import torch
 
-from lost_and_found.errors import OutOfMemory
+from lost_and_found.errors import LostAndFoundError, OutOfMemory
 from lost_and_found.training.config import TrainingConfig
 from lost_and_found.training.fused import problem_of
 
@@ -90,15 +90,16 @@ def tuned_backends(config: TrainingConfig) -> Iterator[None]:
 
 @contextmanager
 def memory_freed_after_errors() -> Iterator[None]:
-    """Clear the local variables of the functions that an error ends.
+    """Clear the local variables of the functions that an expected error or Ctrl-C ends.
 
     A notebook keeps its last error, which keeps those variables and so the GPU memory that training uses: the
-    next attempt, perhaps with smaller batches, would have only what is left.
+    next attempt, perhaps with smaller batches, would have only what is left. Other errors are for a debugger,
+    which shows the variables.
     """
     handled = sys.exception()  # by the caller, whose frames are left alone
     try:
         yield
-    except BaseException as error:
+    except (LostAndFoundError, KeyboardInterrupt) as error:
         link: BaseException | None = error
         while link and link is not handled:
             traceback.clear_frames(link.__traceback__)

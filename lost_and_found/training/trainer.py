@@ -54,7 +54,7 @@ def train_run(
     place = folder / runs.run_id(config, weights, caches)
     with joined(config.device) as world:
         if not world.from_main(runs.is_complete(place)):
-            with tuned_backends(config), explained_memory(config, world.device), memory_freed_after_errors():
+            with tuned_backends(config), memory_freed_after_errors(), explained_memory(config, world.device):
                 # Not a variable of this function, whose frame the error that the caller gets keeps alive.
                 _fit(
                     Training(config, build_target(config, train.table), weights, world),

@@ -273,11 +273,15 @@ def test_a_library_without_room_on_a_gpu_is_reported_as_too_little_memory():
 
 
 @pytest.mark.parametrize(
-    ("error", "seen"),
-    [(torch.OutOfMemoryError("CUDA out of memory"), OutOfMemory), (KeyboardInterrupt(), KeyboardInterrupt)],
+    ("error", "seen", "is_held"),
+    [
+        (torch.OutOfMemoryError("CUDA out of memory"), OutOfMemory, False),
+        (KeyboardInterrupt(), KeyboardInterrupt, False),
+        (ZeroDivisionError(), ZeroDivisionError, True),
+    ],
 )
-def test_an_error_that_a_notebook_keeps_holds_nothing_of_the_training(
-    split, tmp_path, monkeypatch, error, seen
+def test_an_error_that_a_notebook_keeps_holds_nothing_of_the_training_unless_it_is_for_a_debugger(
+    split, tmp_path, monkeypatch, error, seen, is_held
 ):
     trainings, compute = [], Training.compute
 
@@ -291,7 +295,7 @@ def test_an_error_that_a_notebook_keeps_holds_nothing_of_the_training(
     with pytest.raises(seen) as kept:
         train(CONFIG, split, tmp_path)
     assert kept.value.__traceback__
-    assert trainings[0]() is None
+    assert (trainings[0]() is not None) == is_held
 
 
 def test_other_errors_of_torch_are_left_alone():
