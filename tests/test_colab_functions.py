@@ -5,6 +5,7 @@ import os
 import shutil
 import signal
 import subprocess
+import tarfile
 import time
 
 import psutil
@@ -155,6 +156,23 @@ def test_a_clone_that_was_killed_half_way_is_made_anew(tmp_path):
     assert list(tmp_path.glob("clone*"))
     assert run(os.environ["PATH"]).returncode == 0
     assert (tmp_path / "clone/scripts/colab-train").exists()
+
+
+@pytest.mark.parametrize("taken", ["out", "out/.staged.new"])
+def test_a_place_that_cannot_be_written_is_told_as_what_fails_the_step(tmp_path, taken):
+    (tmp_path / "2-data-preparation/02-enrich-records").mkdir(parents=True)
+    with tarfile.open(tmp_path / "kept.tar", "w") as archive:
+        archive.add(tmp_path / "2-data-preparation/02-enrich-records", "2-data-preparation/02-enrich-records")
+    if taken == "out":
+        (tmp_path / taken).touch()
+    else:
+        (tmp_path / taken / "folder").mkdir(parents=True)  # not replaced by a file, not even for root
+    script = functions("say", "fail", "attempt", "stage_archive", "note_staged")
+    script += "kept=kept output=out root=. dataset=d; stage_archive"
+    done = subprocess.run(["bash", "-c", script], cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1].startswith("error: data: "), done.stderr
+    assert not (tmp_path / "out/.staged").exists()
 
 
 def test_minutes_with_a_leading_zero_are_no_octal_number(tmp_path):
