@@ -45,7 +45,7 @@ from lost_and_found.training.models import InitialWeights, build_model, pick_dev
 from lost_and_found.training.pixel_cache import CacheSpec, PixelCache
 from lost_and_found.training.splits import Split, read_splits
 from lost_and_found.training.targets import build_target
-from lost_and_found.training.tracking import Untracked
+from lost_and_found.training.tracking import Tracker
 
 PUBLISHED_IMAGES = 332_786
 TRAIN_SHARE, VAL_SHARE = 0.7, 0.2
@@ -371,7 +371,7 @@ def headline(config: TrainingConfig, scratch: Path, device: torch.device) -> Non
     with peak_anonymous_memory() as peak:
         started = time.perf_counter()
         training = Training(config, build_target(config, train.table), InitialWeights("none", "benchmark"))
-        training.fit(train, val, folder=folder, tracker=Untracked())
+        training.fit(train, val, folder=folder, tracker=Tracker())
         elapsed = time.perf_counter() - started
     print(
         f"whole training: {len(train):,} + {len(val):,} pictures, {HEADLINE_EPOCHS} epochs, "

@@ -18,7 +18,7 @@ import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from lost_and_found.errors import InvalidConfig, StorageFull
 from lost_and_found.locks import sole_writer
@@ -35,8 +35,8 @@ FINISH_S = 3600.0
 LONGEST_NAME = 128  # of a run's id, and of an artifact's name
 
 
-class Tracker(Protocol):
-    """What training reports its progress to."""
+class Tracker:
+    """What training reports its progress to; this one, for mode "off", drops everything."""
 
     def log(self, metrics: Mapping[str, float]) -> None:
         """Take one epoch's metrics, "epoch" among them."""
@@ -53,20 +53,7 @@ class Tracker(Protocol):
         """
 
 
-class Untracked:
-    """A tracker that drops everything, for mode "off"."""
-
-    def log(self, metrics: Mapping[str, float]) -> None:
-        """Drop them."""
-
-    def summarise(self, summary: Mapping[str, Any]) -> None:
-        """Drop it."""
-
-    def keep(self, folder: Path, *, test: Path | None) -> None:
-        """Drop them."""
-
-
-class WandbTracker:
+class WandbTracker(Tracker):
     """A tracker around a started W&B run.
 
     Attributes:
@@ -192,7 +179,7 @@ def tracked(mode: str, *, run_id: str, config: Mapping[str, Any], folder: Path) 
     if mode == "auto":
         mode = asked or ("online" if has_key() else "offline")
     if mode in ("off", "disabled"):
-        yield Untracked()
+        yield Tracker()
         return
     if asked and asked not in WANDB_MODES:  # W&B refuses it whatever it is asked for
         raise InvalidConfig(
@@ -207,7 +194,7 @@ def tracked(mode: str, *, run_id: str, config: Mapping[str, Any], folder: Path) 
             run = _start(mode, run_id=run_id, config=config, folder=folder)
         except OSError as error:  # its helper died in an earlier training of this process
             warnings.warn(f"W&B can't be started ({error}); {run_id} goes on without it", stacklevel=3)
-            yield Untracked()
+            yield Tracker()
             return
         tracker = WandbTracker(run, run_id=run_id, runs_folder=folder.parent)
         try:

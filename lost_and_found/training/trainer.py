@@ -14,7 +14,7 @@ from lost_and_found.training.epochs import Training
 from lost_and_found.training.models import initial_weights
 from lost_and_found.training.pixel_cache import PixelCache
 from lost_and_found.training.targets import build_target
-from lost_and_found.training.tracking import Untracked, agent_waits, tell_again, tracked
+from lost_and_found.training.tracking import Tracker, agent_waits, tell_again, tracked
 
 
 def train_run(
@@ -87,7 +87,7 @@ def _fit(
 ) -> None:
     """Train; the main process fills the run folder."""
     if not training.world.is_main:
-        training.fit(caches["train"], caches["val"], folder=None, tracker=Untracked())
+        training.fit(caches["train"], caches["val"], folder=None, tracker=Tracker())
         return
     with (
         runs.new_run_folder(place) as partial,

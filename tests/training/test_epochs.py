@@ -15,7 +15,7 @@ from lost_and_found.training.epochs import Training
 from lost_and_found.training.models import InitialWeights
 from lost_and_found.training.splits import Split
 from lost_and_found.training.targets import build_target
-from lost_and_found.training.tracking import Untracked
+from lost_and_found.training.tracking import Tracker
 from lost_and_found.training.trainer import train_run
 
 
@@ -29,7 +29,7 @@ def shown(split, monkeypatch, **settings):
     training = Training(config, build_target(config, split.table), InitialWeights("none", ""))
     with monkeypatch.context() as patch:
         patch.setattr(Training, "take_step", note)
-        training.fit(split, split, folder=None, tracker=Untracked())
+        training.fit(split, split, folder=None, tracker=Tracker())
     return taken.values()
 
 
@@ -118,7 +118,7 @@ def test_the_moving_average_is_what_is_kept(split, tmp_path, monkeypatch):
     monkeypatch.setattr(Training, "is_best", lambda *_, **__: True)
     config = dataclasses.replace(CONFIG, ema_decay=0.9)
     training = Training(config, build_target(config, split.table), InitialWeights("none", ""))
-    training.fit(split, split, folder=tmp_path, tracker=Untracked())
+    training.fit(split, split, folder=tmp_path, tracker=Tracker())
     assert noted == list(range(9))
     kept = runs.load_run(tmp_path, device="cpu").model.state_dict()
     own = training.model.state_dict()

@@ -20,7 +20,7 @@ from lost_and_found.training.models import InitialWeights
 from lost_and_found.training.optimizer import learning_rate_of
 from lost_and_found.training.runs import load_run, predict
 from lost_and_found.training.targets import build_target
-from lost_and_found.training.tracking import Untracked
+from lost_and_found.training.tracking import Tracker
 from lost_and_found.training.trainer import train_run
 
 CONFIG = TrainingConfig(
@@ -94,7 +94,7 @@ def test_a_run_holds_all_that_prediction_needs(trained, eight_pictures):
 def test_a_loaded_model_gives_the_same_logits(eight_pictures, tmp_path):
     config = dataclasses.replace(CONFIG, epochs=1, normalisation="half")
     training = Training(config, build_target(config, eight_pictures.table), InitialWeights("none", ""))
-    training.fit(eight_pictures, eight_pictures, folder=tmp_path, tracker=Untracked())
+    training.fit(eight_pictures, eight_pictures, folder=tmp_path, tracker=Tracker())
     pixels = torch.from_numpy(eight_pictures.pixels)
     run = load_run(tmp_path, device="cpu")
     with torch.inference_mode():

@@ -25,7 +25,7 @@ from lost_and_found.training.epochs import Training
 from lost_and_found.training.models import InitialWeights
 from lost_and_found.training.targets import build_target
 from lost_and_found.training.targets.country import CountryTarget
-from lost_and_found.training.tracking import Untracked
+from lost_and_found.training.tracking import Tracker
 from lost_and_found.training.trainer import train_run
 
 CONFIG = TrainingConfig(
@@ -208,7 +208,7 @@ def test_with_an_unreadable_checkpoint_training_starts_from_scratch_after_a_warn
 
 
 def test_a_full_disk_keeps_what_was_written_and_training_goes_on_later(uninterrupted, split, tmp_path):
-    class FillingUp(Untracked):
+    class FillingUp(Tracker):
         """After the first epoch, no file can grow beyond a hundred kilobytes."""
 
         def log(self, metrics):
