@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 
 class MovingAverage:
@@ -18,30 +18,19 @@ class MovingAverage:
     def __init__(self, model: nn.Module, decay: float) -> None:
         self.model = copy.deepcopy(model).requires_grad_(requires_grad=False).eval()
         self._decay = decay
-        self._averages: list[Tensor] = []
-        self._values: list[Tensor] = []
-        self._counts: tuple[list[Tensor], list[Tensor]] = ([], [])
+        # The tensors stay the same, only their values change. Counts are of batches, by batch normalisation.
+        states = [list(one.state_dict().values()) for one in (self.model, model)]
+        self._averages, self._values = ([one for one in state if one.is_floating_point()] for state in states)
+        self._kept, self._counts = ([one for one in state if not one.is_floating_point()] for state in states)
 
     @torch.no_grad()
-    def update(self, model: nn.Module, *, steps: int) -> None:
-        """Add the model's weights, after so many steps of training, to the average; always the same model.
+    def update(self, *, steps: int) -> None:
+        """Add the model's weights, after so many steps of training, to the average.
 
         Early on the average is a short one, or it would hold on to the random initial weights.
         """
-        if not self._averages:  # once: the tensors stay the same, only their values change
-            self._pair_with(model)
         decay = min(self._decay, (1 + steps) / (10 + steps))
         # One kernel for all parameters, where a loop would start hundreds.
         torch._foreach_lerp_(self._averages, self._values, 1 - decay)
-        if self._counts[0]:  # of batches, which only batch normalisation has
-            torch._foreach_copy_(*self._counts)
-
-    def _pair_with(self, model: nn.Module) -> None:
-        averages, values = (one.state_dict(keep_vars=False) for one in (self.model, model))
-        for name, value in values.items():
-            if value.is_floating_point():
-                self._averages.append(averages[name])
-                self._values.append(value)
-            else:
-                self._counts[0].append(averages[name])
-                self._counts[1].append(value)
+        if self._counts:
+            torch._foreach_copy_(self._kept, self._counts)

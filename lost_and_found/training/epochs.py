@@ -241,7 +241,7 @@ class Training:
         else:
             self.compute(pixels, drawn, labels, count)
         if self.average:
-            self.average.update(self.model, steps=self.steps)
+            self.average.update(steps=self.steps)
 
     def compute(self, pixels: Tensor, drawn: Tensor, labels: Labels, count: int) -> None:
         """The part of a step that can be recorded: whatever changes between steps comes in tensors."""

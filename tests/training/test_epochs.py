@@ -110,9 +110,9 @@ def test_gradients_are_clipped_to_the_norm_of_the_config(split, precision):
 def test_the_moving_average_is_what_is_kept(split, tmp_path, monkeypatch):
     noted, update = [], MovingAverage.update
 
-    def note(self, model, *, steps):
+    def note(self, *, steps):
         noted.append(steps)
-        update(self, model, steps=steps)
+        update(self, steps=steps)
 
     monkeypatch.setattr(MovingAverage, "update", note)
     monkeypatch.setattr(Training, "is_best", lambda *_, **__: True)

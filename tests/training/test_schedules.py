@@ -1,12 +1,9 @@
-import copy
 import dataclasses
 
 import pytest
-import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lost_and_found.training.averaging import MovingAverage
 from lost_and_found.training.config import TrainingConfig
 from lost_and_found.training.schedules import learning_rate_factor
 
@@ -41,21 +38,3 @@ def test_the_factor_is_that_of_the_schedule(changes, epochs, factor):
 def test_the_factor_is_never_negative_nor_above_one(schedule, warmup, epochs):
     config = dataclasses.replace(CONFIG, schedule=schedule, warmup_epochs=warmup)
     assert 0 <= learning_rate_factor(config, epochs) <= 1
-
-
-def test_the_moving_average_is_what_its_formula_says():
-    model = torch.nn.Sequential(torch.nn.Conv2d(3, 4, 3), torch.nn.BatchNorm2d(4))
-    average = MovingAverage(model, decay=0.9)
-    expected = copy.deepcopy(model.state_dict())
-    for steps in range(1, 30):
-        with torch.no_grad():
-            for parameter in model.parameters():
-                parameter.add_(torch.randn_like(parameter))
-        model(torch.rand(2, 3, 5, 5))  # moves the statistics and the count of batches
-        average.update(model, steps=steps)
-        decay = min(0.9, (1 + steps) / (10 + steps))
-        for name, value in model.state_dict().items():
-            mixed = decay * expected[name] + (1 - decay) * value
-            expected[name] = mixed if value.is_floating_point() else value.clone()
-    for name, value in average.model.state_dict().items():
-        torch.testing.assert_close(value, expected[name])
