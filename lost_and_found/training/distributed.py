@@ -72,7 +72,7 @@ class World:
         if self.size == 1:
             return value
         values = [value]
-        dist.broadcast_object_list(values, src=0, device=self._where())
+        dist.broadcast_object_list(values, src=0)
         return values[0]
 
     def from_all(self, value: Any) -> list[Any]:  # noqa: ANN401 - as above
@@ -96,9 +96,6 @@ class World:
         ids = [self.device.index or 0] if self.device.type == "cuda" else None
         return DistributedDataParallel(model, device_ids=ids, broadcast_buffers=False)
 
-    def _where(self) -> torch.device | None:
-        return self.device if self.device.type == "cuda" else None
-
 
 @contextmanager
 def joined(device: str) -> Iterator[World]:
@@ -110,9 +107,8 @@ def joined(device: str) -> Iterator[World]:
     size, local_rank = int(os.environ.get("WORLD_SIZE", "1")), os.environ.get("LOCAL_RANK", "0")
     place = pick_device(device)
     if size == 1:
-        with (
-            torch.cuda.device(place) if place.type == "cuda" else nullcontext()
-        ):  # kernels run on the current one
+        # Kernels run on the current device.
+        with torch.cuda.device(place) if place.type == "cuda" else nullcontext():
             yield World(place)
         return
     if place.type == "cuda":
@@ -172,6 +168,11 @@ class _SumOverProcesses(torch.autograd.Function):
 class SharedBatchNorm2d(nn.BatchNorm2d):
     """Batch normalisation over the batches of all processes; torch's own works only on GPUs."""
 
+    running_mean: Tensor
+    running_var: Tensor
+    num_batches_tracked: Tensor
+    momentum: float
+
     def forward(self, images: Tensor) -> Tensor:
         """Normalised (B, C, H, W), computed in float32 as torch's own is."""
         if not self.training:
@@ -181,15 +182,9 @@ class SharedBatchNorm2d(nn.BatchNorm2d):
         mean = _SumOverProcesses.apply(images.sum(dim=(0, 2, 3))) / count
         centred = images - mean[:, None, None]
         variance = _SumOverProcesses.apply(centred.square().sum(dim=(0, 2, 3))) / count
-        self._remember(mean.detach(), variance.detach() * count / (count - 1))
+        with torch.no_grad():
+            self.running_mean.lerp_(mean, self.momentum)
+            self.running_var.lerp_(variance * count / (count - 1), self.momentum)
+            self.num_batches_tracked += 1
         scaled = centred * (variance[:, None, None] + self.eps).rsqrt()
         return (scaled * self.weight[:, None, None] + self.bias[:, None, None]).to(given)
-
-    @torch.no_grad()
-    def _remember(self, mean: Tensor, variance: Tensor) -> None:
-        if self.running_mean is None or self.running_var is None or self.momentum is None:
-            return
-        self.running_mean.lerp_(mean, self.momentum)
-        self.running_var.lerp_(variance, self.momentum)
-        if self.num_batches_tracked is not None:
-            self.num_batches_tracked += 1
