@@ -7,6 +7,7 @@ country.
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from dataclasses import dataclass
 
@@ -54,28 +55,14 @@ class AugmentationSet:
 STUDY_SET = AugmentationSet(
     least_area=0.75, most_stretch=4 / 3, degrees=10, brightness=0.5, contrast=0.5, saturation=0.5, hue=0.1
 )
+LIGHT_SET = AugmentationSet(
+    least_area=0.8, most_stretch=1.1, degrees=3, brightness=0.15, contrast=0.15, saturation=0.15, hue=0.02
+)
 SETS = {
     "none": None,
-    "light": AugmentationSet(
-        least_area=0.8,
-        most_stretch=1.1,
-        degrees=3,
-        brightness=0.15,
-        contrast=0.15,
-        saturation=0.15,
-        hue=0.02,
-    ),
+    "light": LIGHT_SET,
     "study": STUDY_SET,
-    "strong": AugmentationSet(
-        least_area=0.5,
-        most_stretch=4 / 3,
-        degrees=10,
-        brightness=0.5,
-        contrast=0.5,
-        saturation=0.5,
-        hue=0.1,
-        degrades=True,
-    ),
+    "strong": dataclasses.replace(STUDY_SET, least_area=0.5, degrades=True),
 }
 
 
