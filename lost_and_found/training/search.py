@@ -6,6 +6,7 @@ resumes as if it had never stopped.
 
 from __future__ import annotations
 
+import itertools
 import math
 import warnings
 from collections.abc import Mapping, Sequence
@@ -68,14 +69,9 @@ def propose(sweep: Sweep, trials: Sequence[Trial], number: int, *, seed: int = 0
 
 
 def _grid(sweep: Sweep, number: int) -> Parameters | None:
-    choices = [one.grid() for one in sweep.parameters]
-    shape = [len(one) for one in choices]
-    if number > math.prod(shape):
-        return None
-    places = np.unravel_index(number - 1, shape)
-    return {
-        one.name: values[place] for one, values, place in zip(sweep.parameters, choices, places, strict=True)
-    }
+    combinations = itertools.product(*(one.grid() for one in sweep.parameters))
+    values = next(itertools.islice(combinations, number - 1, None), None)
+    return dict(zip((one.name for one in sweep.parameters), values, strict=True)) if values else None
 
 
 def _at(sweep: Sweep, places: np.ndarray) -> Parameters:

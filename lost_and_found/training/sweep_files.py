@@ -12,7 +12,6 @@ from typing import Any
 
 import yaml
 
-from lost_and_found.digests import digest
 from lost_and_found.errors import InvalidConfig, MissingInput
 from lost_and_found.training.search_space import Parameter, Value, fixed_parameter, read_parameter
 from lost_and_found.workspace import REPOSITORY
@@ -78,11 +77,6 @@ class Sweep:
         content: dict[str, Any] = json.loads(json.dumps(decisive))
         return content
 
-    @property
-    def digest(self) -> str:
-        """The digest of the content."""
-        return digest(json.dumps(self.content(), sort_keys=True).encode())
-
 
 def read_sweep(path: Path, *, fixed: Mapping[str, Value] | None = None, name: str = "") -> Sweep:
     """The sweep in a YAML file.
@@ -100,18 +94,14 @@ def read_sweep(path: Path, *, fixed: Mapping[str, Value] | None = None, name: st
         raise MissingInput(f"there is no sweep {path}; some are in {REPOSITORY / '3-training/sweeps'}")
     try:
         content = yaml.safe_load(path.read_bytes())  # UTF-8, or UTF-16 with its mark
-        return _sweep(content, fixed=fixed or {}, name=name or _name(content, path))
+        return _sweep(content, fixed=fixed or {}, name=name, file=path.stem)
     except yaml.YAMLError as error:
         raise InvalidConfig(f"{path} is not valid YAML ({error})") from None
     except InvalidConfig as error:
         raise InvalidConfig(f"{path}: {error}") from None
 
 
-def _name(content: object, path: Path) -> str:
-    return str(content.get("name") or path.stem) if isinstance(content, dict) else path.stem
-
-
-def _sweep(content: object, *, fixed: Mapping[str, Value], name: str) -> Sweep:
+def _sweep(content: object, *, fixed: Mapping[str, Value], name: str, file: str) -> Sweep:
     if not isinstance(content, dict):
         raise InvalidConfig("a sweep must be a mapping with method, metric and parameters")
     if unknown := sorted(str(key) for key in set(content) - set(KEYS)):
@@ -119,6 +109,7 @@ def _sweep(content: object, *, fixed: Mapping[str, Value], name: str) -> Sweep:
             f"the local agent doesn't support {', '.join(unknown)}; it knows {', '.join(KEYS)}; "
             "remove it, or search with W&B's own agent"
         )
+    name = name or str(content.get("name") or file)
     if "/" in name or name.startswith("."):
         raise InvalidConfig(f"name is {name!r}; it must be a plain name, because it names a folder")
     method = content.get("method")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +33,7 @@ class Trial:
     """
 
     number: int
-    parameters: Mapping[str, Value] = field(hash=False)
+    parameters: Mapping[str, Value]
     status: str = FINISHED
     reason: str = ""
     run: str = ""

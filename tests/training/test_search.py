@@ -358,4 +358,4 @@ def test_a_fixed_parameter_takes_the_place_of_what_the_file_says_with_a_warning_
     ]
     assert (sweep.name, sweep.varied) == ("other", ["x"])
     assert all_of(sweep) == [{"x": 1, "y": 5, "z": "new"}, {"x": 2, "y": 5, "z": "new"}]
-    assert sweep.digest != read_sweep(path).digest
+    assert sweep.content() != read_sweep(path).content()
