@@ -51,11 +51,7 @@ def highest_rates(optimizer: AdamW) -> dict[str, float]:
 def set_learning_rates(optimizer: AdamW, factor: float) -> None:
     """Set the learning rates to this fraction of their peaks."""
     for group in optimizer.param_groups:
-        rate = group["highest_lr"] * factor
-        if isinstance(group["lr"], Tensor):
-            group["lr"].fill_(rate)
-        else:
-            group["lr"] = rate
+        _set_rate(group, group["highest_lr"] * factor)
 
 
 def learning_rate_of(optimizer: AdamW) -> float:
@@ -65,13 +61,15 @@ def learning_rate_of(optimizer: AdamW) -> float:
 
 def restore_optimizer(optimizer: AdamW, state: dict[str, Any]) -> None:
     """Load the optimizer's state from a checkpoint; its options stay those of this config and device."""
+    groups = []
     for group, saved in zip(optimizer.param_groups, state["param_groups"], strict=True):
-        if isinstance(group["lr"], Tensor):
-            group["lr"].fill_(float(saved["lr"]))
-        else:
-            group["lr"] = float(saved["lr"])
-    groups = [
-        {**group, "params": saved["params"]}
-        for group, saved in zip(optimizer.param_groups, state["param_groups"], strict=True)
-    ]
+        _set_rate(group, float(saved["lr"]))
+        groups.append({**group, "params": saved["params"]})
     optimizer.load_state_dict({**state, "param_groups": groups})
+
+
+def _set_rate(group: dict[str, Any], rate: float) -> None:
+    if isinstance(group["lr"], Tensor):
+        group["lr"].fill_(rate)
+    else:
+        group["lr"] = rate
