@@ -34,9 +34,8 @@ def precision_for(config: TrainingConfig, device: torch.device) -> torch.dtype:
     GPUs compute fast in bfloat16 from compute capability 8.0 (Ampere), in float16 from 7.0 (Volta, Turing).
     """
     if config.precision != "auto":
-        return {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}[
-            config.precision
-        ]
+        precision: torch.dtype = getattr(torch, config.precision)
+        return precision
     capability = torch.cuda.get_device_capability(device) if device.type == "cuda" else (0, 0)
     if capability >= (8, 0):
         return torch.bfloat16

@@ -130,7 +130,8 @@ class Training:
                 if self.learn(train_split, bar=bar) and self.finish_epoch(
                     val_split, folder=folder, tracker=tracker
                 ):
-                    bar.set_postfix({name: f"{self.history[-1][name]:.3g}" for name in self.shown_metrics})
+                    shown = ("train/loss", "val/loss", self.best_metric)
+                    bar.set_postfix({name: f"{self.history[-1][name]:.3g}" for name in shown})
                     stopped = self.is_stopped()
                 else:
                     self.save(folder)
@@ -297,11 +298,6 @@ class Training:
     def best_metric(self) -> str:
         """Column of `metrics.csv` by which epochs are compared."""
         return f"val/{self.target.best_metric}"
-
-    @property
-    def shown_metrics(self) -> tuple[str, ...]:
-        """What the progress bar shows of the last epoch."""
-        return ("train/loss", "val/loss", self.best_metric)
 
     def progress(self, images: int) -> tqdm:
         """A bar over all pictures of all epochs; what earlier processes did counts as done."""
