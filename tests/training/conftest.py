@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from made_splits import cache_of, write_samples
+from made_splits import make_split, write_samples
 from wandb_server import WandbServer
 
 from lost_and_found.samples import Sample
@@ -15,8 +15,7 @@ from lost_and_found.training.pixel_cache import PixelCache
 @pytest.fixture(scope="session")
 def eight_pictures(tmp_path_factory: pytest.TempPathFactory) -> PixelCache:
     """A split of eight pictures of four countries."""
-    folder = tmp_path_factory.mktemp("eight")
-    return cache_of(write_samples(folder / "pictures", count=8), folder=folder / "pixels")
+    return make_split(tmp_path_factory.mktemp("eight"), count=8)
 
 
 @pytest.fixture
@@ -39,5 +38,4 @@ def server() -> Iterator[WandbServer]:
 @pytest.fixture(scope="module")
 def split(tmp_path_factory: pytest.TempPathFactory) -> PixelCache:
     """A split of twelve pictures."""
-    folder = tmp_path_factory.mktemp("twelve")
-    return cache_of(write_samples(folder / "pictures", count=12), folder=folder / "pixels")
+    return make_split(tmp_path_factory.mktemp("twelve"), count=12)

@@ -1,5 +1,6 @@
 """Small generated splits."""
 
+import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -7,6 +8,7 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
+from lost_and_found.geo.regions import regions
 from lost_and_found.samples import Sample
 from lost_and_found.training.pixel_cache import CacheSpec, PixelCache, cache_pixels
 
@@ -38,3 +40,21 @@ def cache_of(samples: Sequence[Sample], *, folder: Path, split: str = "train") -
     """The samples as a split."""
     spec = CacheSpec(list_name=f"made.{split}", list_digest=DIGEST, width=WIDTH, height=HEIGHT)
     return cache_pixels(samples, table_of(samples), folder=folder, spec=spec)
+
+
+def make_split(folder: Path, *, count: int) -> PixelCache:
+    """A split of so many pictures, all in this folder."""
+    return cache_of(write_samples(folder / "pictures", count=count), folder=folder / "pixels")
+
+
+def located(split: PixelCache, rows: Sequence[int]) -> PixelCache:
+    """The split with its records in these regions of the map."""
+    known = regions().iloc[list(rows)].reset_index(drop=True)
+    places = {name: known[name] for name in ("region", "country_code", "lat", "lon")}
+    return dataclasses.replace(split, table=split.table.assign(**places))
+
+
+def ten_times(split: PixelCache) -> PixelCache:
+    """The split with each picture ten times, so that an epoch has more steps."""
+    table = pd.concat([split.table] * 10, ignore_index=True)
+    return dataclasses.replace(split, pixels=np.tile(split.pixels, (10, 1, 1, 1)), table=table)

@@ -7,27 +7,24 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from made_splits import cache_of, write_samples
-from test_training_state import interrupted_training, same_numbers
+from made_splits import located, make_split, ten_times
+from made_trainings import begun, interrupted_training, same_numbers, take_step, train
 from torch import nn
 from torch.nn import functional
 from torchvision.ops import SqueezeExcitation, StochasticDepth
 
 from lost_and_found.errors import InvalidConfig, OutOfMemory
-from lost_and_found.geo.regions import regions
 from lost_and_found.training import epochs, splits
 from lost_and_found.training.augmentation import SETS, crop_and_rotate, jitter_colours
 from lost_and_found.training.backends import autocast_for, explained_memory, tuned_backends
 from lost_and_found.training.config import TrainingConfig
 from lost_and_found.training.degradation import degrade
 from lost_and_found.training.distributed import joined
-from lost_and_found.training.epochs import Training
 from lost_and_found.training.fused import ACTIVATION_NAMES, fuse, mistake_of
-from lost_and_found.training.models import InitialWeights, build_model
+from lost_and_found.training.models import build_model
 from lost_and_found.training.recording import STEPS_BEFORE
 from lost_and_found.training.splits import Split, read_splits
 from lost_and_found.training.targets import build_target
-from lost_and_found.training.trainer import train_run
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
 
@@ -41,40 +38,22 @@ CONFIG = TrainingConfig(
     epochs=2,
     device="cuda",
 )
-NO_WEIGHTS = InitialWeights("none", "asked for")
 
 
 @pytest.fixture(scope="module")
 def split(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("many")  # in batches of eight and of seven
-    return cache_of(write_samples(folder / "pictures", count=45), folder=folder / "pixels")
-
-
-def train(config, split, folder):
-    return train_run(config, train=split, val=split, folder=folder, tracking="off")
-
-
-def located(table, rows):
-    """The records in these regions of the map."""
-    known = regions().iloc[list(rows)].reset_index(drop=True)
-    return table.assign(**{name: known[name] for name in ("region", "country_code", "lat", "lon")})
-
-
-def ready(config, split):
-    return Training(config, build_target(config, split.table), NO_WEIGHTS)
+    return make_split(tmp_path_factory.mktemp("many"), count=45)  # in batches of eight and of seven
 
 
 def losses(config, split, *, steps=3):
     """The losses of so many steps on the same eight pictures."""
     with tuned_backends(config):
-        training = ready(config, split)
+        training = begun(config, split)
         training.speed_up(images=len(split))
-        training.stepping.train()
-        ((pixels, labels),) = Split(split, training.target, training.device).batches([torch.arange(8)])
         found = []
         for _ in range(steps):
             training.loss_sum.zero_()
-            training.take_step(pixels, labels, count=8, progress=1.0)
+            take_step(training, split, count=8)
             training.steps += 1
             found.append(training.loss_sum.item() / 8)
     return found
@@ -165,9 +144,9 @@ def test_recorded_steps_learn_the_same_to_the_last_bit(
 @pytest.mark.parametrize("target", ["country", "region", "coordinates"])
 def test_no_step_waits_for_the_gpu(split, target):
     config = dataclasses.replace(CONFIG, target=target, augmentation="strong", compile="off")
-    split = dataclasses.replace(split, table=located(split.table, range(len(split))))
+    split = located(split, range(len(split)))
     with tuned_backends(config):
-        training = ready(config, split)
+        training = begun(config, split)
         training.stepping.train()
         ((pixels, labels),) = Split(split, training.target, training.device).batches([torch.arange(8)])
         for waits in ("default", "error"):  # tables are copied and algorithms chosen by the first step
@@ -204,7 +183,7 @@ def test_pictures_are_changed_as_on_a_cpu(split, name):
 
 
 def test_labels_smoothed_by_distance_are_those_of_a_cpu(split):
-    table = located(split.table, range(len(split)))
+    table = located(split, range(len(split))).table
     config = dataclasses.replace(CONFIG, target="region")
     target = build_target(config, table)
     xyz = target.encode(table)["xyz"]
@@ -247,9 +226,8 @@ def test_a_deterministic_training_stopped_within_an_epoch_goes_on_exactly(
 
 @pytest.mark.parametrize("target", ["country", "region", "coordinates"])
 def test_every_target_learns_on_a_gpu(split, tmp_path, target):
-    table = located(split.table[:40], [10, 900, 2000, 4000] * 10)
-    # Four pictures ten times over: they only have to be recognised.
-    repeated = dataclasses.replace(split, pixels=np.tile(split.pixels[:4], (10, 1, 1, 1)), table=table)
+    four = dataclasses.replace(split, pixels=split.pixels[:4], table=split.table[:4])
+    repeated = ten_times(located(four, [10, 900, 2000, 4000]))  # they only have to be recognised
     config = dataclasses.replace(
         CONFIG, target=target, augmentation="none", epochs=20, ema_decay=0.0, learning_rate=2e-3
     )

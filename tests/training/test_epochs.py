@@ -2,19 +2,15 @@
 
 import dataclasses
 
-import numpy as np
-import pandas as pd
 import pytest
 import torch
-from made_splits import cache_of, write_samples
-from test_training_state import CONFIG, same_numbers, train
+from made_splits import located, make_split, ten_times
+from made_trainings import begun, same_numbers, take_step, train
+from test_training_state import CONFIG
 
 from lost_and_found.training import runs
 from lost_and_found.training.averaging import MovingAverage
 from lost_and_found.training.epochs import Training
-from lost_and_found.training.models import InitialWeights
-from lost_and_found.training.splits import Split
-from lost_and_found.training.targets import build_target
 from lost_and_found.training.tracking import Tracker
 from lost_and_found.training.trainer import train_run
 
@@ -26,7 +22,7 @@ def shown(split, monkeypatch, **settings):
     def note(self, pixels, labels, **more):
         taken[self.epoch + 1] += pixels.sum(dim=(1, 2, 3)).tolist()
 
-    training = Training(config, build_target(config, split.table), InitialWeights("none", ""))
+    training = begun(config, split)
     with monkeypatch.context() as patch:
         patch.setattr(Training, "take_step", note)
         training.fit(split, split, folder=None, tracker=Tracker())
@@ -48,10 +44,8 @@ def test_balanced_sampling_shows_some_pictures_twice(split, monkeypatch):
 
 def weights_after_a_step(split, **settings):
     config = dataclasses.replace(CONFIG, **settings)
-    training = Training(config, build_target(config, split.table), InitialWeights("none", ""))
-    training.stepping.train()
-    ((pixels, labels),) = Split(split, training.target, training.device).batches([torch.arange(4)])
-    training.take_step(pixels, labels, count=4, progress=1.0)
+    training = begun(config, split)
+    take_step(training, split, count=4)
     return torch.cat([parameter.detach().flatten() for parameter in training.model.parameters()])
 
 
@@ -78,14 +72,12 @@ def test_a_step_depends_on_every_setting_and_repeats_with_the_same_ones(split, s
 @pytest.mark.parametrize("clip_norm", [0.0, 1.0])
 def test_a_step_whose_gradients_are_too_large_for_float16_changes_no_weights(split, clip_norm):
     config = dataclasses.replace(CONFIG, precision="float16", clip_norm=clip_norm)
-    training = Training(config, build_target(config, split.table), InitialWeights("none", "asked for"))
+    training = begun(config, split)
     training.scaler = torch.amp.GradScaler("cpu", init_scale=2.0**40)  # float16 only reaches 65504
-    training.stepping.train()
     before = [parameter.clone() for parameter in training.model.parameters()]
-    ((pixels, labels),) = Split(split, training.target, training.device).batches([torch.arange(4)])
 
     def changed():
-        training.take_step(pixels, labels, count=4, progress=1.0)
+        take_step(training, split, count=4)
         pairs = zip(before, training.model.parameters(), strict=True)
         return any(not torch.equal(one, other) for one, other in pairs)
 
@@ -98,11 +90,9 @@ def test_a_step_whose_gradients_are_too_large_for_float16_changes_no_weights(spl
 @pytest.mark.parametrize("precision", ["float32", "float16"])
 def test_gradients_are_clipped_to_the_norm_of_the_config(split, precision):
     config = dataclasses.replace(CONFIG, precision=precision, clip_norm=0.01)
-    training = Training(config, build_target(config, split.table), InitialWeights("none", "asked for"))
+    training = begun(config, split)
     training.scaler = torch.amp.GradScaler("cpu", init_scale=8.0, enabled=precision == "float16")
-    training.stepping.train()
-    ((pixels, labels),) = Split(split, training.target, training.device).batches([torch.arange(4)])
-    training.take_step(pixels, labels, count=4, progress=1.0)
+    take_step(training, split, count=4)
     norms = torch.stack([parameter.grad.norm() for parameter in training.model.parameters()])
     assert norms.norm().item() == pytest.approx(0.01, rel=0.01)
 
@@ -117,7 +107,7 @@ def test_the_moving_average_is_what_is_kept(split, tmp_path, monkeypatch):
     monkeypatch.setattr(MovingAverage, "update", note)
     monkeypatch.setattr(Training, "is_best", lambda *_, **__: True)
     config = dataclasses.replace(CONFIG, ema_decay=0.9)
-    training = Training(config, build_target(config, split.table), InitialWeights("none", ""))
+    training = begun(config, split)
     training.fit(split, split, folder=tmp_path, tracker=Tracker())
     assert noted == list(range(9))
     kept = runs.load_run(tmp_path, device="cpu").model.state_dict()
@@ -143,7 +133,7 @@ def test_of_epochs_that_differ_by_chance_alone_the_lowest_loss_is_kept(
     split, target, count, scores, losses, kept
 ):
     config = dataclasses.replace(CONFIG, target=target)
-    training = Training(config, build_target(config, split.table), InitialWeights("none", ""))
+    training = begun(config, split)
     for epoch, (score, loss) in enumerate(zip(scores, losses, strict=True), start=1):
         training.history.append({training.best_metric: score, "val/loss": loss})
         if training.is_best(count=count):
@@ -160,19 +150,11 @@ def test_numbers_of_a_deterministic_training_repeat(split, tmp_path):
 
 @pytest.mark.parametrize("target", ["region", "coordinates"])
 def test_every_target_learns_eight_pictures_and_is_loaded_again(tmp_path, target):
-    from lost_and_found.geo.regions import regions
-
-    known = regions().iloc[[10, 900, 2000, 4000] * 2].reset_index(drop=True)
-    split = cache_of(write_samples(tmp_path / "pictures", count=8), folder=tmp_path / "pixels")
-    table = split.table.assign(**{name: known[name] for name in ("region", "country_code", "lat", "lon")})
-    ten_times = dataclasses.replace(
-        split, pixels=np.tile(split.pixels, (10, 1, 1, 1)), table=pd.concat([table] * 10, ignore_index=True)
-    )
-    split = dataclasses.replace(split, table=table)
+    split = located(make_split(tmp_path, count=8), [10, 900, 2000, 4000] * 2)
     config = dataclasses.replace(
         CONFIG, target=target, augmentation="none", epochs=14, batch_size=8, learning_rate=2e-3
     )
-    run = train_run(config, train=ten_times, val=split, folder=tmp_path, tracking="off")
+    run = train_run(config, train=ten_times(split), val=split, folder=tmp_path, tracking="off")
     assert run.summary["val/within_750_km"] == 1
     assert runs.measure(run, split)["median_km"] == pytest.approx(
         run.summary["val/median_km"], rel=0.01, abs=1

@@ -8,7 +8,8 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from made_splits import cache_of, write_samples
+from made_splits import ten_times
+from made_trainings import begun, train
 
 from lost_and_found.errors import FolderInUse, InvalidConfig, LeakyList, MissingInput, NotFinite, StorageFull
 from lost_and_found.locks import sole_writer
@@ -19,7 +20,6 @@ from lost_and_found.training.epochs import Training
 from lost_and_found.training.models import InitialWeights
 from lost_and_found.training.optimizer import learning_rate_of
 from lost_and_found.training.runs import load_run, predict
-from lost_and_found.training.targets import build_target
 from lost_and_found.training.tracking import Tracker
 from lost_and_found.training.trainer import train_run
 
@@ -43,25 +43,16 @@ CONFIG = TrainingConfig(
 
 @pytest.fixture(scope="module")
 def trained(eight_pictures, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("runs")
-    return train_run(CONFIG, train=eight_pictures, val=eight_pictures, folder=folder, tracking="off")
-
-
-def train(config, split, folder):
-    return train_run(config, train=split, val=split, folder=folder, tracking="off")
+    return train(CONFIG, eight_pictures, tmp_path_factory.mktemp("runs"))
 
 
 def test_eight_pictures_are_learnt_by_heart(eight_pictures, tmp_path):
-    # Shown ten times per epoch: batch normalisation's averages need a hundred steps to settle.
-    ten_times = dataclasses.replace(
-        eight_pictures,
-        pixels=np.tile(eight_pictures.pixels, (10, 1, 1, 1)),
-        table=pd.concat([eight_pictures.table] * 10, ignore_index=True),
-    )
     config = dataclasses.replace(
         CONFIG, architecture="mobilenet_v3_small", epochs=12, batch_size=8, step_size=6
     )
-    run = train_run(config, train=ten_times, val=eight_pictures, folder=tmp_path, tracking="off")
+    # Batch normalisation's averages need a hundred steps to settle.
+    many = ten_times(eight_pictures)
+    run = train_run(config, train=many, val=eight_pictures, folder=tmp_path, tracking="off")
     assert run.metrics["val/loss"].iloc[-1] < 0.05  # without dropout, which keeps the train loss up
     assert run.summary["val/top1"] == 1
     assert run.summary["val/balanced_accuracy"] == 1
@@ -93,7 +84,7 @@ def test_a_run_holds_all_that_prediction_needs(trained, eight_pictures):
 
 def test_a_loaded_model_gives_the_same_logits(eight_pictures, tmp_path):
     config = dataclasses.replace(CONFIG, epochs=1, normalisation="half")
-    training = Training(config, build_target(config, eight_pictures.table), InitialWeights("none", ""))
+    training = begun(config, eight_pictures)
     training.fit(eight_pictures, eight_pictures, folder=tmp_path, tracker=Tracker())
     pixels = torch.from_numpy(eight_pictures.pixels)
     run = load_run(tmp_path, device="cpu")
@@ -271,10 +262,9 @@ def test_a_validation_country_that_was_never_trained_is_refused(eight_pictures, 
         train_run(CONFIG, train=eight_pictures, val=val, folder=tmp_path, tracking="off")
 
 
-def test_training_stops_when_patience_runs_out_and_keeps_the_best(tmp_path):
-    train_split = cache_of(write_samples(tmp_path / "one", count=8), folder=tmp_path / "pixels")
+def test_training_stops_when_patience_runs_out_and_keeps_the_best(eight_pictures, tmp_path):
     config = dataclasses.replace(CONFIG, learning_rate=1e-12, epochs=20, patience=3)
-    run = train(config, train_split, tmp_path)
+    run = train(config, eight_pictures, tmp_path)
     assert run.summary["stopped_early"]
     assert run.summary["epochs"] == run.summary["best_epoch"] + 3
     best = run.metrics.set_index("epoch").loc[run.summary["best_epoch"]]
@@ -293,11 +283,10 @@ def test_the_learning_rate_falls_in_steps(eight_pictures, tmp_path):
 @pytest.mark.parametrize(("used", "backbone"), [("file", 1e-4), ("none", 1e-3)])
 def test_a_pretrained_backbone_can_learn_at_a_tenth(eight_pictures, used, backbone):
     config = dataclasses.replace(CONFIG, backbone_factor=0.1)
-    target = build_target(config, eight_pictures.table)
-    state = (
-        Training(config, target, InitialWeights("none", "")).model.state_dict() if used == "file" else None
-    )
-    training = Training(config, target, InitialWeights(used, "", state=state))
+    training = begun(config, eight_pictures)
+    if used == "file":
+        weights = InitialWeights("file", "", state=training.model.state_dict())
+        training = Training(config, training.target, weights)
     rates = {group["name"]: group["lr"] for group in training.optimizer.param_groups}
     assert rates == pytest.approx({"head": 1e-3, "backbone": backbone})
     assert learning_rate_of(training.optimizer) == 1e-3

@@ -5,7 +5,7 @@ import threading
 
 import pytest
 import wandb
-from made_splits import cache_of, write_samples
+from made_splits import make_split
 from test_tracking import finish_run
 from wandb_server import WandbServer
 
@@ -90,7 +90,7 @@ def test_an_epoch_that_a_run_taken_up_again_sends_twice_is_kept_as_it_came_last(
 
 
 def test_an_agent_that_asks_for_a_run_that_is_there_is_told_its_numbers(tmp_path, server, monkeypatch):
-    split = cache_of(write_samples(tmp_path / "pictures", count=8), folder=tmp_path / "pixels")
+    split = make_split(tmp_path, count=8)
     config = TrainingConfig(
         dataset="made", architecture="mobilenet_v3_small", width=64, height=40, batch_size=4, epochs=2
     )

@@ -15,6 +15,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import torch
+from made_trainings import begun, interrupted_training, same_numbers, train
 
 from lost_and_found.errors import NotFinite, OutOfMemory, StorageFull
 from lost_and_found.training import epochs, runs
@@ -22,11 +23,8 @@ from lost_and_found.training.backends import explained_memory
 from lost_and_found.training.checkpoints import restore
 from lost_and_found.training.config import TrainingConfig
 from lost_and_found.training.epochs import Training
-from lost_and_found.training.models import InitialWeights
-from lost_and_found.training.targets import build_target
 from lost_and_found.training.targets.country import CountryTarget
 from lost_and_found.training.tracking import Tracker
-from lost_and_found.training.trainer import train_run
 
 CONFIG = TrainingConfig(
     dataset="made",
@@ -39,37 +37,9 @@ CONFIG = TrainingConfig(
 )
 
 
-def train(config, split, folder):
-    return train_run(config, train=split, val=split, folder=folder, tracking="off")
-
-
 @pytest.fixture(scope="module")
 def uninterrupted(split, tmp_path_factory):
     return train(CONFIG, split, tmp_path_factory.mktemp("uninterrupted"))
-
-
-def interrupted_training(config, split, folder, monkeypatch, *, steps, number=signal.SIGINT):
-    """Send a signal after so many steps."""
-    taken = []
-    take_step = Training.take_step
-
-    def counted(self, *arguments, **more):
-        take_step(self, *arguments, **more)
-        taken.append(1)
-        if len(taken) == steps:
-            os.kill(os.getpid(), number)
-
-    with monkeypatch.context() as patch, pytest.raises((KeyboardInterrupt, SystemExit)):
-        patch.setattr(Training, "take_step", counted)
-        train(config, split, folder)
-    assert len(taken) == steps
-
-
-def same_numbers(run, other):
-    left, right = (one.metrics.drop(columns="images/s") for one in (run, other))
-    pd.testing.assert_frame_equal(left, right, check_exact=True)
-    ours, theirs = (one.model.state_dict() for one in (run, other))
-    assert all(torch.equal(ours[name], theirs[name]) for name in ours)
 
 
 @pytest.mark.parametrize("steps", [1, 3, 9])  # within an epoch, at its end, and at the very end
@@ -99,7 +69,7 @@ def test_a_training_in_float16_goes_on_exactly(split, tmp_path, monkeypatch):
     interrupted_training(config, split, tmp_path / "parts", monkeypatch, steps=4)
     (checkpoint,) = (tmp_path / "parts").glob(f".*.partial/{runs.CHECKPOINT}")
     state = runs.load_checkpoint(checkpoint)
-    resumed = Training(config, build_target(config, split.table), InitialWeights("none", ""))
+    resumed = begun(config, split)
     restore(resumed, state | {"scaler": state["scaler"] | {"scale": 4.0}})
     assert resumed.scaler.get_scale() == 4
     run = train(config, split, tmp_path / "parts")
@@ -216,8 +186,7 @@ def test_a_full_disk_keeps_what_was_written_and_training_goes_on_later(uninterru
                 resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, before[1]))
 
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    target = build_target(CONFIG, split.table)
-    training = Training(CONFIG, target, InitialWeights("none", "asked for"))
+    training = begun(CONFIG, split)
     partial = tmp_path / f".{uninterrupted.id}.partial"
     partial.mkdir()
     try:
