@@ -19,9 +19,7 @@ def test_labels_are_the_sorted_countries_of_the_train_split():
     assert target.encode(table("NA", "FR"))["country"].tolist() == [2, 0]
 
 
-def test_a_target_survives_json():
-    target = CountryTarget(["FR", "JP"])
-    assert target_from_json(target.to_json()).to_json() == target.to_json()
+def test_a_target_that_does_not_exist_is_refused():
     with pytest.raises(InvalidConfig, match="allowed are country"):
         target_from_json({"target": "planet"})
 
@@ -86,7 +84,6 @@ def test_label_smoothing_and_logit_adjustment_change_the_loss_as_their_papers_sa
     adjusted = np.array([1.0, 2.0]) + np.log([0.9, 0.1])
     probabilities = np.exp(adjusted) / np.exp(adjusted).sum()
     np.testing.assert_allclose(outputs.grad[0], probabilities - [0.9, 0.1], atol=1e-6)
-    assert target_from_json(target.to_json()).to_json() == target.to_json()
 
 
 def test_logit_adjustment_leaves_predictions_of_the_outputs_alone():

@@ -155,17 +155,8 @@ def test_a_region_that_no_training_sample_had_counts_as_missed():
 
 
 def records(**columns):
-    known = regions().iloc[[5, 900, 900]]
-    table = pd.DataFrame(
-        {
-            "id": ["a_b_c1_0", "a_b_c2_0", "a_b_c3_0"],
-            "region": known["region"].tolist(),
-            "country_code": known["country_code"].tolist(),
-            "lat": known["lat"].tolist(),
-            "lon": known["lon"].tolist(),
-        }
-    )
-    return table.assign(**columns)
+    known = regions().iloc[[5, 900, 900]].reset_index(drop=True)
+    return known.assign(**{"id": ["a_b_c1_0", "a_b_c2_0", "a_b_c3_0"], **columns})
 
 
 CONFIG = TrainingConfig(dataset="made", target="region", tau_km=50)

@@ -1,7 +1,7 @@
 import pytest
 import torch
+from test_region_target import records
 
-from lost_and_found.geo.regions import regions
 from lost_and_found.training.config import TARGETS, TrainingConfig
 from lost_and_found.training.targets import build_target, metrics_of, target_from_json
 
@@ -15,8 +15,7 @@ from lost_and_found.training.targets import build_target, metrics_of, target_fro
     ],
 )
 def test_a_target_has_the_settings_of_the_config_and_keeps_them_with_the_model(target, settings):
-    table = regions().iloc[[5, 900, 900]].assign(id=["a_b_c1_0", "a_b_c2_0", "a_b_c3_0"])
-    built = build_target(TrainingConfig(dataset="made", target=target, **settings), table)
+    built = build_target(TrainingConfig(dataset="made", target=target, **settings), records())
     kept = built.to_json()
     assert settings.items() <= kept.items()
     assert sorted(kept.get("train_counts", [1, 2])) == [1, 2]
@@ -25,9 +24,8 @@ def test_a_target_has_the_settings_of_the_config_and_keeps_them_with_the_model(t
 
 @pytest.mark.parametrize("name", TARGETS)
 def test_a_target_names_beforehand_the_metrics_that_it_reports(name):
-    table = regions().iloc[[5, 900, 900]].assign(id=["a_b_c1_0", "a_b_c2_0", "a_b_c3_0"])
-    target = build_target(TrainingConfig(dataset="made", target=name), table)
-    measured = target.measure(torch.rand(3, target.outputs), target.encode(table))
+    target = build_target(TrainingConfig(dataset="made", target=name), records())
+    measured = target.measure(torch.rand(3, target.outputs), target.encode(records()))
     reported = target.summarise({key: value.numpy() for key, value in measured.items()})
     assert metrics_of(name) == target.metrics == tuple(reported)
     assert target.best_metric in target.metrics
