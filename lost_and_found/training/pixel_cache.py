@@ -191,12 +191,7 @@ def _spec_of(path: Path, pinned: PinnedList, *, width: int, height: int) -> Cach
 
 
 def cache_pixels(
-    samples: Sequence[Sample],
-    table: pd.DataFrame,
-    *,
-    folder: Path,
-    spec: CacheSpec,
-    workers: int | None = None,
+    samples: Sequence[Sample], table: pd.DataFrame, *, folder: Path, spec: CacheSpec
 ) -> PixelCache:
     """The cache of these samples, made now unless it exists already.
 
@@ -206,7 +201,6 @@ def cache_pixels(
             differs, so labels can be corrected without decoding again.
         folder: where caches are kept.
         spec: the list, which must be the one that the samples were loaded with, and the size.
-        workers: processes; by default one for each available core.
 
     Raises:
         BrokenSample: a picture can't be read; the message names it.
@@ -223,7 +217,7 @@ def cache_pixels(
     place = folder / spec.folder_name
     with sole_writer(place, wait=True):
         if not place.is_dir():
-            _build(samples, table, place=place, spec=spec, workers=workers)
+            _build(samples, table, place=place, spec=spec)
         cache = read_cache(place, spec=spec)
         if cache.ids != ids:
             raise ListMismatch(f"{place} holds other samples than the list; delete it and run again")
@@ -265,9 +259,7 @@ def read_cache(place: Path, *, spec: CacheSpec | None = None) -> PixelCache:
     return PixelCache(found, pixels, table, place, tuple(copy_size))
 
 
-def _build(
-    samples: Sequence[Sample], table: pd.DataFrame, *, place: Path, spec: CacheSpec, workers: int | None
-) -> None:
+def _build(samples: Sequence[Sample], table: pd.DataFrame, *, place: Path, spec: CacheSpec) -> None:
     """Fill a hidden folder, then give it its name."""
     unfinished = place.with_name(f".{place.name}.tmp")
     shutil.rmtree(unfinished, ignore_errors=True)  # left by a killed process: only the sole writer gets here
@@ -278,7 +270,7 @@ def _build(
         offset = allocate(unfinished / "pixels.npy", shape)
         write = functools.partial(write_picture, file=unfinished / "pixels.npy", offset=offset, shape=shape)
         items = list(enumerate(samples))
-        sizes = map_in_processes(write, items, description=f"caching {spec.list_name}", workers=workers)
+        sizes = map_in_processes(write, items, description=f"caching {spec.list_name}")
         copy_size = np.max(list(sizes), axis=0).tolist()
         write_json(unfinished / "cache.json", {**asdict(spec), "copy_size": copy_size})
         unfinished.rename(place)
