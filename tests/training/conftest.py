@@ -25,11 +25,22 @@ def make_samples(tmp_path: Path) -> Callable[[int], list[Sample]]:
 
 
 @pytest.fixture
-def server() -> Iterator[WandbServer]:
-    """A stand-in for the service of W&B."""
+def no_wandb(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever runs the tests may have a key, and settings of their own."""
+    of_sweeps = ("RUN_GROUP", "SWEEP_ID", "SWEEP_PARAM_PATH")
+    for name in ("API_KEY", "DATA_DIR", "ENTITY", "MODE", "PROJECT", "RUN_ID", *of_sweeps):
+        monkeypatch.delenv(f"WANDB_{name}", raising=False)
+
+
+@pytest.fixture
+def server(no_wandb: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[WandbServer]:
+    """A stand-in for the service of W&B, the only one that the test knows, and a home folder of its own."""
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("WANDB_ERROR_REPORTING", "false")
     with WandbServer() as server:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
+        monkeypatch.setenv("WANDB_BASE_URL", server.url)
         yield server
         server.shutdown()
         thread.join()

@@ -20,6 +20,8 @@ from lost_and_found.training.sweeps import TRIAL, expand, main, run_sweep
 from lost_and_found.training.trial_log import Trial, append_trial, ranking, read_trials
 from lost_and_found.workspace import REPOSITORY
 
+pytestmark = pytest.mark.usefixtures("no_wandb")
+
 # A program that a sweep may call, much quicker than training: it reports -(x - 3)² or does what `does` says.
 PROGRAM = """
 import json, os, signal, sys, time
@@ -70,12 +72,6 @@ def write_sweep(tmp_path):
         return path
 
     return write
-
-
-@pytest.fixture(autouse=True)
-def clean_environment(monkeypatch):
-    for name in ("WANDB_SWEEP_ID", "WANDB_SWEEP_PARAM_PATH", "WANDB_RUN_GROUP", "WANDB_PROJECT"):
-        monkeypatch.delenv(name, raising=False)
 
 
 def result_of(folder, number):

@@ -17,12 +17,7 @@ KEY = "a" * 40
 
 @pytest.fixture(autouse=True)
 def environment(monkeypatch, tmp_path, server):
-    """No key, no `.env`, the test's own home folder, and no service but the stand-in."""
-    for name in ("WANDB_API_KEY", "WANDB_MODE", "WANDB_DATA_DIR", "WANDB_RUN_ID"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("HOME", str(tmp_path / "home"))
-    monkeypatch.setenv("WANDB_BASE_URL", server.url)
-    monkeypatch.setenv("WANDB_ERROR_REPORTING", "false")
+    """No key, no `.env`, and no service but the stand-in."""
     monkeypatch.setattr(sync, "REPOSITORY", tmp_path / "repository")
 
 

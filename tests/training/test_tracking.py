@@ -13,12 +13,7 @@ from lost_and_found.errors import InvalidConfig
 from lost_and_found.training.runs import FILES
 from lost_and_found.training.tracking import LONGEST_NAME, allowed_name, tracked
 
-
-@pytest.fixture(autouse=True)
-def no_service(monkeypatch):
-    """Whoever runs the tests may have a key."""
-    for name in ("WANDB_API_KEY", "WANDB_MODE", "WANDB_DATA_DIR", "WANDB_RUN_ID"):
-        monkeypatch.delenv(name, raising=False)
+pytestmark = pytest.mark.usefixtures("no_wandb")
 
 
 def inspect(file: Path, *options: str) -> str:

@@ -18,14 +18,9 @@ from lost_and_found.training.trainer import train_run
 
 
 @pytest.fixture(autouse=True)
-def environment(monkeypatch, tmp_path, server):
-    """A key, the test's own home folder, and no service but the stand-in."""
-    for name in ("WANDB_MODE", "WANDB_DATA_DIR", "WANDB_RUN_ID", "WANDB_PROJECT", "WANDB_ENTITY"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("HOME", str(tmp_path / "home"))
-    monkeypatch.setenv("WANDB_BASE_URL", server.url)
+def environment(monkeypatch, server):
+    """A key, and no service but the stand-in."""
     monkeypatch.setenv("WANDB_API_KEY", "a" * 40)
-    monkeypatch.setenv("WANDB_ERROR_REPORTING", "false")
     wandb.teardown()  # else the client keeps the settings that it first saw
     yield
     wandb.teardown()
