@@ -44,7 +44,7 @@ CONVERTERS: dict[str, Callable[[str], object]] = {"str": str, "int": int, "float
 def trial_parser(**options: Any) -> argparse.ArgumentParser:  # noqa: ANN401 - argparse's own
     """A parser with an option for each field of `TrainingConfig` and of `PLACES`; sets only what is given."""
     parser = argparse.ArgumentParser(
-        allow_abbrev=False, argument_default=argparse.SUPPRESS, **{"description": "Train one run.", **options}
+        description="Train one run.", allow_abbrev=False, argument_default=argparse.SUPPRESS, **options
     )
     for field in dataclasses.fields(TrainingConfig):
         # The notebook calls it `predicts`, since `target` is a parameter of another notebook.

@@ -15,6 +15,7 @@ from lost_and_found.workspace import REPOSITORY
         ("architecture", "resnet19", "resnet18"),
         ("weights", "", "default, none, auto"),
         ("normalisation", "zero", "imagenet, half"),
+        ("coordinate_loss", "manhattan", "mse, angular"),
         ("width", 31, "at least 32"),
         ("height", 80.0, "of type int"),
         ("batch_size", 1, "at least 2"),

@@ -5,7 +5,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lost_and_found.errors import InvalidConfig, MissingInput
+from lost_and_found.errors import MissingInput
 from lost_and_found.geo.distances import haversine_km, to_unit_vectors
 from lost_and_found.training.targets import CoordinatesTarget
 
@@ -89,8 +89,6 @@ def test_it_has_no_countries():
     assert CoordinatesTarget().country_probabilities(np.zeros((4, 2))).shape == (4, 0)
 
 
-def test_records_without_coordinates_and_unknown_losses_are_refused():
+def test_records_without_coordinates_are_refused():
     with pytest.raises(MissingInput, match=r"1 samples have no coordinates \(a_b_c0_0\)"):
         CoordinatesTarget().encode(TABLE.assign(lat=[np.nan, 1, 2, 3]))
-    with pytest.raises(InvalidConfig, match="mse, angular"):
-        CoordinatesTarget("manhattan")

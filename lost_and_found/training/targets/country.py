@@ -49,14 +49,12 @@ class CountryTarget:
             logit_adjustment: see `TrainingConfig`.
 
         Raises:
-            InvalidConfig: fewer than two countries, or one twice.
+            InvalidConfig: fewer than two countries.
         """
         self.country_codes = tuple(country_codes)
         self.outputs = len(self.country_codes)
         if self.outputs < 2:
             raise InvalidConfig(f"a country target needs two countries or more, not {list(country_codes)}")
-        if len(set(self.country_codes)) < self.outputs:
-            raise InvalidConfig("a country target's country codes must differ from each other")
         self.counts = list(counts or [1] * self.outputs)
         self.label_smoothing = label_smoothing
         self.logit_adjustment = logit_adjustment
