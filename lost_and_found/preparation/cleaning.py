@@ -180,38 +180,31 @@ def _likeness(
 
 
 def similar_hashes(hashes: np.ndarray, distance: int) -> np.ndarray:
-    """Pairs of rows (m, 2) of uint64 hashes that differ in at most `distance` bits, the earlier row first.
+    """Pairs of rows (m, 2) of distinct uint64 hashes at most `distance` bits apart, the earlier row first.
 
-    Of several equal hashes only the first is compared with the rest; the others are paired with that first.
     Candidates agree in one of distance + 1 bands of bits, as `distance` bits can't differ in all of them.
     """
-    unique, first, inverse = np.unique(hashes, return_index=True, return_inverse=True)
-    rows = np.arange(len(hashes))
-    again = rows[first[inverse] != rows]
-    pairs = [np.stack([first[inverse[again]], again], axis=1)]
+    pairs = [np.empty((0, 2), dtype=np.intp)]
     edges = np.linspace(0, HASH_BITS, distance + 2).astype(int) if distance else np.array([0])
     for low, high in itertools.pairwise(edges):
-        band = (unique >> np.uint64(low)) & np.uint64((1 << int(high - low)) - 1)
+        band = (hashes >> np.uint64(low)) & np.uint64((1 << int(high - low)) - 1)
         order = np.argsort(band, kind="stable")
         starts = np.concatenate([[0], np.flatnonzero(np.diff(band[order])) + 1, [len(order)]])
         for start, size in zip(starts[:-1], np.diff(starts), strict=True):
             if size > 1:
-                pairs.extend(_near_in_bucket(unique, first, order[start : start + size], distance))
-    both = np.sort(np.concatenate(pairs), axis=1)
-    return np.unique(both, axis=0)
+                pairs.extend(_near_in_bucket(hashes, order[start : start + size], distance))
+    return np.unique(np.concatenate(pairs), axis=0)
 
 
-def _near_in_bucket(
-    hashes: np.ndarray, rows: np.ndarray, bucket: np.ndarray, distance: int
-) -> Iterator[np.ndarray]:
-    """Pairs of rows (k, 2) from one bucket of indices into `hashes`, in blocks to bound the memory use."""
+def _near_in_bucket(hashes: np.ndarray, bucket: np.ndarray, distance: int) -> Iterator[np.ndarray]:
+    """Pairs of rows (k, 2) from one bucket of ascending rows, in blocks to bound the memory use."""
     values = hashes[bucket]
     step = max(1, PAIRS_AT_ONCE // len(bucket))
     for start in range(0, len(bucket), step):
         near = np.bitwise_count(values[start : start + step, None] ^ values[None, start:]) <= distance
         left, right = np.nonzero(near)
         different = left < right
-        yield rows[bucket[start + np.stack([left[different], right[different]], axis=1)]]
+        yield bucket[start + np.stack([left[different], right[different]], axis=1)]
 
 
 def _joined(table: pd.DataFrame, measures: pd.DataFrame) -> pd.DataFrame:
