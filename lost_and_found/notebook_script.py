@@ -25,7 +25,6 @@ from lost_and_found.data_lists import read_list
 from lost_and_found.digests import digest
 from lost_and_found.errors import InvalidConfig, LostAndFoundError
 from lost_and_found.notebooks import (
-    Profile,
     Scalar,
     add_parameter_options,
     check_training,
@@ -102,7 +101,7 @@ def from_environment(known: Mapping[str, Scalar], environment: Mapping[str, str]
     return {name: environment[variable] for name, variable in names.items() if variable in environment}
 
 
-def training_part(name: str, known: Mapping[str, Scalar], given: Mapping[str, str]) -> Profile:
+def training_part(name: str, known: Mapping[str, Scalar], given: Mapping[str, str]) -> dict[str, Scalar]:
     """What a profile sets for the training notebook; nothing without a name.
 
     Raises:
@@ -110,14 +109,13 @@ def training_part(name: str, known: Mapping[str, Scalar], given: Mapping[str, st
         InvalidConfig: it is a notebook, or neither the profile nor what was given names the dataset.
     """
     if not name:
-        return Profile((TRAIN,), {})
+        return {}
     if "/" in name:
         raise InvalidConfig(f"{name} is not a profile; scripts/run-stages runs notebooks")
     parameters = read_profile(name).parameters
     if parameters.get("dataset", "") is None and "dataset" not in given:
         raise InvalidConfig(f"profile {name} is for any dataset; say which: -p dataset NAME")
-    own = {key: value for key, value in parameters.items() if key in known and value is not None}
-    return Profile((TRAIN,), own)
+    return {key: value for key, value in parameters.items() if key in known and value is not None}
 
 
 def launcher(script: Path, processes: int) -> list[str]:
@@ -183,8 +181,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     defaults = parameters_of(NOTEBOOK)
     given = from_environment(defaults, os.environ if options.environment else {}) | dict(options.p)
-    profile = training_part(options.profile, defaults, given)
-    values = resolve_parameters(profile, given, defaults, folder=Path.cwd(), preset=options.preset)
+    own = training_part(options.profile, defaults, given)
+    values = resolve_parameters(own, given, defaults, preset=options.preset)
     launcher(NOTEBOOK, options.processes)  # checks the number before anything slow
     check_training(defaults | values, folder=NOTEBOOK.parent)
     if options.list:

@@ -117,39 +117,37 @@ def parameters_of(path: Path) -> dict[str, Scalar]:
 
 
 def resolve_parameters(
-    profile: Profile,
+    own: Mapping[str, Scalar | None],
     given: Mapping[str, str],
     known: Mapping[str, Scalar],
     *,
-    folder: Path,
     preset: str | None = None,
 ) -> dict[str, Scalar]:
-    """The profile's parameters, overridden by the preset's, and all by what was given as text.
+    """A profile's own parameters, overridden by the preset's, and all by what was given as text.
 
     Args:
-        profile: its `dataset: null` stands for the name of the folder given as `source`.
+        own: their `dataset: null` stands for the name of the folder given as `source`.
         given: texts from the command line; they get the types of the defaults.
         known: all parameters of the profile's notebooks with their defaults.
-        folder: relative paths are relative to it.
         preset: a name in `training.config.PRESETS`; those of its values that no notebook knows are ignored.
 
     Raises:
         InvalidConfig: a name that no notebook knows, or a text that doesn't fit the default's type.
     """
-    for origin, names in (("the profile", profile.parameters), ("-p", given)):
+    for origin, names in (("the profile", own), ("-p", given)):
         if unknown := sorted(set(names) - set(known)):
             meant = did_you_mean(unknown[0], known)
             raise InvalidConfig(
                 f"{origin} sets {', '.join(unknown)}, which none of the notebooks to run has"
                 + (meant or f"; their parameters are {', '.join(sorted(known))}")
             )
-    values: dict[str, Any] = dict(profile.parameters)
+    values: dict[str, Any] = dict(own)
     values |= {name: value for name, value in PRESETS.get(preset or "", {}).items() if name in known}
     values |= {name: typed(name, text, known[name]) for name, text in given.items()}
     for name in PATH_PARAMETERS & set(values):
         path = Path(str(values[name])).expanduser()
-        if name != "weights" or (values[name] not in WEIGHTS and (folder / path).exists()):
-            values[name] = str((folder / path).resolve())
+        if name != "weights" or (values[name] not in WEIGHTS and path.exists()):
+            values[name] = str(path.resolve())
     if values.get("dataset", "") is None:
         if "source" not in known:
             raise InvalidConfig("say which dataset: -p dataset NAME")
@@ -188,7 +186,7 @@ def run(
     paths = {name: repository / f"{name}.ipynb" for name in profile.notebooks}
     defaults = {name: parameters_of(path) for name, path in paths.items()}
     known = {key: value for own in defaults.values() for key, value in own.items()}
-    values = resolve_parameters(profile, given, known, folder=Path.cwd(), preset=preset)
+    values = resolve_parameters(profile.parameters, given, known, preset=preset)
     root = Path(str(values.get("root", repository)))
     if "dataset" in values:
         Workspace(root, str(values["dataset"]))  # which refuses anything but a plain name

@@ -185,10 +185,10 @@ def test_a_profile_for_any_dataset_wants_one_and_an_unknown_profile_is_refused(c
     assert "4-evaluation/01-test-model is not a profile" in capsys.readouterr().err
 
 
-def test_a_preset_lies_over_a_profile_and_sets_only_what_is_known(tmp_path):
-    profile = notebooks.Profile((), {"batch_size": 16, "gamma": 0.9, "epochs": 3})
+def test_a_preset_lies_over_a_profile_and_sets_only_what_is_known():
+    own = {"batch_size": 16, "gamma": 0.9, "epochs": 3}
     known = {"batch_size": 32, "gamma": 0.1, "epochs": 6}
-    values = notebooks.resolve_parameters(profile, {"gamma": "0.3"}, known, folder=tmp_path, preset="study")
+    values = notebooks.resolve_parameters(own, {"gamma": "0.3"}, known, preset="study")
     assert values == {"batch_size": PRESETS["study"]["batch_size"], "gamma": 0.3, "epochs": 3}
 
 

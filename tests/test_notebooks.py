@@ -170,28 +170,27 @@ KNOWN = {
 }
 
 
-def resolve(given, *, folder, **own):
-    return notebooks.resolve_parameters(notebooks.Profile((), own), given, KNOWN, folder=folder)
+def resolve(given, **own):
+    return notebooks.resolve_parameters(own, given, KNOWN)
 
 
-def test_given_parameters_have_the_types_of_the_defaults_and_win(tmp_path):
-    values = resolve(
-        {"count": "7", "ratio": "2", "quick": "False", "dataset": "12"}, folder=tmp_path, count=5
-    )
+def test_given_parameters_have_the_types_of_the_defaults_and_win():
+    values = resolve({"count": "7", "ratio": "2", "quick": "False", "dataset": "12"}, count=5)
     assert values == {"count": 7, "ratio": 2.0, "quick": False, "dataset": "12"}
 
 
-def test_paths_are_relative_to_where_the_command_was_given(tmp_path):
+def test_paths_are_relative_to_where_the_command_was_given(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     (tmp_path / "own.pth").touch()
-    values = resolve({"source": "photos", "weights": "own.pth"}, folder=tmp_path)
+    values = resolve({"source": "photos", "weights": "own.pth"})
     assert values == {"source": str(tmp_path / "photos"), "weights": str(tmp_path / "own.pth")}
-    assert resolve({"weights": "none"}, folder=tmp_path) == {"weights": "none"}
+    assert resolve({"weights": "none"}) == {"weights": "none"}
 
 
-def test_a_data_set_without_a_name_has_that_of_its_source(tmp_path):
-    assert resolve({"source": "holiday"}, folder=tmp_path, dataset=None)["dataset"] == "holiday"
+def test_a_data_set_without_a_name_has_that_of_its_source():
+    assert resolve({"source": "holiday"}, dataset=None)["dataset"] == "holiday"
     with pytest.raises(InvalidConfig, match="-p source FOLDER"):
-        resolve({}, folder=tmp_path, dataset=None)
+        resolve({}, dataset=None)
 
 
 def test_the_profile_for_any_collection_asks_which(capsys):
@@ -209,9 +208,9 @@ def test_the_profile_for_any_collection_asks_which(capsys):
         ({"quick": "1"}, "true or false"),
     ],
 )
-def test_a_parameter_that_does_not_fit_is_refused(tmp_path, given, message):
+def test_a_parameter_that_does_not_fit_is_refused(given, message):
     with pytest.raises(InvalidConfig, match=message):
-        resolve(given, folder=tmp_path)
+        resolve(given)
 
 
 def test_an_unknown_profile_names_those_there_are():
@@ -246,7 +245,7 @@ def test_an_unknown_option_is_answered_with_the_usage_of_the_script(capsys):
 
 
 @pytest.mark.parametrize("path", PROFILES, ids=lambda path: path.stem)
-def test_every_profile_sets_only_what_its_notebooks_know(path, tmp_path):
+def test_every_profile_sets_only_what_its_notebooks_know(path):
     profile = notebooks.read_profile(path.stem)
     known = {}
     for name in profile.notebooks:
@@ -254,7 +253,7 @@ def test_every_profile_sets_only_what_its_notebooks_know(path, tmp_path):
     for name, value in profile.parameters.items():
         assert value is None or type(value) is type(known[name]), name
     given = {"source": "x"} if "source" in known else {"dataset": "x"}
-    notebooks.resolve_parameters(profile, given, known, folder=tmp_path)
+    notebooks.resolve_parameters(profile.parameters, given, known)
 
 
 @pytest.mark.parametrize("path", PROFILES, ids=lambda path: path.stem)

@@ -24,7 +24,7 @@ COMMANDS = sorted(set(re.findall(r"^(scripts/[\w-]+.*?)\s*(?:#.*)?$", ON_ONE_LIN
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_every_command_of_the_readme_exists_and_fits(command, tmp_path):
+def test_every_command_of_the_readme_exists_and_fits(command):
     script, *arguments = shlex.split(command)
     presets = []
     assert (notebooks.REPOSITORY / script).stat().st_mode & 0o111
@@ -44,7 +44,7 @@ def test_every_command_of_the_readme_exists_and_fits(command, tmp_path):
             known |= notebooks.parameters_of(notebooks.REPOSITORY / f"{notebook}.ipynb")
         given = dict(zip(arguments[1::3], arguments[2::3], strict=True))
         assert set(arguments[0::3]) <= {"-p"}
-        notebooks.resolve_parameters(profile, given, known, folder=tmp_path)
+        notebooks.resolve_parameters(profile.parameters, given, known)
     if script == "scripts/train":
         assert notebook_script.main([*arguments, *presets, "--list"]) == 0
     if script == "scripts/guess":
