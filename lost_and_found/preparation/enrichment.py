@@ -153,23 +153,15 @@ def _positions(points: np.ndarray) -> list[Record]:
     places = nearest_town(lat, lon)["name"]
     return [
         {
-            "country_code": code,
-            "country_name": find_country(code).name,
-            "region": region,
-            "is_in_region": bool(inside),
+            "country_code": point["country_code"],
+            "country_name": find_country(point["country_code"]).name,
+            "region": point["region"],
+            "is_in_region": point["inside"],
             "regions": [[names[one], centres[one]] for one in nearest],
             "place": place,
-            "border_km": round(float(border_km), 3),
+            "border_km": round(point["border_km"], 3),
         }
-        for code, region, inside, border_km, nearest, place in zip(
-            where["country_code"],
-            where["region"],
-            where["inside"],
-            where["border_km"],
-            around,
-            places,
-            strict=True,
-        )
+        for point, nearest, place in zip(where.to_dict("records"), around, places, strict=True)
     ]
 
 
