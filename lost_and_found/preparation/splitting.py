@@ -21,6 +21,7 @@ Hence the default of 0.1 km, which is ten times the spacing of street views alon
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -235,14 +236,13 @@ class _Deal:
     """
 
     def __init__(self, counts: pd.DataFrame, ratios: np.ndarray) -> None:
-        self.counts = counts
         class_numbers = counts["class_number"]
         self.members = {number: counts[class_numbers == number] for number in range(class_numbers.max() + 1)}
         by_group = counts.sort_values("group", kind="stable")
         columns = by_group[["class_number", "samples"]].to_numpy()
         ends = np.cumsum(np.bincount(by_group["group"]))
         self.contents = [(rows[:, 0], rows[:, 1]) for rows in np.split(columns, ends[:-1])]
-        self.totals = np.bincount(counts["class_number"], weights=counts["samples"])
+        self.totals = np.bincount(class_numbers, weights=counts["samples"])
         self.needs = self.totals[:, None] * ratios
         self.present = np.zeros(self.needs.shape, dtype=int)
         self.split_of_group = np.full(len(self.contents), -1)
@@ -329,10 +329,8 @@ class _Deal:
 def _check_group_sizes(table: pd.DataFrame, groups: np.ndarray, place_km: float) -> None:
     # Games and declared groups may be of any size; only chains of them are refused.
     games = table["game"].value_counts()
-    largest, limit = (
-        np.bincount(groups).max(),
-        max(LARGEST_IN_SMALL_LISTS, LARGEST_SHARE * len(table), games.max()),
-    )
+    largest = np.bincount(groups).max()
+    limit = max(LARGEST_IN_SMALL_LISTS, LARGEST_SHARE * len(table), games.max())
     if largest <= limit:
         return
     smaller_km = place_km / 2
@@ -359,17 +357,15 @@ def _shared_games(rows: pd.DataFrame) -> list[str]:
 def _shared_places(rows: pd.DataFrame, place_km: float) -> list[str]:
     problems = []
     located = rows.dropna(subset=["lat", "lon"])
-    parts = {name: part for name, part in located.groupby("split", sort=False)}
+    parts = dict(iter(located.groupby("split", sort=False)))
     trees = {name: cKDTree(to_unit_vectors(part[["lat", "lon"]].to_numpy())) for name, part in parts.items()}
-    names = list(parts)
-    for position, name in enumerate(names):
-        for other in names[position + 1 :]:
-            # The query excludes the bound itself, and 0 km must still find the same place.
-            reach = km_to_chord(place_km) + 1e-15
-            nearest, where = trees[other].query(trees[name].data, distance_upper_bound=reach)
-            close = np.flatnonzero(np.isfinite(nearest))
-            if len(close):
-                pairs = [f"{parts[name]['id'].iloc[i]} / {parts[other]['id'].iloc[where[i]]}" for i in close]
-                what = f"{len(close)} samples of {name!s} are within {place_km} km of {other!s}"
-                problems.append(f"{what}: {some_of(pairs)}")
+    # The query excludes the bound itself, and 0 km must still find the same place.
+    reach = km_to_chord(place_km) + 1e-15
+    for name, other in combinations(parts, 2):
+        nearest, where = trees[other].query(trees[name].data, distance_upper_bound=reach)
+        close = np.flatnonzero(np.isfinite(nearest))
+        if len(close):
+            pairs = [f"{parts[name]['id'].iloc[i]} / {parts[other]['id'].iloc[where[i]]}" for i in close]
+            what = f"{len(close)} samples of {name!s} are within {place_km} km of {other!s}"
+            problems.append(f"{what}: {some_of(pairs)}")
     return problems
