@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
-from itertools import chain
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from lost_and_found.errors import StorageFull
@@ -47,26 +46,17 @@ def _digest_folder(folder: str, names: Sequence[str]) -> dict[str, str]:
     digests = {name: known[name][1] for name in names if name in known and known[name][0] == stamps[name]}
     stale = [name for name in stamps if name not in digests]
     if stale:
-        digests.update(zip(stale, _hash_all(folder, stale), strict=True))
+        workers = None if len(stale) >= PARALLEL_FROM else 1
+        paths = [f"{folder}/{name}" for name in stale]
+        hashed = map_in_processes(_hash, paths, description="digests", workers=workers, chunk_size=CHUNK)
+        digests.update(zip(stale, hashed, strict=True))
         _write_index(folder, known | {name: (stamps[name], digests[name]) for name in stale})
     return digests
 
 
-def _hash_all(folder: str, names: Sequence[str]) -> Iterator[str]:
-    chunks = [(folder, names[start : start + CHUNK]) for start in range(0, len(names), CHUNK)]
-    workers = None if len(names) >= PARALLEL_FROM else 1
-    return chain.from_iterable(
-        map_in_processes(_hash_chunk, chunks, description="digests", workers=workers, chunk_size=1)
-    )
-
-
-def _hash_chunk(chunk: tuple[str, Sequence[str]]) -> list[str]:
-    folder, names = chunk
-    digests = []
-    for name in names:
-        with open(f"{folder}/{name}", "rb", buffering=0) as file:  # noqa: PTH123  as in stamp
-            digests.append(digest(file.read()))
-    return digests
+def _hash(path: str) -> str:
+    with open(path, "rb", buffering=0) as file:  # noqa: PTH123  as in stamp
+        return digest(file.read())
 
 
 def _read_index(folder: str) -> dict[str, tuple[str, str]]:
