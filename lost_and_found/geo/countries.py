@@ -30,7 +30,6 @@ SHORTEST_WITH_ONE_CHANGED = 8
 SHORTEST_WITH_TWO_ERRORS = 11
 LEAST_LEAD = 2
 COMPASS = {"n": "north", "s": "south", "e": "east", "w": "west"}
-KOSOVO = ("XK", "XKX", "Kosovo")
 WITHOUT_DECOMPOSITION = str.maketrans(
     {"ø": "o", "ł": "l", "ı": "i", "đ": "d", "æ": "ae", "œ": "oe", "ð": "d"}
 )
@@ -125,7 +124,7 @@ def _countries() -> dict[str, Country]:
 @cache
 def _codes() -> dict[str, str]:
     """Folded alpha-2 and alpha-3 codes to alpha-2."""
-    alpha_3 = {country.alpha_3: country.alpha_2 for country in pycountry.countries} | {KOSOVO[1]: KOSOVO[0]}
+    alpha_3 = {country.alpha_3: country.alpha_2 for country in pycountry.countries} | {"XKX": "XK"}
     return {code.lower(): found for code, found in ({code: code for code in _countries()} | alpha_3).items()}
 
 
