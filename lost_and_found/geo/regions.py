@@ -54,14 +54,14 @@ def locate(lat: npt.ArrayLike, lon: npt.ArrayLike) -> pd.DataFrame:
     return table[["country_code", "region"]].assign(inside=inside, border_km=border_km)
 
 
-def nearest_regions(lat: npt.ArrayLike, lon: npt.ArrayLike, *, count: int = 5) -> np.ndarray:
-    """Rows of `regions()`, shape (n, count), with the nearest centroids by great circle, nearest first.
+def nearest_regions(lat: npt.ArrayLike, lon: npt.ArrayLike) -> np.ndarray:
+    """Rows of `regions()`, shape (n, 5), with the nearest centroids by great circle, nearest first.
 
     Raises:
         BrokenSample: a coordinate is out of range; the message names the row.
     """
     xyz = to_unit_vectors(checked_points(lat, lon))
-    return np.asarray(_world().centroids.query(xyz, k=np.arange(1, count + 1), workers=-1)[1])
+    return np.asarray(_world().centroids.query(xyz, k=5, workers=-1)[1])
 
 
 def regions() -> pd.DataFrame:

@@ -180,11 +180,6 @@ def test_nearest_regions_agree_with_measuring_every_centroid():
     np.testing.assert_allclose(found, np.sort(distance_km, axis=1)[:, :5], atol=1e-6)
 
 
-def test_the_number_of_neighbours_can_be_chosen():
-    assert nearest_regions(0.0, 0.0, count=1).shape == (1, 1)
-    assert nearest_regions([0.0, 1.0], [0.0, 1.0], count=3).shape == (2, 3)
-
-
 def test_no_points_give_an_empty_table_with_the_same_columns():
     assert locate([], []).columns.tolist() == ["country_code", "region", "inside", "border_km"]
     assert len(locate([], [])) == 0
