@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from html import escape
 from pathlib import Path
 from string import Template
 
@@ -57,10 +58,6 @@ def write_heat_map(path: Path, table: pd.DataFrame, *, title: str) -> int:
     }
     # "</" would end the script element, even inside a string.
     text = json.dumps(data, ensure_ascii=False, separators=(",", ":")).replace("</", "<\\/")
-    page = Template(PAGE.read_text(encoding="utf-8")).substitute(title=_escaped(title), data=text)
+    page = Template(PAGE.read_text(encoding="utf-8")).substitute(title=escape(title, quote=False), data=text)
     write_atomically(path, page.encode())
     return len(located)
-
-
-def _escaped(text: str) -> str:
-    return text.replace("&", "&amp;").replace("<", "&lt;")
