@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from importlib import resources
+from pathlib import Path
 
 import pandas as pd
 
@@ -18,7 +18,6 @@ def multiplayer_counts() -> dict[str, int]:
 
 
 def _read_counts(mode: str) -> dict[str, int]:
-    name = f"geoguessr-2024-{mode}-country-counts.csv"
-    with resources.as_file(resources.files(__package__) / name) as path:
-        table = pd.read_csv(path, keep_default_na=False)
+    path = Path(__file__).with_name(f"geoguessr-2024-{mode}-country-counts.csv")
+    table = pd.read_csv(path, keep_default_na=False)
     return dict(zip(table["country"], table["count"].astype(int).tolist(), strict=True))
