@@ -9,7 +9,6 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from lost_and_found.errors import MissingInput
 from lost_and_found.figures import BLUE, GREY, ORANGE, picture_grid, picture_sheet, short_name, tidy
 from lost_and_found.geo.countries import find_country
 from lost_and_found.preparation.cleaning import DEFECTS, Thresholds
@@ -63,34 +62,21 @@ def country_distribution(tables: Mapping[str, pd.DataFrame], *, most: int = 40) 
     return figure
 
 
-def sample_grid(
-    samples: Sequence[Sample], table: pd.DataFrame, *, rows: int = 4, columns: int = 5, seed: int = 0
-) -> Figure:
-    """Some pictures with their country and region, drawn at random.
+def sample_grid(samples: Sequence[Sample], table: pd.DataFrame, *, seed: int) -> Figure:
+    """Twenty pictures with their country and region, drawn at random.
 
     Args:
         samples: what to draw from.
         table: a row per sample, in the same order, with country_code and region.
-        rows: of the grid.
-        columns: of the grid.
         seed: for the draw.
-
-    Raises:
-        MissingInput: no samples.
     """
-    if not samples:
-        raise MissingInput("there are no samples to show; run the earlier notebooks first")
-    chosen = np.random.default_rng(seed).permutation(len(samples))[: rows * columns]
-    titles = []
-    for row in chosen:
+    cells = []
+    for row in np.random.default_rng(seed).permutation(len(samples))[:20]:
         code, region = table["country_code"].iloc[row], table["region"].iloc[row]
         name = find_country(code).name if isinstance(code, str) else "no country"
-        titles.append((name, region.split("_")[1] if isinstance(region, str) else ""))
-    cells = [
-        (samples[row], f"{short_name(name)}\n{short_name(region)}")
-        for row, (name, region) in zip(chosen, titles, strict=True)
-    ]
-    return picture_sheet(cells, columns)
+        place = region.split("_")[1] if isinstance(region, str) else ""
+        cells.append((samples[row], f"{short_name(name)}\n{short_name(place)}"))
+    return picture_sheet(cells, columns=5)
 
 
 def variance_examples(samples: Sequence[Sample], measures: pd.DataFrame) -> Figure:
