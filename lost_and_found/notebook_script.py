@@ -184,7 +184,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     own = training_part(options.profile, defaults, given)
     values = resolve_parameters(own, given, defaults, preset=options.preset)
     launcher(NOTEBOOK, options.processes)  # checks the number before anything slow
-    check_training(defaults | values, folder=NOTEBOOK.parent)
+    check_training(defaults | values)
     if options.list:
         print("\n".join(f"{name}={value}" for name, value in (defaults | values).items()))
         return 0

@@ -191,7 +191,7 @@ def run(
     if "dataset" in values:
         Workspace(root, str(values["dataset"]))  # which refuses anything but a plain name
     if TRAIN in defaults:
-        check_training(defaults[TRAIN] | values, folder=paths[TRAIN].parent)
+        check_training(defaults[TRAIN] | values)
     for place, (name, path) in enumerate(paths.items(), start=1):
         start = time.perf_counter()
         print(f"\n[{place}/{len(paths)}] {name}", flush=True)
@@ -204,12 +204,11 @@ def run(
     print(f"\nExecuted notebooks, with tables and figures: {output.parents[1]}")
 
 
-def check_training(values: Mapping[str, Scalar], *, folder: Path) -> None:
+def check_training(values: Mapping[str, Scalar]) -> None:
     """Refuse wrong training settings, which the training notebook would only do after all before it have run.
 
     Args:
         values: of the training notebook's parameters; may have others too.
-        folder: of the training notebook, to which a path of weights is relative.
 
     Raises:
         InvalidConfig: a setting is wrong.
@@ -219,8 +218,9 @@ def check_training(values: Mapping[str, Scalar], *, folder: Path) -> None:
     settings: dict[str, Any] = {**values, "target": values["predicts"]}  # another notebook has a `target` too
     names = {field.name for field in fields(TrainingConfig)}
     config = TrainingConfig(**{name: value for name, value in settings.items() if name in names})
-    if config.weights not in WEIGHTS and not (folder / config.weights).is_file():
-        raise no_weights(folder / config.weights)
+    weights = (REPOSITORY / TRAIN).parent / config.weights  # relative to the training notebook
+    if config.weights not in WEIGHTS and not weights.is_file():
+        raise no_weights(weights)
     if config.device not in ("auto", "cpu"):
         from lost_and_found.training.models import pick_device  # imports torch, which takes seconds
 
