@@ -1,7 +1,9 @@
-"""Pictures that tests of this stage make for themselves."""
+"""Pictures that tests of this stage make for themselves, and runs of its steps that go wrong."""
 
 import io
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -39,6 +41,23 @@ def add_pair(folder: Path, name, image, record=None, suffix=".jpg"):
         record = json.dumps(record).encode()
     (folder / f"{name}{suffix}").write_bytes(image)
     (folder / f"{name}.json").write_bytes(record)
+
+
+def run_with(fault, step, source, destination):
+    """Run a step, for example "resizing.resize_collection", in a process that begins with a fault's code."""
+    program = f"""{fault}
+import sys
+from pathlib import Path
+from lost_and_found.preparation import enrichment, resizing
+{step}(Path(sys.argv[1]), Path(sys.argv[2]), workers=1)
+"""
+    command = [sys.executable, "-c", program, source, destination]
+    return subprocess.run(command, capture_output=True, text=True)
+
+
+def room_for(size):
+    """Code that limits the size of files. It stands in for a full disk: writes fail in the same place."""
+    return f"import resource\nresource.setrlimit(resource.RLIMIT_FSIZE, ({size}, {size}))"
 
 
 def killed_in_record(number):

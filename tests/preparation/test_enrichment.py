@@ -1,12 +1,10 @@
 import json
 import os
 import signal
-import subprocess
-import sys
 
 import pandas as pd
 import pytest
-from sample_photos import add_pair, killed_in_record, sample_id
+from sample_photos import add_pair, killed_in_record, room_for, run_with, sample_id
 
 from lost_and_found.data_loader import find_pairs, records_table
 from lost_and_found.errors import BrokenSample, InvalidConfig
@@ -209,20 +207,11 @@ def test_a_negative_distance_and_a_folder_of_another_step_are_refused(folders):
         enrich_collection(small, rich)
 
 
-RUN = """
-import resource, signal, sys
-from pathlib import Path
-from lost_and_found.preparation.enrichment import enrich_collection
-"""
-CALL = "enrich_collection(Path(sys.argv[1]), Path(sys.argv[2]), workers=1)"
-
-
 def test_a_killed_run_is_taken_up_again(folders):
     small, rich = folders
     for number in range(1500):
         add_pair(small, sample_id(number), IMAGE, {"coordinates": LJUBLJANA, "country": "Austria"})
-    command = [sys.executable, "-c", RUN + killed_in_record(20) + CALL, small, rich]
-    run = subprocess.run(command, capture_output=True, text=True)
+    run = run_with(killed_in_record(20), "enrichment.enrich_collection", small, rich)
     assert run.returncode == -signal.SIGKILL, run.stderr
     pairs, _ = find_pairs(rich)
     assert all(read_record(pair.record)["country_code"] == "SI" for pair in pairs.values())
@@ -235,10 +224,7 @@ def test_a_full_disk_is_an_error_that_leaves_no_half_written_file(folders):
     small, rich = folders
     add_pair(small, sample_id(0), IMAGE, {"coordinates": LJUBLJANA})
     add_pair(small, sample_id(1), IMAGE, {"coordinates": LJUBLJANA, "note": "long " * 2000})
-    limit = "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
-    limit += "resource.setrlimit(resource.RLIMIT_FSIZE, (5000, 5000))\n"
-    command = [sys.executable, "-c", RUN + limit + CALL, small, rich]
-    run = subprocess.run(command, capture_output=True, text=True)
+    run = run_with(room_for(5000), "enrichment.enrich_collection", small, rich)
     assert "StorageFull" in run.stderr
     assert not list(rich.glob(".*.tmp"))
     assert [path.stem for path in rich.glob("test_*.json")] == [sample_id(0)]

@@ -2,14 +2,12 @@ import io
 import json
 import signal
 import struct
-import subprocess
-import sys
 import zlib
 
 import numpy as np
 import pytest
 from PIL import Image
-from sample_photos import add_pair, encoded, killed_in_record, photo, sample_id
+from sample_photos import add_pair, encoded, killed_in_record, photo, room_for, run_with, sample_id
 
 from lost_and_found.data_loader import find_pairs
 from lost_and_found.errors import InvalidConfig, MissingInput
@@ -274,23 +272,11 @@ def test_folders_of_others_are_left_alone(folders):
         resize_collection(raw, small, size=(0, 180))
 
 
-RUN = """
-import resource, signal, sys
-from pathlib import Path
-from lost_and_found.preparation.resizing import resize_collection
-"""
-CALL = "resize_collection(Path(sys.argv[1]), Path(sys.argv[2]), workers=1)"
-
-
 def test_a_full_disk_is_an_error_that_leaves_no_half_written_file(folders):
     raw, small = folders
     add_pair(raw, sample_id(0), Image.new("RGB", (640, 360)))
     add_pair(raw, sample_id(1), photo(1, (640, 360)))
-    # The limit on the size of a file stands in for a full disk: the write fails in the same place.
-    limit = "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
-    limit += "resource.setrlimit(resource.RLIMIT_FSIZE, (9000, 9000))\n"
-    command = [sys.executable, "-c", RUN + limit + CALL, raw, small]
-    run = subprocess.run(command, capture_output=True, text=True)
+    run = run_with(room_for(9000), "resizing.resize_collection", raw, small)
     assert run.returncode == 1
     assert "StorageFull" in run.stderr
     assert "free some space and run again" in run.stderr
@@ -305,8 +291,7 @@ def test_a_killed_run_is_taken_up_again(folders):
     data = encoded(photo(0))
     for number in range(300):
         add_pair(raw, sample_id(number), data)
-    command = [sys.executable, "-c", RUN + killed_in_record(10) + CALL, raw, small]
-    run = subprocess.run(command, capture_output=True, text=True)
+    run = run_with(killed_in_record(10), "resizing.resize_collection", raw, small)
     assert run.returncode == -signal.SIGKILL, run.stderr
     (small / ".leftover.jpg.1.tmp").write_bytes(b"cut o")
     for path in small.glob("*.jpg"):
