@@ -330,12 +330,10 @@ def rejected_by_reason(rejected: pd.DataFrame) -> dict[str, int]:
     return {f"rejected: {reason}": int(n) for reason, n in reasons.items()}
 
 
-def remove_leftovers(folder: Path) -> int:
-    """Remove killed processes' temporary files from a folder that nobody else writes to; returns how many."""
-    leftovers = list(folder.glob(".*.tmp"))
-    for leftover in leftovers:
+def remove_leftovers(folder: Path) -> None:
+    """Remove killed processes' temporary files from a folder that nobody else writes to."""
+    for leftover in list(folder.glob(".*.tmp")):
         leftover.unlink(missing_ok=True)
-    return len(leftovers)
 
 
 def _refuse_constant(name: str) -> float:
