@@ -32,7 +32,6 @@ COMMON_NAMES = {
     "TL": "East Timor",
     "TW": "Taiwan",
     "TZ": "Tanzania",
-    "US": "United States",
     "VA": "Vatican City",
     "VE": "Venezuela",
     "VG": "British Virgin Islands",
