@@ -38,18 +38,17 @@ def sole_writer(path: Path, *, wait: bool) -> Iterator[None]:
 
 
 @contextmanager
-def filling(folder: Path, *, check: Callable[[], object], patience_s: float = PATIENCE_S) -> Iterator[None]:
+def filling(folder: Path, *, check: Callable[[], object]) -> Iterator[None]:
     """Be the only process that fills a folder, which counts as unfinished until the block succeeds.
 
     Args:
         folder: created if absent.
         check: called before anything in the folder changes; raises if it isn't ours to fill.
-        patience_s: seconds to wait for another process.
 
     Raises:
-        FolderInUse: another process was still filling it after that time.
+        FolderInUse: another process was still filling it after half a minute.
     """
-    until = time.monotonic() + patience_s
+    until = time.monotonic() + PATIENCE_S
     with ExitStack() as lock:
         while True:
             try:

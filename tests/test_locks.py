@@ -5,6 +5,7 @@ import sys
 
 import pytest
 
+from lost_and_found import locks
 from lost_and_found.errors import FolderInUse, InvalidConfig, MissingInput
 from lost_and_found.locks import filling
 from lost_and_found.workspace import Workspace
@@ -56,14 +57,14 @@ def test_a_folder_that_is_refused_is_not_marked(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_second_process_is_told_that_the_folder_is_in_use(tmp_path, holder):
-    folder = filling(tmp_path / "out", check=check, patience_s=0.2)
-    with pytest.raises(FolderInUse, match="another process"), folder:
+def test_a_second_process_is_told_that_the_folder_is_in_use(tmp_path, holder, monkeypatch):
+    monkeypatch.setattr(locks, "PATIENCE_S", 0.2)
+    with pytest.raises(FolderInUse, match="another process"), filling(tmp_path / "out", check=check):
         pass
 
 
 def test_a_second_process_goes_on_where_a_killed_one_stopped(tmp_path, holder):
     holder.kill()
-    with filling(tmp_path / "out", check=check, patience_s=10):
+    with filling(tmp_path / "out", check=check):
         pass
     assert list((tmp_path / "out").iterdir()) == []
