@@ -57,16 +57,13 @@ def converted(path: Path, values: Mapping[str, Scalar]) -> str:
     parameters_of(path)
     notebook = read_notebook(path)
     tagged = ["parameters" in cell.metadata.get("tags", ()) for cell in notebook.cells]
-    notebook.cells.insert(tagged.index(True) + 1, nbformat.v4.new_code_cell(_assignments(values)))
+    assignments = "\n".join(f"{name} = {_literal(value)}" for name, value in values.items())
+    notebook.cells.insert(tagged.index(True) + 1, nbformat.v4.new_code_cell(assignments))
     notebook.cells.insert(0, nbformat.v4.new_code_cell(PRELUDE))
     text, _ = PythonExporter(exclude_input_prompt=True).from_notebook_node(notebook)
     if "get_ipython()" in text:
         raise InvalidConfig(f"{path} has magics or shell commands, which a plain script can't run")
     return text
-
-
-def _assignments(values: Mapping[str, Scalar]) -> str:
-    return "\n".join(f"{name} = {_literal(value)}" for name, value in values.items())
 
 
 def _literal(value: Scalar) -> str:

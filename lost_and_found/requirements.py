@@ -39,14 +39,10 @@ def _is_wanted(package: dict[str, Any]) -> bool:
         return False
     markers = package.get("markers", "")
     text = markers.get(GROUP, "") if isinstance(markers, dict) else markers
-    return not text or _marker(text).evaluate({"extra": ""})
+    return not text or _packaging("markers").Marker(text).evaluate({"extra": ""})
 
 
-def _marker(text: str) -> Any:  # noqa: ANN401 - of one library or the other
-    return _packaging("markers").Marker(text)
-
-
-def _packaging(module: str) -> Any:  # noqa: ANN401 - as above
+def _packaging(module: str) -> Any:  # noqa: ANN401 - of one library or the other
     try:
         return import_module(f"packaging.{module}")
     except ImportError:

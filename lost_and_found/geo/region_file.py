@@ -78,7 +78,8 @@ def write_region_file(path: Path, *, table: pd.DataFrame, geometries: np.ndarray
     coarse = shapely.transform(geometries, lambda xy: np.round(xy * UNITS_PER_DEGREE) / UNITS_PER_DEGREE)
     broken = ~shapely.is_valid(coarse)
     coarse[broken] = _polygons_only(shapely.make_valid(coarse[broken]))
-    _, xy, offsets = shapely.to_ragged_array([_as_multipolygon(geometry) for geometry in coarse])
+    whole = [shapely.MultiPolygon(list(shapely.get_parts(geometry))) for geometry in coarse]
+    _, xy, offsets = shapely.to_ragged_array(whole)
     steps = np.diff(np.round(xy * UNITS_PER_DEGREE).astype(np.int32), axis=0, prepend=np.int32(0))
     centre = np.round(centroids(coarse), 6)
     buffer = io.BytesIO()
@@ -122,10 +123,6 @@ def centroids(geometries: np.ndarray) -> np.ndarray:
     region = region_of_part[part_of_ring[ring_of_point[:-1]]]
     total = np.stack([np.bincount(region, normal[:, axis], len(geometries)) for axis in range(3)], axis=1)
     return np.asarray(from_unit_vectors(total))
-
-
-def _as_multipolygon(geometry: shapely.Geometry) -> shapely.MultiPolygon:
-    return shapely.MultiPolygon(list(shapely.get_parts(geometry)))
 
 
 def _polygons_only(geometries: np.ndarray) -> np.ndarray:

@@ -112,7 +112,6 @@ def transfer_pairs(
         MissingInput: no such source, or none of it could be used.
         FolderInUse: another process fills the destination.
     """
-    source, destination = Path(source), Path(destination)
     if destination.resolve().is_relative_to(source.resolve()):
         raise InvalidConfig(f"{destination} lies in its own source {source}; give a folder elsewhere")
     pairs, halves = find_pairs(source)
@@ -120,7 +119,9 @@ def transfer_pairs(
         removed = _take_possession(destination, json.dumps({"step": step, **settings}))
         there, _ = find_pairs(destination)
         transfer = Transfer(destination, {}, [], [], removed)
-        transfer.rejected += [(one, _half_name(one, reason), reason) for one, reason in halves.items()]
+        for half, reason in halves.items():
+            there_is = f"{half}.json" if reason == "image missing" else f"{half} (image)"
+            transfer.rejected.append((half, there_is, reason))
         for sample_id, sample in sorted(pairs.items()):
             made = there.get(sample_id)
             if not ID_PATTERN.fullmatch(sample_id):
@@ -171,7 +172,3 @@ def _take_possession(destination: Path, settings: str) -> int:
         removed = len(pairs)
     write_atomically(marker, settings.encode())
     return removed
-
-
-def _half_name(sample_id: str, reason: str) -> str:
-    return f"{sample_id}.json" if reason == "image missing" else f"{sample_id} (image)"
