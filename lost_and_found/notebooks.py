@@ -25,6 +25,7 @@ from typing import Any, NoReturn
 import nbformat
 import yaml
 
+from lost_and_found import errors
 from lost_and_found.bars import AS_TEXT
 from lost_and_found.commands import command
 from lost_and_found.errors import InvalidConfig, LostAndFoundError, MissingInput, did_you_mean
@@ -259,18 +260,14 @@ def execute(path: Path, output: Path, parameters: Mapping[str, Scalar]) -> None:
                 config=Config(KernelManager={"transport": "ipc", "ip": f"{sockets}/socket"}),
             )
     except papermill.PapermillExecutionError as error:
-        own = error.ename in {one.__name__ for one in _error_types(LostAndFoundError)}
-        detail = error.evalue if own else "\n".join(error.traceback)
+        is_ours = hasattr(errors, error.ename)
+        detail = error.evalue if is_ours else "\n".join(error.traceback)
         raise LostAndFoundError(f"{path.name} stopped: {detail}\nThe executed copy: {output}") from None
 
 
 def _place_for_sockets() -> str | None:
     """Folder for temporary files, unless its path, as a cluster's may be, is too long for a socket's."""
     return "/tmp" if len(os.fsencode(tempfile.gettempdir())) > LONGEST_PLACE else None
-
-
-def _error_types(root: type[Exception]) -> list[type[Exception]]:
-    return [root, *(leaf for child in root.__subclasses__() for leaf in _error_types(child))]
 
 
 def problems(path: Path) -> list[str]:
