@@ -98,21 +98,18 @@ def from_environment(known: Mapping[str, Scalar], environment: Mapping[str, str]
     return {name: environment[variable] for name, variable in names.items() if variable in environment}
 
 
-def training_part(name: str, known: Mapping[str, Scalar], given: Mapping[str, str]) -> dict[str, Scalar]:
+def training_part(name: str, known: Mapping[str, Scalar]) -> dict[str, Scalar | None]:
     """What a profile sets for the training notebook; nothing without a name.
 
     Raises:
         MissingInput: there is no such profile.
-        InvalidConfig: it is a notebook, or neither the profile nor what was given names the dataset.
+        InvalidConfig: it is a notebook.
     """
     if not name:
         return {}
     if "/" in name:
         raise InvalidConfig(f"{name} is not a profile; scripts/run-stages runs notebooks")
-    parameters = read_profile(name).parameters
-    if parameters.get("dataset", "") is None and "dataset" not in given:
-        raise InvalidConfig(f"profile {name} is for any dataset; say which: -p dataset NAME")
-    return {key: value for key, value in parameters.items() if key in known and value is not None}
+    return {key: value for key, value in read_profile(name).parameters.items() if key in known}
 
 
 def launcher(script: Path, processes: int) -> list[str]:
@@ -178,7 +175,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     defaults = parameters_of(NOTEBOOK)
     given = from_environment(defaults, os.environ if options.environment else {}) | dict(options.p)
-    own = training_part(options.profile, defaults, given)
+    own = training_part(options.profile, defaults)
     values = resolve_parameters(own, given, defaults, preset=options.preset)
     launcher(NOTEBOOK, options.processes)  # checks the number before anything slow
     check_training(defaults | values)

@@ -178,7 +178,7 @@ def test_a_profile_trains_as_run_stages_does_with_it(capsys):
 
 def test_a_profile_for_any_dataset_wants_one_and_an_unknown_profile_is_refused(capsys):
     assert notebook_script.main(["--profile", "photos", "--list"]) == 1
-    assert "profile photos is for any dataset; say which: -p dataset NAME" in capsys.readouterr().err
+    assert capsys.readouterr().err == "error: say which dataset: -p dataset NAME\n"
     assert notebook_script.main(["--profile", "foto", "--list"]) == 1
     assert "there is no profile 'foto'; choose collected, geotagged, photos" in capsys.readouterr().err
     assert notebook_script.main(["--profile", "4-evaluation/01-test-model", "--list"]) == 1
