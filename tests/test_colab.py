@@ -256,7 +256,7 @@ def test_the_notebook_for_colab_does_the_same(trained, tmp_path, monkeypatch):
 @pytest.mark.end_to_end
 @ONE_MACHINE
 @pytest.mark.parametrize("name", ["lost_and_found/samples.py", "data-lists/../lost_and_found/samples.py"])
-def test_an_archive_that_would_replace_programs_is_not_unpacked(trained, tmp_path, name):
+def test_an_archive_that_would_replace_programs_is_not_unpacked(trained, name):
     machine, _ = trained
     program = machine.checkout / "lost_and_found" / "samples.py"
     before = program.read_bytes()

@@ -175,7 +175,7 @@ def test_a_place_that_cannot_be_written_is_told_as_what_fails_the_step(tmp_path,
     assert not (tmp_path / "out/.staged").exists()
 
 
-def test_minutes_with_a_leading_zero_are_no_octal_number(tmp_path):
+def test_minutes_with_a_leading_zero_are_no_octal_number():
     script = functions("fail", "parse")
     script += "parameters=() handed_on=(); parse --copy-every 08; echo $((copy_every * 60))"
     done = subprocess.run(["bash", "-c", script], capture_output=True, text=True)

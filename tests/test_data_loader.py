@@ -151,9 +151,6 @@ def test_the_table_has_a_row_for_each_sample_in_order(folder):
     assert table.loc[1, ["lat", "lon"]].tolist() == read_record(samples[1].record)["coordinates"]
 
 
-# Pinned lists
-
-
 def test_what_a_table_of_records_leaves_out_is_not_handed_over_by_the_workers(tmp_path, monkeypatch):
     handed = []
 
@@ -168,6 +165,9 @@ def test_what_a_table_of_records_leaves_out_is_not_handed_over_by_the_workers(tm
     assert records_table([sample])["country_code"].tolist() == ["FR"]
     assert "FR" in str(handed)
     assert "Corse" not in str(handed)
+
+
+# Pinned lists
 
 
 def test_a_pinned_list_is_found_again_whatever_was_added(folder, list_path):

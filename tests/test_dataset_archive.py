@@ -130,7 +130,7 @@ def test_the_command_packs_and_explains_what_is_wrong(dataset, tmp_path, capsys,
     assert not (tmp_path / "absent").exists()
 
 
-def test_the_archive_may_be_put_into_a_folder(dataset, tmp_path, capsys):
+def test_the_archive_may_be_put_into_a_folder(dataset, tmp_path):
     assert dataset_archive.main(["made", "--root", str(dataset.root), "--output", str(tmp_path)]) == 0
     assert [path.name for path in tmp_path.iterdir()] == ["made.tar"]
 

@@ -17,7 +17,7 @@ from tests.pairs import make_pairs, noise_jpeg
 
 
 class FileServer(http.server.SimpleHTTPRequestHandler):
-    """Serves a folder with listings; refuses names that hold `broken` for the first `failures` requests."""
+    """Serves a folder with listings, except of `unlisted`; refuses one picture `failures` times."""
 
     failures = 0
     unlisted = ""
@@ -143,7 +143,7 @@ def test_a_filter_on_records_fetches_only_the_images_it_keeps(server, tmp_path):
     assert len(list((tmp_path / "here").glob("*.jpg"))) == 5
 
 
-def test_a_pinned_list_fetches_what_is_missing_and_only_that(server, remote, tmp_path):
+def test_a_pinned_list_fetches_what_is_missing_and_only_that(server, tmp_path):
     pinned = tmp_path / "list.txt"
     here = tmp_path / "here"
     first = load_samples(here, pinned=pinned, store=server.url)

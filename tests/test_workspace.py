@@ -18,7 +18,7 @@ def test_each_notebook_has_a_folder_for_each_data_set(tmp_path):
     assert workspace.list_path(".train") == tmp_path / "data-lists" / "mine.train.txt"
 
 
-def test_a_notebook_that_runs_in_the_repositorys_folder_writes_nothing_beyond_it(tmp_path, monkeypatch):
+def test_a_notebook_that_runs_in_the_repositorys_folder_writes_nothing_beyond_it(monkeypatch):
     monkeypatch.chdir(REPOSITORY)
     with pytest.raises(InvalidConfig, match="beyond the repository"):
         Workspace(Path(".."), "mine")

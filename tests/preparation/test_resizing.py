@@ -59,7 +59,7 @@ def decoded(data):
     return Image.open(io.BytesIO(data))
 
 
-def test_shrinking_a_fine_chessboard_gives_grey_and_no_moire(tmp_path):
+def test_shrinking_a_fine_chessboard_gives_grey_and_no_moire():
     board = Image.fromarray((np.indices((720, 1280)).sum(0) % 2 * 255).astype(np.uint8)).convert("RGB")
     made = np.asarray(fit(board, (320, 180)))
     assert np.abs(made.astype(int) - 127.5).max() < 3
@@ -77,7 +77,7 @@ def test_a_jpeg_decoded_at_a_fraction_looks_like_the_whole_one_resized(tmp_path)
     assert closeness_db(decoded(resized(path, (320, 180))[0]), made) > 33
 
 
-def test_the_centre_of_a_wide_picture_is_kept(tmp_path):
+def test_the_centre_of_a_wide_picture_is_kept():
     wide = Image.new("RGB", (3200, 900), "red")
     wide.paste("green", (800, 0, 2400, 900))
     made = np.asarray(fit(wide, (320, 180)))
