@@ -110,6 +110,15 @@ def test_without_a_browser_the_practice_world_is_drawn_after_a_warning(tmp_path,
     assert len(list(tmp_path.glob("*/02-render-practice-world/bare/*.jpg"))) == 2
 
 
+def test_a_practice_world_that_begins_with_a_cut_off_scene_shows_the_next_one(tmp_path):
+    notebook = notebooks.REPOSITORY / "1-data-collection" / "02-render-practice-world.ipynb"
+    executed = tmp_path / "executed.ipynb"
+    notebooks.execute(notebook, executed, {"root": str(tmp_path), "dataset": "cut", "count": 2, "seed": 218})
+    first, second = sorted(path.stem for path in tmp_path.rglob("cut/*.json"))
+    assert first not in executed.read_text()
+    assert second in executed.read_text()
+
+
 def test_a_stopped_run_is_taken_up_again(tmp_path):
     script = notebooks.REPOSITORY / "scripts" / "run-stages"
     command = [script, "tiny", "-p", "root", tmp_path, "-p", "tracking", "off"]
