@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -31,28 +30,6 @@ ALL = "all pictures"
 COUNTRIES_SHOWN = 12
 
 
-@dataclass(frozen=True)
-class Guesses:
-    """What a run guessed.
-
-    Attributes:
-        ids: of the pictures, (N,).
-        group: of each, (N,): pictures of one game or place, see `group_samples`.
-        truth: country codes, (N,).
-        guess: country codes, (N,).
-    """
-
-    ids: np.ndarray
-    group: np.ndarray
-    truth: np.ndarray
-    guess: np.ndarray
-
-    @property
-    def right(self) -> np.ndarray:
-        """Whether each guess is the truth, bool (N,)."""
-        return self.truth == self.guess
-
-
 def compare_pair(
     reference: ComparedRun, candidate: ComparedRun, *, resamples: int = 1000, seed: int = 0
 ) -> pd.DataFrame:
@@ -68,18 +45,25 @@ def compare_pair(
             f"{candidate.validation_list[:12]}; only runs with the same validation pictures can be compared"
         )
     first, second = validation_guesses(reference), validation_guesses(candidate)
-    if not (np.array_equal(first.ids, second.ids) and np.array_equal(first.truth, second.truth)):
+    if not first[["id", "truth"]].equals(second[["id", "truth"]]):
         raise ListMismatch(
             f"the pixel caches of {reference.id} and {candidate.id} don't hold the same pictures and "
             "countries, although they were made from one list; delete them and train again"
         )
     return paired_differences(
-        first.right, second.right, truth=first.truth, group=first.group, resamples=resamples, seed=seed
+        first["right"].to_numpy(),
+        second["right"].to_numpy(),
+        truth=first["truth"].to_numpy(),
+        group=first["group"].to_numpy(),
+        resamples=resamples,
+        seed=seed,
     )
 
 
-def validation_guesses(run: ComparedRun) -> Guesses:
-    """The country that a run on this disk guesses for each picture of its validation split.
+def validation_guesses(run: ComparedRun) -> pd.DataFrame:
+    """A row per picture of the validation split of a run on this disk: id, group, truth, right.
+
+    `group` is that of `group_samples`, `truth` the country code, `right` whether the run guesses it.
 
     Raises:
         InvalidConfig: the run isn't on this disk, or doesn't predict countries.
@@ -102,11 +86,14 @@ def validation_guesses(run: ComparedRun) -> Guesses:
         raise InvalidConfig(f"run {run.id} predicts {model.target.name}, which says nothing about countries")
     probabilities = model.target.country_probabilities(predict(model, cache.pixels))
     codes = np.asarray(model.target.country_codes, dtype=object)
-    return Guesses(
-        ids=cache.table["id"].to_numpy(dtype=object),
-        group=group_samples(cache.table),
-        truth=cache.table["country_code"].to_numpy(dtype=object),
-        guess=codes[probabilities.argmax(axis=1)],
+    truth = cache.table["country_code"]
+    return pd.DataFrame(
+        {
+            "id": cache.table["id"],
+            "group": group_samples(cache.table),
+            "truth": truth,
+            "right": codes[probabilities.argmax(axis=1)] == truth,
+        }
     )
 
 
