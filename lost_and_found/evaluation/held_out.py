@@ -7,10 +7,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 
 from lost_and_found.data_lists import PinnedList, read_list, refuse_shared
-from lost_and_found.data_loader import load_samples
+from lost_and_found.data_loader import load_samples, records_table
 from lost_and_found.errors import InvalidConfig, LeakyList, ListMismatch, MissingInput
 from lost_and_found.samples import Sample, read_json
 from lost_and_found.training.config import TARGETS
@@ -106,26 +105,26 @@ def load_split(workspace: Workspace, name: str) -> list[Sample]:
     return load_samples(workspace.input(ENRICH), pinned=workspace.list_path(name))
 
 
-def cache_test_pixels(
-    run: Run, samples: Sequence[Sample], table: pd.DataFrame, *, list_digest: str, folder: Path
-) -> PixelCache:
+def cache_test_pixels(run: Run, samples: Sequence[Sample], pinned: PinnedList, *, folder: Path) -> PixelCache:
     """The pixel cache of the test split in the size that the run takes: training's, if it is still there.
 
     Args:
         run: from `load_run`.
-        samples: in the order of the list.
-        table: their records, as from `records_table`.
-        list_digest: of the pinned list.
+        samples: in the order of the list; the cache's table holds their records as they are now.
+        pinned: the list.
         folder: where another cache is made if training's is gone.
     """
-    config = run.config
+    config, table = run.config, records_table(samples)
     spec = CacheSpec(
-        list_name=f"{config.dataset}.test", list_digest=list_digest, width=config.width, height=config.height
+        list_name=f"{config.dataset}.test",
+        list_digest=pinned.digest,
+        width=config.width,
+        height=config.height,
     )
     made_by_training = run.folder.parent.parent / "pixels" / spec.folder_name
     if made_by_training.is_dir():
         cache = read_cache(made_by_training, spec=spec)
-        if cache.ids == [sample.id for sample in samples]:
+        if cache.ids == pinned.ids:
             return replace(cache, table=table)
     return cache_pixels(samples, table, folder=folder, spec=spec)
 

@@ -6,7 +6,6 @@ import pandas as pd
 import pytest
 
 from lost_and_found import notebooks
-from lost_and_found.data_loader import records_table
 from lost_and_found.errors import InvalidConfig, MissingInput
 from lost_and_found.evaluation import distances, held_out
 from lost_and_found.training.runs import load_run
@@ -104,12 +103,11 @@ def test_the_newest_run_of_the_wanted_targets_is_found(three_runs):
 def test_a_region_run_is_tested_by_country_too_and_a_coordinates_run_is_not(three_runs, tmp_path):
     run = the_run(three_runs, "region")
     samples, pinned = held_out.load_test_samples(three_runs, run)
-    table = records_table(samples)
-    cache = held_out.cache_test_pixels(run, samples, table, list_digest=pinned.digest, folder=tmp_path)
+    cache = held_out.cache_test_pixels(run, samples, pinned, folder=tmp_path)
     probabilities, truth, codes = held_out.country_probabilities(run, cache)
     assert probabilities.shape == (8, 3)
     assert probabilities.sum(axis=1) == pytest.approx(np.ones(8), abs=1e-5)
-    assert [codes[one] for one in truth] == table["country_code"].tolist()
+    assert [codes[one] for one in truth] == cache.table["country_code"].tolist()
     with pytest.raises(InvalidConfig, match="03-measure-distances"):
         held_out.country_probabilities(the_run(three_runs, "coordinates"), cache)
     with pytest.raises(InvalidConfig, match="not a point; 01-test-model"):

@@ -156,9 +156,7 @@ def test_a_changed_test_picture_is_refused(workspace):
 def test_probabilities_come_in_the_order_of_the_list_and_of_the_labels(workspace, tmp_path):
     run = the_run(workspace)
     samples, pinned = held_out.load_test_samples(workspace, run)
-    cache = held_out.cache_test_pixels(
-        run, samples, records_table(samples), list_digest=pinned.digest, folder=tmp_path / "pixels"
-    )
+    cache = held_out.cache_test_pixels(run, samples, pinned, folder=tmp_path / "pixels")
     probabilities, truth, codes = held_out.country_probabilities(run, cache)
     assert codes == ("FR", "NA", "US")
     assert truth.tolist() == [0, 1, 2] * 3
@@ -169,16 +167,14 @@ def test_probabilities_come_in_the_order_of_the_list_and_of_the_labels(workspace
 def test_the_test_pixels_of_training_are_taken_with_the_records_as_they_are_now(workspace, tmp_path):
     run = the_run(workspace)
     samples, pinned = held_out.load_test_samples(workspace, run)
-    table = records_table(samples)
     made = cache_split(workspace, ".test", folder=runs_of(workspace).parent / "pixels", width=32, height=32)
-    corrected = table.assign(country_code="US")
-    arguments = {"list_digest": pinned.digest, "folder": tmp_path / "pixels"}
-    cache = held_out.cache_test_pixels(run, samples, corrected, **arguments)
+    samples[0].record.write_text('{"country_code": "XK"}')  # corrected since
+    cache = held_out.cache_test_pixels(run, samples, pinned, folder=tmp_path / "pixels")
     assert cache.folder == made.folder
     assert not (tmp_path / "pixels").exists()
-    assert set(cache.table["country_code"]) == {"US"}
+    assert cache.table["country_code"].tolist() == ["XK", *made.table["country_code"][1:]]
     shutil.rmtree(made.folder)
-    again = held_out.cache_test_pixels(run, samples, table, **arguments)
+    again = held_out.cache_test_pixels(run, samples, pinned, folder=tmp_path / "pixels")
     assert again.folder.parent == tmp_path / "pixels"
     assert np.array_equal(again.pixels, made.pixels)
 
