@@ -102,9 +102,9 @@ class Quiz:
         deck: Deck,
         answers: Answers,
         *,
-        rounds: int = 20,
-        size: tuple[int, int] = (320, 180),
-        model: Mapping[str, ModelGuess] | None = None,
+        rounds: int,
+        size: tuple[int, int],
+        model: Mapping[str, ModelGuess],
     ) -> None:
         """A quiz for players who join from now on; earlier ones keep their rounds and size.
 
@@ -113,7 +113,7 @@ class Quiz:
             answers: the file of answers to them.
             rounds: pictures in a session; fewer if the deck has fewer.
             size: (width, height) of the pictures in pixels.
-            model: what a model guessed, by item.
+            model: what a model guessed, by item; empty without one.
 
         Raises:
             InvalidConfig: a session without pictures, or pictures without pixels.
@@ -124,7 +124,7 @@ class Quiz:
             raise InvalidConfig(f"image size {size[0]}x{size[1]}; both must be from 1 to 4096 pixels")
         self.deck = deck
         self.answers = answers
-        self.model = model or {}
+        self.model = model
         self.rounds = min(rounds, len(deck))
         self.size = size
 

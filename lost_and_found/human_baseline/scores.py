@@ -25,7 +25,7 @@ PAIRED_COLUMNS = [
 
 
 def answer_ranks(
-    answers: pd.DataFrame, items: Mapping[str, Item], model: Mapping[str, ModelGuess] | None = None
+    answers: pd.DataFrame, items: Mapping[str, Item], model: Mapping[str, ModelGuess]
 ) -> pd.DataFrame:
     """One row per answer: who answered which item, how long it took, and the ranks of the truth.
 
@@ -37,7 +37,7 @@ def answer_ranks(
     Args:
         answers: from `Answers.table`, a row per guess.
         items: of a deck.
-        model: what the model said, by item.
+        model: what the model said, by item; empty without one.
 
     Raises:
         ListMismatch: an answer to a picture that the list lacks.
@@ -63,7 +63,7 @@ def answer_ranks(
             "size": one["width"].first().astype(str) + "x" + one["height"].first().astype(str),
         }
     ).reset_index()
-    known = {item: guess.rank for item, guess in (model or {}).items()}
+    known = {item: guess.rank for item, guess in model.items()}
     ranks["model_rank"] = pd.array([known.get(item) for item in ranks["item"]], dtype="Int64")
     return ranks.sort_values(["player", "order"], ignore_index=True)
 

@@ -100,7 +100,7 @@ def leaderboard(standings: Sequence[Standing]) -> str:
 
 def notice(text: str) -> str:
     """Something that did not work, read out by screen readers."""
-    return f'<p class="notice" role="alert">{escape(text)}</p>' if text else ""
+    return f'<p class="notice" role="alert">{escape(text)}</p>'
 
 
 def _source(picture: bytes) -> str:

@@ -67,7 +67,7 @@ def test_over_many_pictures_random_guesses_are_right_by_chance():
         for order, item in enumerate(items)
         for place, code in enumerate(rng.permutation(COUNTRIES)[:3], start=1)
     ]
-    table = scores.answer_ranks(pd.DataFrame(rows).assign(seconds=1.0, width=64, height=36), items)
+    table = scores.answer_ranks(pd.DataFrame(rows).assign(seconds=1.0, width=64, height=36), items, {})
     groups = scores.group_table(table).query("group == 'everybody'").set_index("k")
     assert groups.loc[1, "low"] < 1 / 4 < groups.loc[1, "high"]
     assert groups.loc[3, "low"] < 3 / 4 < groups.loc[3, "high"]
