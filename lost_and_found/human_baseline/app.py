@@ -15,10 +15,10 @@ import gradio as gr
 
 from lost_and_found import pages
 from lost_and_found.errors import InvalidConfig, LostAndFoundError, NotTaken
+from lost_and_found.geo.countries import aliases, all_countries
 from lost_and_found.human_baseline import views
 from lost_and_found.human_baseline.answer_map import land_symbols
 from lost_and_found.human_baseline.answers import Player
-from lost_and_found.human_baseline.country_search import search_index
 from lost_and_found.human_baseline.quiz import EXPERIENCES, LONGEST_NAME, Quiz
 
 HERE = Path(__file__).parent
@@ -234,6 +234,15 @@ def _picker_script() -> str:
     """`picker.js` with its index, as the component loses properties when an event leaves it unchanged."""
     index = json.dumps(search_index(), ensure_ascii=False)
     return f"const COUNTRIES = {index};\n{(HERE / 'picker.js').read_text(encoding='utf-8')}"
+
+
+def search_index() -> list[dict[str, object]]:
+    """[{"code", "name", "others": [other names]}, ...] by name, as people write them."""
+    countries = sorted(all_countries(), key=lambda country: country.name)
+    return [
+        {"code": country.code, "name": country.name, "others": list(aliases(country.code))}
+        for country in countries
+    ]
 
 
 def build_app(quiz: Quiz) -> gr.Blocks:

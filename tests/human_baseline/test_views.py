@@ -7,7 +7,7 @@ import pytest
 from made_quiz import made_quiz, play
 
 from lost_and_found.human_baseline import views
-from lost_and_found.human_baseline.country_search import search_index
+from lost_and_found.human_baseline.app import search_index
 
 HOSTILE = [
     "<img src=x onerror=alert(1)>",
