@@ -38,16 +38,6 @@ class Estimate:
     high: np.ndarray
 
 
-def check_resamples(resamples: int) -> None:
-    """Refuse so few that the ends of an interval are noise.
-
-    Raises:
-        InvalidConfig: fewer than 100.
-    """
-    if resamples < FEWEST_RESAMPLES:
-        raise InvalidConfig(f"resamples is {resamples}; below {FEWEST_RESAMPLES} the interval is noise")
-
-
 def group_numbers(groups: Sequence[object] | np.ndarray | None, samples: int) -> np.ndarray:
     """(N,) the number of each sample's group; without groups, each sample is one of its own.
 
@@ -68,7 +58,11 @@ def resampled_rows(groups: np.ndarray, *, resamples: int, seed: int) -> Iterator
         groups: (N,) numbers from 0, from `group_numbers`.
         resamples: number of resamples.
         seed: of the random draws.
+
+    Raises:
+        InvalidConfig: fewer than 100 resamples.
     """
+    _refuse_few(resamples)
     rng = np.random.default_rng(seed)
     members = np.split(np.argsort(groups, kind="stable"), np.cumsum(np.bincount(groups))[:-1])
     for _ in range(resamples):
@@ -102,7 +96,11 @@ def resampled_sums(tables: Sequence[sparse.csr_array], *, resamples: int, seed: 
         tables: (groups, columns), what each group adds to each sum; all tables are of the same groups.
         resamples: number of resamples.
         seed: of the random draws.
+
+    Raises:
+        InvalidConfig: fewer than 100 resamples.
     """
+    _refuse_few(resamples)
     rng = np.random.default_rng(seed)
     table = sparse.hstack(tables).tocsr()
     groups, transposed = table.shape[0], table.T.tocsr()
@@ -208,6 +206,11 @@ def percentiles(draws: np.ndarray, groups: np.ndarray) -> tuple[np.ndarray, np.n
     low, high = value + apart * (low - value), value + apart * (high - value)
     single = np.broadcast_to(groups, value.shape) <= 1
     return np.where(single, -np.inf, low), np.where(single, np.inf, high)
+
+
+def _refuse_few(resamples: int) -> None:
+    if resamples < FEWEST_RESAMPLES:
+        raise InvalidConfig(f"resamples is {resamples}; below {FEWEST_RESAMPLES} the interval is noise")
 
 
 def _student(freedom: np.ndarray) -> np.ndarray:

@@ -12,7 +12,6 @@ from matplotlib.figure import Figure
 
 from lost_and_found.errors import InvalidConfig
 from lost_and_found.evaluation.bootstrap import (
-    check_resamples,
     count_table,
     group_numbers,
     groups_with,
@@ -58,7 +57,6 @@ def calibration_table(
         Niculescu-Mizil and Caruana, Predicting good probabilities with supervised learning (2005), with bins
         of equal size, as few samples have high probabilities.
     """
-    check_resamples(resamples)
     if not len(truth):
         raise InvalidConfig("there are no samples to measure calibration on")
     sure, right = probabilities.max(axis=1), probabilities.argmax(axis=1) == truth

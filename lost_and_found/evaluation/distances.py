@@ -10,13 +10,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from lost_and_found.errors import InvalidConfig
-from lost_and_found.evaluation.bootstrap import (
-    check_resamples,
-    group_numbers,
-    percentiles,
-    proportion,
-    resampled_rows,
-)
+from lost_and_found.evaluation.bootstrap import group_numbers, percentiles, proportion, resampled_rows
 from lost_and_found.evaluation.tables import aligned
 from lost_and_found.figures import BLUE, GREY, ORANGE, plot_world, tidy
 from lost_and_found.geo.countries import find_country
@@ -73,7 +67,6 @@ def distance_table(
     Raises:
         InvalidConfig: too few resamples.
     """
-    check_resamples(resamples)
     numbers = group_numbers(groups, len(km))
     resampled = resampled_rows(numbers, resamples=resamples, seed=seed)
     scores = pd.DataFrame([_scores(km), *(_scores(km[drawn]) for drawn in resampled)])

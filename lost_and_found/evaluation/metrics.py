@@ -15,7 +15,6 @@ from scipy import sparse
 from lost_and_found.errors import InvalidConfig
 from lost_and_found.evaluation.bootstrap import (
     Estimate,
-    check_resamples,
     count_table,
     effective_samples,
     exact_interval,
@@ -136,7 +135,6 @@ def score(
         InvalidConfig: see `truth_ranks`; too few resamples.
     """
     ranks = truth_ranks(probabilities, truth)
-    check_resamples(resamples)
     classes = probabilities.shape[1]
     ks = [k for k in TOP_K if k == 1 or k < classes]
     predicted = probabilities.argmax(axis=1)

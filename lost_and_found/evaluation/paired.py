@@ -11,7 +11,6 @@ from scipy import stats
 from lost_and_found.errors import InvalidConfig, ListMismatch, MissingInput
 from lost_and_found.evaluation.bootstrap import (
     TAIL,
-    check_resamples,
     count_table,
     effective_samples,
     group_numbers,
@@ -136,7 +135,6 @@ def paired_differences(
         Bonett and Price, Adjusted Wald confidence interval for a difference of binomial proportions based
         on paired data (2012).
     """
-    check_resamples(resamples)
     codes, columns = np.unique(np.asarray(truth, dtype=str), return_inverse=True)
     rows = group_numbers(group, len(columns))
     right, counts, wins, losses = (

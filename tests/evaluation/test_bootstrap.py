@@ -12,7 +12,7 @@ from lost_and_found.evaluation.metrics import score
 
 def test_rows_of_a_group_are_drawn_together_and_as_many_groups_as_there_are():
     groups = np.array([2, 0, 1, 0, 2, 2])
-    for rows in bootstrap.resampled_rows(groups, resamples=20, seed=0):
+    for rows in bootstrap.resampled_rows(groups, resamples=100, seed=0):
         times = np.bincount(rows, minlength=6)
         assert times[1] == times[3]
         assert times[0] == times[4] == times[5]
@@ -23,8 +23,8 @@ def test_the_same_groups_are_drawn_whether_sums_or_rows_are_wanted():
     groups = np.arange(40) // 4
     values = np.random.default_rng(0).random(40)
     table = bootstrap.sparse.csr_array(np.bincount(groups, values)[:, None])
-    first, second = bootstrap.resampled_sums([table, 2 * table], resamples=70, seed=3)
-    rows = [np.arange(40), *bootstrap.resampled_rows(groups, resamples=70, seed=3)]
+    first, second = bootstrap.resampled_sums([table, 2 * table], resamples=120, seed=3)
+    rows = [np.arange(40), *bootstrap.resampled_rows(groups, resamples=120, seed=3)]
     assert first[:, 0] == pytest.approx([values[drawn].sum() for drawn in rows])
     assert second[:, 0] == pytest.approx(2 * first[:, 0])
 
@@ -101,7 +101,9 @@ def test_groups_that_do_not_fit_and_too_few_resamples_are_refused():
     with pytest.raises(InvalidConfig, match="2 groups for 3 samples"):
         bootstrap.group_numbers(["a", "b"], 3)
     with pytest.raises(InvalidConfig, match="noise"):
-        bootstrap.check_resamples(99)
+        next(bootstrap.resampled_rows(np.arange(3), resamples=99, seed=0))
+    with pytest.raises(InvalidConfig, match="noise"):
+        bootstrap.resampled_sums([bootstrap.sparse.csr_array(np.eye(3))], resamples=99, seed=0)
 
 
 def test_a_share_of_none_or_all_is_worth_no_more_samples_than_there_are_places():
