@@ -7,10 +7,10 @@ from quiz_page import served, visitor
 
 @pytest.fixture
 def on_page(in_browser, tmp_path):
-    """Runs a scenario at the page of a made quiz in a real browser, and returns the quiz."""
+    """Runs a scenario at the page of a quiz, by default a made one, in a real browser; returns the quiz."""
 
-    def run(scenario, *, rounds=3, **options):
-        quiz = made_quiz(tmp_path, rounds=rounds)
+    def run(scenario, *, quiz=None, rounds=3, **options):
+        quiz = quiz or made_quiz(tmp_path, rounds=rounds)
 
         async def play(browser):
             async with visitor(browser, address, **options) as page:

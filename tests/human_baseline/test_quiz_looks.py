@@ -33,20 +33,16 @@ PROPOSALS = {
 }
 
 
-def test_the_type_ahead_finds_what_people_type(in_browser, tmp_path):
-    quiz = made_quiz(tmp_path)
+def test_the_type_ahead_finds_what_people_type(on_page):
+    async def play(page):
+        await join(page, "Ann")
+        found = {}
+        for text in PROPOSALS:
+            await page.fill(FIELD, text)
+            found[text] = await page.locator("[role=option]").first.inner_text()
+        assert found == PROPOSALS
 
-    async def play(browser):
-        async with visitor(browser, address) as page:
-            await join(page, "Ann")
-            found = {}
-            for text in PROPOSALS:
-                await page.fill(FIELD, text)
-                found[text] = await page.locator("[role=option]").first.inner_text()
-            return found
-
-    with served(quiz) as address:
-        assert in_browser(play) == PROPOSALS
+    on_page(play)
 
 
 def test_names_of_others_do_nothing_in_the_page(in_browser, tmp_path):
@@ -95,67 +91,48 @@ TEXTS = "p, h1, h2, h3, li, td, th, label, small, span, caption, button"
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_the_page_fits_a_phone_and_can_be_read_in_the_dark(in_browser, tmp_path, scheme):
-    quiz = made_quiz(tmp_path, rounds=2)
-
-    async def play(browser):
-        async with visitor(browser, address, viewport=PHONE, color_scheme=scheme) as page:
-            found = []
-            await page.wait_for_selector("#player-name")
-            found.append(await look(page))
-            await join(page, f"Ann {scheme}")
-            await page.keyboard.type("united")
-            found.append(await look(page))
-            await page.fill(FIELD, "")
-            await answer(page, "france", "japan")
-            found.append(await look(page))
-            return found
+def test_the_page_fits_a_phone_and_can_be_read_in_the_dark(on_page, scheme):
+    async def play(page):
+        await page.wait_for_selector("#player-name")
+        await look(page)
+        await join(page, f"Ann {scheme}")
+        await page.keyboard.type("united")
+        await look(page)
+        await page.fill(FIELD, "")
+        await answer(page, "france", "japan")
+        await look(page)
 
     async def look(page):
-        width = await page.evaluate("document.scrollingElement.scrollWidth")
-        return width, await page.evaluate(CONTRAST, [TEXTS, "color"])
-
-    with served(quiz) as address:
-        looks = in_browser(play)
-    assert [width for width, _ in looks] == [PHONE["width"]] * 3
-    for _, worst in looks:
+        assert await page.evaluate("document.scrollingElement.scrollWidth") == PHONE["width"]
+        worst = await page.evaluate(CONTRAST, [TEXTS, "color"])
         assert worst["ratio"] >= 4.5, worst  # WCAG AA for text
+
+    on_page(play, viewport=PHONE, color_scheme=scheme)
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_form_fields_have_a_visible_edge_and_a_visible_focus(in_browser, tmp_path, scheme):
-    quiz = made_quiz(tmp_path)
+def test_form_fields_have_a_visible_edge_and_a_visible_focus(on_page, scheme):
+    async def play(page):
+        await page.wait_for_function("document.activeElement.closest('#player-name')")
+        assert "solid 3px" in await page.evaluate("getComputedStyle(document.activeElement).outline")
+        await press(page, "Tab")
+        await page.wait_for_function("!document.activeElement.closest('#player-name')")
+        entry = await page.evaluate(CONTRAST, ["input, textarea", "borderTopColor"])
+        assert entry["ratio"] >= 3, entry  # WCAG AA for all but text
 
-    async def play(browser):
-        async with visitor(browser, address, color_scheme=scheme, reduced_motion="reduce") as page:
-            await page.wait_for_function("document.activeElement.closest('#player-name')")
-            focus = await page.evaluate("getComputedStyle(document.activeElement).outline")
-            await press(page, "Tab")
-            await page.wait_for_function("!document.activeElement.closest('#player-name')")
-            entry = await page.evaluate(CONTRAST, ["input, textarea", "borderTopColor"])
-            return focus, entry
-
-    with served(quiz) as address:
-        focus, entry = in_browser(play)
-    assert "solid 3px" in focus
-    assert entry["ratio"] >= 3, entry  # WCAG AA for all but text
+    on_page(play, color_scheme=scheme, reduced_motion="reduce")
 
 
-def test_the_proposals_come_into_a_low_window_and_leave_the_field_there(in_browser, tmp_path):
-    quiz = made_quiz(tmp_path)
+def test_the_proposals_come_into_a_low_window_and_leave_the_field_there(on_page):
+    async def play(page):
+        await join(page, "Ann")
+        await page.keyboard.type("isl")
+        await page.get_by_role("option").nth(7).wait_for()
+        boxes = [await page.get_by_role(role).bounding_box() for role in ("combobox", "listbox")]
+        # Pages scroll by whole pixels.
+        assert all(0 <= box["y"] < box["y"] + box["height"] < 651 for box in boxes), boxes
 
-    async def play(browser):
-        async with visitor(browser, address, viewport={"width": 1366, "height": 650}) as page:
-            await join(page, "Ann")
-            await page.keyboard.type("isl")
-            await page.get_by_role("option").nth(7).wait_for()
-            boxes = [await page.get_by_role(role).bounding_box() for role in ("combobox", "listbox")]
-            return [(box["y"], box["y"] + box["height"]) for box in boxes]
-
-    with served(quiz) as address:
-        sides = in_browser(play)
-    # Pages scroll by whole pixels.
-    assert all(0 <= top < bottom < 651 for top, bottom in sides), sides
+    on_page(play, viewport={"width": 1366, "height": 650})
 
 
 def test_the_marked_proposal_is_seen_in_high_contrast(on_page):
@@ -202,23 +179,19 @@ def test_on_a_phone_held_sideways_the_picture_is_seen_whole(on_page):
     on_page(play, viewport={"width": 844, "height": 390})
 
 
-def test_a_long_name_and_the_words_on_the_leaderboard_are_cut_nowhere_on_a_phone(in_browser, tmp_path):
-    quiz = made_quiz(tmp_path, rounds=1)
+def test_a_long_name_and_the_words_on_the_leaderboard_are_cut_nowhere_on_a_phone(on_page):
+    async def play(page):
+        await join(page, 40 * "W")
+        await answer(page, "france")
+        await press(page, "Enter")
+        await page.get_by_text("Leaderboard").click()
+        for text in ("Done, ", "Right answers, ranked"):
+            words = page.get_by_text(text)
+            await words.wait_for()
+            assert await words.evaluate("one => one.scrollWidth <= one.clientWidth")
+            assert await words.evaluate("one => one.getBoundingClientRect().right < innerWidth")
 
-    async def play(browser):
-        async with visitor(browser, address, viewport=PHONE) as page:
-            await join(page, 40 * "W")
-            await answer(page, "france")
-            await press(page, "Enter")
-            await page.get_by_text("Leaderboard").click()
-            for text in ("Done, ", "Right answers, ranked"):
-                words = page.get_by_text(text)
-                await words.wait_for()
-                assert await words.evaluate("one => one.scrollWidth <= one.clientWidth")
-                assert await words.evaluate("one => one.getBoundingClientRect().right < innerWidth")
-
-    with served(quiz) as address:
-        in_browser(play)
+    on_page(play, rounds=1, viewport=PHONE)
 
 
 def test_borders_stay_thin_where_the_answer_map_is_zoomed_in(in_browser):
@@ -235,33 +208,30 @@ def test_borders_stay_thin_where_the_answer_map_is_zoomed_in(in_browser):
     assert borders.mean() < 0.03
 
 
-def test_a_finger_that_scrolls_the_proposals_adds_none_and_a_tap_adds_one(in_browser, tmp_path):
-    quiz = made_quiz(tmp_path, rounds=2)
+def test_a_finger_that_scrolls_the_proposals_adds_none_and_a_tap_adds_one(on_page):
+    async def play(page):
+        await join(page, "Ann")
+        await page.keyboard.type("an")
+        option = page.get_by_role("option").nth(2)
+        box = await option.bounding_box()
+        finger = await page.context.new_cdp_session(page)
 
-    async def play(browser):
-        async with visitor(browser, address, viewport=PHONE, has_touch=True) as page:
-            await join(page, "Ann")
-            await page.keyboard.type("an")
-            option = page.get_by_role("option").nth(2)
-            box = await option.bounding_box()
-            finger = await page.context.new_cdp_session(page)
+        async def touch(kind, up=None):
+            points = [{"x": box["x"] + 40, "y": box["y"] + 10 - up}] if up is not None else []
+            await finger.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
 
-            async def touch(kind, up=None):
-                points = [{"x": box["x"] + 40, "y": box["y"] + 10 - up}] if up is not None else []
-                await finger.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
+        await touch("touchStart", 0)
+        for up in range(10, 100, 10):
+            await touch("touchMove", up)
+        await touch("touchEnd")
+        await page.wait_for_timeout(300)
+        assert await page.locator("[data-code]").count() == 0
+        assert await option.is_visible()
+        await page.get_by_role("option").last.tap()
+        await page.wait_for_selector("[data-code]")
+        assert await page.locator("[data-code]").count() == 1
 
-            await touch("touchStart", 0)
-            for up in range(10, 100, 10):
-                await touch("touchMove", up)
-            await touch("touchEnd")
-            await page.wait_for_timeout(300)
-            dragged = await page.locator("[data-code]").count(), await option.is_visible()
-            await page.get_by_role("option").last.tap()
-            await page.wait_for_selector("[data-code]")
-            return dragged, await page.locator("[data-code]").count()
-
-    with served(quiz) as address:
-        assert in_browser(play) == ((0, True), 1)
+    on_page(play, viewport=PHONE, has_touch=True)
 
 
 def test_everything_has_a_name_for_screen_readers(on_page):

@@ -18,30 +18,28 @@ def first_items(quiz, player_id, count):
 
 
 def test_a_session_is_played_by_keyboard_with_a_reload_and_the_notebook_finds_exactly_its_answers(
-    in_browser, tmp_path
+    on_page, tmp_path
 ):
     quiz = made_quiz(tmp_path, rounds=4)
     items = first_items(quiz, 1, 4)
     names = [find_country(item.country_code).name for item in items]
 
-    async def play(browser):
-        async with visitor(browser, address) as page:
-            await join(page, "Ann")
-            await answer(page, names[0])
-            assert f"Right first time: {names[0]}" in await page.inner_text(".quiz")
-            await press(page, "Enter")
-            await answer(page, "antarctica", "swizerland", names[1])
-            assert f"Right on guess 3: {names[1]}" in await page.inner_text(".quiz")
-            await page.reload()
-            await page.get_by_text("Picture 3 of 4").wait_for()
-            await answer(page, "antarctica")
-            await press(page, "Enter")
-            await answer(page, "cote", "turk", "usa", "korea", "zealnd")
-            await press(page, "Enter")
-            await page.get_by_text("Done, Ann: 1 of 4 right first time").wait_for()
+    async def play(page):
+        await join(page, "Ann")
+        await answer(page, names[0])
+        assert f"Right first time: {names[0]}" in await page.inner_text(".quiz")
+        await press(page, "Enter")
+        await answer(page, "antarctica", "swizerland", names[1])
+        assert f"Right on guess 3: {names[1]}" in await page.inner_text(".quiz")
+        await page.reload()
+        await page.get_by_text("Picture 3 of 4").wait_for()
+        await answer(page, "antarctica")
+        await press(page, "Enter")
+        await answer(page, "cote", "turk", "usa", "korea", "zealnd")
+        await press(page, "Enter")
+        await page.get_by_text("Done, Ann: 1 of 4 right first time").wait_for()
 
-    with served(quiz) as address:
-        in_browser(play)
+    on_page(play, quiz=quiz)
     quiz.answers.close()
 
     profile = notebooks.read_profile("5-human-baseline/02-compare-with-model")
@@ -122,24 +120,20 @@ def test_after_a_restart_of_a_server_with_a_password_it_is_asked_for_again_and_t
     in_browser(play)
 
 
-def test_two_tabs_of_one_player_are_one_session(in_browser, tmp_path):
-    quiz = made_quiz(tmp_path, rounds=3)
+def test_two_tabs_of_one_player_are_one_session(on_page):
+    async def play(page):
+        await join(page, "Ann")
+        other = await page.context.new_page()
+        await other.goto(page.url)
+        await other.get_by_text("Picture 1 of 3").wait_for()
+        await answer(page, "france")
+        await other.bring_to_front()
+        await answer(other, "japan")
+        assert "You have already answered this picture" in await other.inner_text(".quiz")
+        await press(other, "Enter")
+        await other.get_by_text("Picture 2 of 3").wait_for()
 
-    async def play(browser):
-        async with visitor(browser, address) as page:
-            await join(page, "Ann")
-            other = await page.context.new_page()
-            await other.goto(address)
-            await other.get_by_text("Picture 1 of 3").wait_for()
-            await answer(page, "france")
-            await other.bring_to_front()
-            await answer(other, "japan")
-            assert "You have already answered this picture" in await other.inner_text(".quiz")
-            await press(other, "Enter")
-            await other.get_by_text("Picture 2 of 3").wait_for()
-
-    with served(quiz) as address:
-        in_browser(play)
+    quiz = on_page(play, rounds=3)
     assert quiz.answers.table()["country_code"].tolist() == ["FR"]
 
 
@@ -324,56 +318,46 @@ def test_a_button_is_busy_until_the_next_picture_is_there(on_page):
     on_page(play, rounds=3)
 
 
-def test_when_no_picture_is_left_the_focus_is_on_the_button_for_somebody_else(in_browser, tmp_path):
-    quiz = open_quiz(make_workspace(tmp_path, count=1), image_size="64x36", rounds=1)
+def test_when_no_picture_is_left_the_focus_is_on_the_button_for_somebody_else(on_page, tmp_path):
+    async def play(page):
+        await join(page, "Ann")
+        await answer(page, "france")
+        await press(page, "Enter")
+        await page.wait_for_function("document.activeElement.id === 'leave'")
+        await page.get_by_role("button", name="Let somebody else play", description="Done, Ann").wait_for()
 
-    async def play(browser):
-        async with visitor(browser, address) as page:
-            await join(page, "Ann")
-            await answer(page, "france")
-            await press(page, "Enter")
-            await page.wait_for_function("document.activeElement.id === 'leave'")
-            await page.get_by_role(
-                "button", name="Let somebody else play", description="Done, Ann"
-            ).wait_for()
-
-    with served(quiz) as address:
-        in_browser(play)
+    on_page(play, quiz=open_quiz(make_workspace(tmp_path, count=1), image_size="64x36", rounds=1))
 
 
-def test_without_pictures_the_player_is_told_and_goes_on_when_they_are_back(in_browser, tmp_path, capsys):
+def test_without_pictures_the_player_is_told_and_goes_on_when_they_are_back(on_page, tmp_path, capsys):
     quiz = made_quiz(tmp_path, rounds=3)
     folder = quiz.deck.items[quiz.deck.ids[0]].path.parent
 
-    async def play(browser):
-        async with visitor(browser, address) as page:
-            await join(page, "Ann")
-            await answer(page, "france")
-            hidden = folder.rename(folder.with_name("unmounted"))
-            await press(page, "Enter")
-            alert = page.get_by_role("alert")
-            await alert.wait_for()
-            assert "Tell whoever runs it" in await alert.inner_text()
-            assert str(tmp_path) not in await page.content()
-            hidden.rename(folder)
-            await page.click("#next")
-            await page.get_by_text("Picture 2 of 3").wait_for()
+    async def play(page):
+        await join(page, "Ann")
+        await answer(page, "france")
+        hidden = folder.rename(folder.with_name("unmounted"))
+        await press(page, "Enter")
+        alert = page.get_by_role("alert")
+        await alert.wait_for()
+        assert "Tell whoever runs it" in await alert.inner_text()
+        assert str(tmp_path) not in await page.content()
+        hidden.rename(folder)
+        await page.click("#next")
+        await page.get_by_text("Picture 2 of 3").wait_for()
 
-    with served(quiz) as address:
-        in_browser(play)
+    on_page(play, quiz=quiz)
     assert "where the pictures were, is gone; bring it back" in capsys.readouterr().err
 
 
-def test_a_quiz_without_predictions_is_played_without_a_model(in_browser, tmp_path):
+def test_a_quiz_without_predictions_is_played_without_a_model(on_page, tmp_path):
     workspace = make_workspace(tmp_path, predictions=False)
     with pytest.warns(UserWarning, match="no model to compare people with"):
         quiz = open_quiz(workspace, image_size="64x36", rounds=1)
 
-    async def play(browser):
-        async with visitor(browser, address) as page:
-            await join(page, "Ann")
-            await answer(page, "france")
-            assert "Model" not in await page.inner_text(".quiz")
+    async def play(page):
+        await join(page, "Ann")
+        await answer(page, "france")
+        assert "Model" not in await page.inner_text(".quiz")
 
-    with served(quiz) as address:
-        in_browser(play)
+    on_page(play, quiz=quiz)
