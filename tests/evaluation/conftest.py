@@ -12,6 +12,7 @@ from lost_and_found.geo.regions import regions
 from lost_and_found.samples import write_pair
 from lost_and_found.training.config import TrainingConfig
 from lost_and_found.training.pixel_cache import cache_split
+from lost_and_found.training.runs import load_run
 from lost_and_found.training.trainer import train_run
 from lost_and_found.workspace import ENRICH, TRAIN, Workspace
 
@@ -49,6 +50,17 @@ def three_runs(tmp_path_factory):
         )
         train_run(config, train=caches[0], val=caches[1], folder=folder / "runs", tracking="off")
     return workspace
+
+
+@pytest.fixture
+def run_of(three_runs):
+    """Loads the run of a target."""
+
+    def load(target):
+        (folder,) = (three_runs.input(TRAIN) / "runs").glob(f"made-{target}-*")
+        return load_run(folder, device="cpu")
+
+    return load
 
 
 def write_picture(workspace, sample_id, region, rng):

@@ -8,7 +8,6 @@ import pytest
 from lost_and_found import notebooks
 from lost_and_found.errors import InvalidConfig, MissingInput
 from lost_and_found.evaluation import distances, held_out
-from lost_and_found.training.runs import load_run
 
 KM = np.array([0.5, 10.0, 100.0, 700.0, 5000.0])
 
@@ -89,19 +88,16 @@ def test_too_few_resamples_are_refused():
         distances.distance_table(KM, groups=list("abcde"), resamples=10)
 
 
-def the_run(workspace, *targets):
-    return load_run(held_out.find_run(workspace.input(held_out.TRAIN) / "runs", targets=targets))
-
-
-def test_the_newest_run_of_the_wanted_targets_is_found(three_runs):
-    assert the_run(three_runs, "country").target.name == "country"
-    assert the_run(three_runs, "region", "coordinates").target.name == "coordinates"
+def test_the_newest_run_of_the_wanted_targets_is_found(three_runs, run_of):
+    runs = three_runs.input(held_out.TRAIN) / "runs"
+    assert held_out.find_run(runs, targets=("country",)) == run_of("country").folder
+    assert held_out.find_run(runs, targets=("region", "coordinates")) == run_of("coordinates").folder
     with pytest.raises(MissingInput, match="that predicts planet; run 3-training"):
-        the_run(three_runs, "planet")
+        held_out.find_run(runs, targets=("planet",))
 
 
-def test_a_region_run_is_tested_by_country_too_and_a_coordinates_run_is_not(three_runs, tmp_path):
-    run = the_run(three_runs, "region")
+def test_a_region_run_is_tested_by_country_too_and_a_coordinates_run_is_not(three_runs, run_of, tmp_path):
+    run = run_of("region")
     samples, pinned = held_out.load_test_samples(three_runs, run)
     cache = held_out.cache_test_pixels(run, samples, pinned, folder=tmp_path)
     probabilities, truth, codes = held_out.country_probabilities(run, cache)
@@ -109,15 +105,15 @@ def test_a_region_run_is_tested_by_country_too_and_a_coordinates_run_is_not(thre
     assert probabilities.sum(axis=1) == pytest.approx(np.ones(8), abs=1e-5)
     assert [codes[one] for one in truth] == cache.table["country_code"].tolist()
     with pytest.raises(InvalidConfig, match="03-measure-distances"):
-        held_out.country_probabilities(the_run(three_runs, "coordinates"), cache)
+        held_out.country_probabilities(run_of("coordinates"), cache)
     with pytest.raises(InvalidConfig, match="not a point; 01-test-model"):
-        distances.guessed_points(the_run(three_runs, "country"), cache)
+        distances.guessed_points(run_of("country"), cache)
 
 
 @pytest.mark.end_to_end
 @pytest.mark.parametrize("target", ["region", "coordinates"])
-def test_the_notebook_writes_what_was_guessed_and_how_far_off(three_runs, tmp_path, target):
-    run = the_run(three_runs, target)
+def test_the_notebook_writes_what_was_guessed_and_how_far_off(three_runs, run_of, tmp_path, target):
+    run = run_of(target)
     parameters = {
         "root": str(three_runs.root),
         "dataset": "made",

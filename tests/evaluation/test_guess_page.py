@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import tempfile
-from contextlib import contextmanager
+from contextlib import asynccontextmanager, contextmanager
 
 import httpx
 import numpy as np
@@ -18,7 +18,6 @@ from lost_and_found.evaluation.__main__ import main
 from lost_and_found.evaluation.guess_page import build_page, launch
 from lost_and_found.evaluation.photos import guess_photos, point_text
 from lost_and_found.geo.countries import find_country
-from lost_and_found.training.runs import load_run
 
 
 @contextmanager
@@ -40,15 +39,14 @@ def served(run, **options):
             page.close(verbose=False)
 
 
-@pytest.fixture
-def run_of(three_runs):
-    """The run of a target."""
-
-    def load(target):
-        (folder,) = (three_runs.root / "3-training/01-train-model/made/runs").glob(f"made-{target}-*")
-        return load_run(folder, device="cpu")
-
-    return load
+@asynccontextmanager
+async def dropped(browser, address, photo):
+    """The page after a photo was dropped on it."""
+    page = await browser.new_page()
+    await page.goto(address)
+    await page.set_input_files("input[type=file]", photo)
+    yield page
+    await page.close()
 
 
 @pytest.fixture
@@ -66,13 +64,9 @@ def test_a_dropped_photo_gets_the_guess_that_the_shell_gives(run_of, in_browser,
     row = next(guess_photos(run, [photo])).table.iloc[0]
 
     async def drop(browser):
-        page = await browser.new_page()
-        await page.goto(address)
-        await page.set_input_files("input[type=file]", photo)
-        await page.wait_for_selector("img[alt^='The world']")
-        text = await page.inner_text("body")
-        await page.close()
-        return text
+        async with dropped(browser, address, photo) as page:
+            await page.wait_for_selector("img[alt^='The world']")
+            return await page.inner_text("body")
 
     with served(run) as address:
         text = in_browser(drop)
@@ -85,15 +79,11 @@ def test_a_dropped_photo_gets_the_guess_that_the_shell_gives(run_of, in_browser,
 
 def test_the_photo_has_a_name_for_screen_readers_and_nothing_lies_over_the_map(run_of, in_browser, photo):
     async def drop(browser):
-        page = await browser.new_page()
-        await page.goto(address)
-        await page.set_input_files("input[type=file]", photo)
-        await page.get_by_role("img", name="Your photo").wait_for()
-        world = page.get_by_role("img", name="The world")
-        await world.wait_for()
-        boxes = [await one.bounding_box() for one in (page.get_by_text("Probability map"), world)]
-        await page.close()
-        return boxes
+        async with dropped(browser, address, photo) as page:
+            await page.get_by_role("img", name="Your photo").wait_for()
+            world = page.get_by_role("img", name="The world")
+            await world.wait_for()
+            return [await one.bounding_box() for one in (page.get_by_text("Probability map"), world)]
 
     with served(run_of("country")) as address:
         heading, world = in_browser(drop)
@@ -129,15 +119,12 @@ def test_a_file_that_is_no_photo_is_reported_and_the_next_one_is_guessed(run_of,
     broken.write_bytes(b"no picture")
 
     async def drop(browser):
-        page = await browser.new_page()
-        await page.goto(address)
-        await page.set_input_files("input[type=file]", broken)
-        await page.get_by_text("This photo can't be read: not an image.").wait_for()
-        await page.get_by_label("Remove").click()
-        await page.get_by_text("can't be read").wait_for(state="hidden")
-        await page.set_input_files("input[type=file]", photo)
-        await page.wait_for_selector("img[alt^='The world']")
-        await page.close()
+        async with dropped(browser, address, broken) as page:
+            await page.get_by_text("This photo can't be read: not an image.").wait_for()
+            await page.get_by_label("Remove").click()
+            await page.get_by_text("can't be read").wait_for(state="hidden")
+            await page.set_input_files("input[type=file]", photo)
+            await page.wait_for_selector("img[alt^='The world']")
 
     with served(run_of("country")) as address:
         in_browser(drop)
@@ -174,11 +161,8 @@ def test_the_command_serves_until_it_is_stopped_and_keeps_no_photo(
     environment = {**os.environ, "TMPDIR": str(kept)}
 
     async def drop(browser):
-        page = await browser.new_page()
-        await page.goto(address)
-        await page.set_input_files("input[type=file]", photo)
-        await page.wait_for_selector("img[alt^='The world']")
-        await page.close()
+        async with dropped(browser, address, photo) as page:
+            await page.wait_for_selector("img[alt^='The world']")
 
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as running:
         address = running.stdout.readline().split()[0]

@@ -21,7 +21,7 @@ from lost_and_found.geo.regions import locate
 from lost_and_found.preparation.resizing import resize_collection
 from lost_and_found.samples import read_image, write_pair
 from lost_and_found.training.decoding import decode
-from lost_and_found.training.runs import load_run, predict
+from lost_and_found.training.runs import predict
 
 RECORD = {"country_code": "FR"}
 
@@ -63,12 +63,11 @@ def test_pixels_are_those_that_the_stages_make_of_a_photo(tmp_path, name, size, 
 
 
 @pytest.fixture
-def guess(three_runs, capsys):
-    """Runs the command for the newest run of a target; returns its exit status, output and errors."""
-    runs = three_runs.root / "3-training/01-train-model/made/runs"
+def guess(run_of, capsys):
+    """Runs the command for the run of a target; returns its exit status, output and errors."""
 
     def run(*arguments, target="country"):
-        (folder,) = runs.glob(f"made-{target}-*")
+        folder = run_of(target).folder
         status = main(["--run", str(folder), "--device", "cpu", *map(str, arguments)])
         output = capsys.readouterr()
         return status, output.out, output.err
@@ -219,9 +218,8 @@ def test_an_error_says_what_is_wrong(guess, tmp_path, places, more, message):
     assert pd.Series([errors]).str.contains(f"error: .*{message}").item()
 
 
-def test_photos_are_cropped_as_the_pictures_were_that_the_run_was_trained_with(three_runs, tmp_path):
-    (folder,) = (three_runs.root / "3-training/01-train-model/made/runs").glob("made-country-*")
-    run = load_run(folder, device="cpu")
+def test_photos_are_cropped_as_the_pictures_were_that_the_run_was_trained_with(run_of, tmp_path):
+    run = run_of("country")
     assert run.copy_size == (64, 36)
     run = dataclasses.replace(run, copy_size=(64, 64))
     photos = [photo(tmp_path / "wide.jpg", (1600, 400)), photo(tmp_path / "high.jpg", (300, 900), seed=1)]
