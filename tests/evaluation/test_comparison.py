@@ -12,37 +12,20 @@ import pandas as pd
 import papermill
 import pytest
 import torch
-from PIL import Image
 from scipy import stats
 
 from lost_and_found.data_loader import records_table
 from lost_and_found.errors import InvalidConfig, ListMismatch, MissingInput
 from lost_and_found.evaluation import bootstrap, comparison, comparison_plots, paired
 from lost_and_found.evaluation.comparison import ComparedRun
-from lost_and_found.samples import Sample, write_pair
 from lost_and_found.training.config import TrainingConfig
 from lost_and_found.training.pixel_cache import CacheSpec, cache_pixels
 from lost_and_found.training.trainer import train_run
 from lost_and_found.workspace import REPOSITORY, TRAIN, Workspace
+from tests.pairs import make_pairs
 
 NOTEBOOK = REPOSITORY / "4-evaluation/02-compare-runs.ipynb"
-COUNTRIES = {"FR": (200, 40, 40), "NA": (40, 200, 40), "US": (40, 40, 200)}
-
-
-def write_samples(folder: Path, *, name: str, count: int) -> list[Sample]:
-    """Pictures whose colour gives their country away, a bit noisy, in games of three."""
-    rng = np.random.default_rng(count)
-    samples = []
-    for number in range(count):
-        code, colour = list(COUNTRIES.items())[number % 3]
-        pixels = np.clip(rng.normal(colour, 90, (36, 64, 3)), 0, 255).astype(np.uint8)
-        path = folder / ".picture.png"
-        Image.fromarray(pixels).save(path)
-        record = {"country_code": code, "coordinates": [10.0 + number, 20.0]}
-        sample_id = f"made_{name}_{number // 3}_{number % 3}"
-        samples.append(write_pair(folder, sample_id, image=path.read_bytes(), suffix=".png", record=record))
-        path.unlink()
-    return samples
+COUNTRIES = ("FR", "NA", "US")
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +36,7 @@ def trained(tmp_path_factory) -> Path:
     output = workspace.output(TRAIN)
     caches = {}
     for split, count in (("train", 24), ("val", 12)):
-        samples = write_samples(tmp_path_factory.mktemp(split), name=split, count=count)
+        samples = make_pairs(tmp_path_factory.mktemp(split), count, countries=COUNTRIES)
         spec = CacheSpec(list_name=f"made.{split}", list_digest=split * 8, width=32, height=32)
         caches[split] = cache_pixels(samples, records_table(samples), folder=output / "pixels", spec=spec)
     config = TrainingConfig(

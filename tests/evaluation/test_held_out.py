@@ -9,53 +9,32 @@ import numpy as np
 import pandas as pd
 import papermill
 import pytest
-from PIL import Image
 
-from lost_and_found.data_lists import new_list, pin, read_list
-from lost_and_found.data_loader import records_table
+from lost_and_found.data_lists import new_list, pin
+from lost_and_found.data_loader import load_samples
 from lost_and_found.errors import LeakyList, ListMismatch, MissingInput
 from lost_and_found.evaluation import held_out
-from lost_and_found.samples import Sample, write_pair
 from lost_and_found.training.config import TrainingConfig
-from lost_and_found.training.pixel_cache import CacheSpec, cache_pixels, cache_split
+from lost_and_found.training.pixel_cache import cache_split
 from lost_and_found.training.runs import ASKED_FOR, load_run
 from lost_and_found.training.trainer import train_run
 from lost_and_found.workspace import REPOSITORY, Workspace
+from tests.pairs import make_pairs
 
 NOTEBOOK = REPOSITORY / "4-evaluation/01-test-model.ipynb"
-COUNTRIES = {"FR": (200, 40, 40), "NA": (40, 200, 40), "US": (40, 40, 200)}
-SPLITS = {".train": 12, ".val": 6, ".test": 9}
-
-
-def write_samples(folder: Path, *, name: str, count: int) -> list[Sample]:
-    """Pictures whose colour gives their country away, a bit noisy."""
-    rng = np.random.default_rng(count)
-    samples = []
-    for number in range(count):
-        code, colour = list(COUNTRIES.items())[number % 3]
-        pixels = np.clip(rng.normal(colour, 30, (36, 64, 3)), 0, 255).astype(np.uint8)
-        path = folder / ".picture.png"
-        Image.fromarray(pixels).save(path)
-        sample_id = f"made_{name}_{number // 3}_{number % 3}"
-        record = {"country_code": code, "coordinates": [10.0 + number, 20.0]}
-        samples.append(write_pair(folder, sample_id, image=path.read_bytes(), suffix=".png", record=record))
-        path.unlink()
-    return samples
 
 
 @pytest.fixture(scope="session")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
     """A workspace with enriched pairs, the three lists, and a run."""
     workspace = Workspace(tmp_path_factory.mktemp("root"), "made")
-    folder = workspace.output(held_out.ENRICH)
-    caches = {}
-    for name, count in SPLITS.items():
-        samples = write_samples(folder, name=name[1:], count=count)
-        table = records_table(samples)
-        pinned = new_list(samples, "split", country_codes=table["country_code"])
-        pin(workspace.list_path(name), pinned)
-        spec = CacheSpec(list_name=f"made{name}", list_digest=pinned.digest, width=32, height=32)
-        caches[name] = cache_pixels(samples, table, folder=workspace.root / "pixels", spec=spec)
+    samples = make_pairs(workspace.output(held_out.ENRICH), 27, countries=("FR", "NA", "US"))
+    for name, part in {".train": samples[:12], ".val": samples[12:18], ".test": samples[18:]}.items():
+        pin(workspace.list_path(name), new_list(part, "split"))
+    train, val = (
+        cache_split(workspace, name, folder=workspace.root / "pixels", width=32, height=32)
+        for name in (".train", ".val")
+    )
     config = TrainingConfig(
         dataset="made",
         architecture="mobilenet_v3_small",
@@ -67,7 +46,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
         device="cpu",
     )
     runs = workspace.output(held_out.TRAIN) / "runs"
-    train_run(config, train=caches[".train"], val=caches[".val"], folder=runs, tracking="off")
+    train_run(config, train=train, val=val, folder=runs, tracking="off")
     return workspace
 
 
@@ -112,7 +91,7 @@ def test_without_a_run_the_notebook_that_trains_one_is_named(tmp_path):
 def test_the_test_samples_come_in_the_order_of_their_list(workspace):
     samples, pinned = held_out.load_test_samples(workspace, the_run(workspace))
     assert [one.id for one in samples] == pinned.ids
-    assert len(samples) == SPLITS[".test"]
+    assert len(samples) == 9
 
 
 @pytest.mark.parametrize("name", [".train", ".val", ".test"])
@@ -128,19 +107,18 @@ def test_a_missing_list_names_the_notebook_and_no_list_is_made(workspace, name):
 
 def test_a_run_of_another_split_is_refused(workspace):
     run, path = the_run(workspace), workspace.list_path(".train")
-    samples = write_samples(workspace.output(held_out.ENRICH), name="other", count=6)
+    samples = load_samples(workspace.input(held_out.ENRICH), pinned=path)
     path.unlink()
-    pin(path, new_list(samples, "split"))
+    pin(path, new_list(samples[:6], "split"))
     with pytest.raises(ListMismatch, match="Train again with 3-training/01-train-model"):
         held_out.load_test_samples(workspace, run)
 
 
 def test_a_test_split_that_shares_samples_with_training_is_refused(workspace):
     run, path = the_run(workspace), workspace.list_path(".test")
-    ids = read_list(workspace.list_path(".train")).ids[:2]
-    folder = str(workspace.input(held_out.ENRICH))
+    shared = load_samples(workspace.input(held_out.ENRICH), pinned=workspace.list_path(".train"))[:2]
     path.unlink()
-    pin(path, new_list([Sample(one, folder, ".png") for one in ids], "split"))
+    pin(path, new_list(shared, "split"))
     with pytest.raises(LeakyList, match="shares 2 samples"):
         held_out.load_test_samples(workspace, run)
 
