@@ -6,14 +6,13 @@ import shutil
 from pathlib import Path
 from types import SimpleNamespace
 
-import nbformat
 import numpy as np
 import pandas as pd
-import papermill
 import pytest
 import torch
 from scipy import stats
 
+from lost_and_found import notebooks
 from lost_and_found.data_loader import records_table
 from lost_and_found.errors import InvalidConfig, ListMismatch, MissingInput
 from lost_and_found.evaluation import bootstrap, comparison, comparison_plots, paired
@@ -277,22 +276,15 @@ def test_the_figures_show_what_the_tables_say():
 
 
 @pytest.mark.parametrize("single", [False, True], ids=["two runs", "one run"])
-def test_the_notebook_compares_what_there_is(trained, tmp_path, monkeypatch, single):
+def test_the_notebook_compares_what_there_is(trained, tmp_path, monkeypatch, capsys, single):
     monkeypatch.delenv("WANDB_API_KEY", raising=False)
     shutil.copytree(trained, tmp_path / "root")
     if single:
         shutil.rmtree(comparison.runs_on_disk(tmp_path / "root", ["made"])[0].folder)
     parameters = {"root": str(tmp_path / "root"), "dataset": "made", "fewest": 1, "resamples": 100}
     parameters["further_datasets"] = "made"  # is there already, and counts once
-    executed = tmp_path / "executed.ipynb"
-    papermill.execute_notebook(
-        NOTEBOOK, executed, parameters, cwd=NOTEBOOK.parent, kernel_name="python3", progress_bar=False
-    )
-    said = "".join(
-        output.get("text", "")
-        for cell in nbformat.read(executed, as_version=4).cells
-        for output in cell.get("outputs", ())
-    )
+    notebooks.execute(NOTEBOOK, tmp_path / "executed.ipynb", parameters)
+    said = capsys.readouterr().out
     written = {path.name for path in (tmp_path / "root/4-evaluation/02-compare-runs/made").iterdir()}
     if single:
         assert written == {"runs.csv", "curves.png"}
