@@ -206,6 +206,7 @@ def test_a_photo_that_can_not_be_read_is_reported_and_the_others_are_guessed(gue
         (["absent.jpg"], [], "there is no file or folder .*absent.jpg"),
         (["empty"], [], "there is no image in .*empty"),
         (["a.jpg"], ["--csv", "nowhere/a.csv"], "there is no folder nowhere to write a.csv to"),
+        (["a.jpg"], ["--csv", "tests"], "tests is a folder; --csv takes a file"),
         (["a.jpg"], ["--figures", "README.md"], "README.md is a file; --figures takes a folder"),
         (["a.jpg"], ["--device", "cuda:77"], "which this machine lacks"),
     ],
@@ -257,9 +258,3 @@ def test_dollar_signs_in_the_name_of_a_photo_are_no_formula(guess, tmp_path):
     status, _, errors = guess(photo(tmp_path / "from $5_$9.jpg"), "--figures", tmp_path / "figures")
     assert status == 0, errors
     assert (tmp_path / "figures" / "from $5_$9.jpg.png").exists()
-
-
-def test_a_folder_is_refused_as_a_table(guess, tmp_path):
-    status, printed, errors = guess(photo(tmp_path / "a.jpg"), "--csv", tmp_path)
-    assert (status, printed) == (1, "")
-    assert "is a folder; --csv takes a file" in errors
