@@ -1,6 +1,7 @@
 """Runs that several test files share."""
 
 import io
+import shutil
 
 import numpy as np
 import pytest
@@ -50,6 +51,13 @@ def three_runs(tmp_path_factory):
         )
         train_run(config, train=caches[0], val=caches[1], folder=folder / "runs", tracking="off")
     return workspace
+
+
+@pytest.fixture
+def workspace(three_runs, tmp_path):
+    """A copy of that workspace, which a test may damage."""
+    shutil.copytree(three_runs.root, tmp_path / "root")
+    return Workspace(tmp_path / "root", "made")
 
 
 @pytest.fixture

@@ -14,14 +14,6 @@ from lost_and_found.errors import LeakyList, ListMismatch, MissingInput
 from lost_and_found.evaluation import held_out
 from lost_and_found.training.pixel_cache import cache_split
 from lost_and_found.training.runs import ASKED_FOR, load_run
-from lost_and_found.workspace import Workspace
-
-
-@pytest.fixture
-def workspace(three_runs, tmp_path):
-    """A copy of the workspace that a test may damage."""
-    shutil.copytree(three_runs.root, tmp_path / "root")
-    return Workspace(tmp_path / "root", "made")
 
 
 def runs_of(workspace):
