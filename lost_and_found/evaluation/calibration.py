@@ -77,7 +77,7 @@ def calibration_table(
 
 
 def calibration_text(table: pd.DataFrame) -> str:
-    """The first row as a sentence; single bins may be off where the mean is not."""
+    """The first row as a sentence on two lines; single bins may be off where the mean is not."""
     whole = table.iloc[0]
     verdict = "on average it shows neither over- nor underconfidence"
     if not whole["low"] <= whole["probability"] <= whole["high"]:
@@ -85,7 +85,7 @@ def calibration_text(table: pd.DataFrame) -> str:
         verdict = f"on average it is {'over' if too_sure else 'under'}confident"
     shares = (f"{100 * whole[name]:.1f} %" for name in ("probability", "right", "low", "high"))
     return (
-        "the model gives its first guesses {} on average, and {} of them are right ({} to {}): {}"
+        "the model gives its first guesses {} on average, and {} of them are right ({} to {}):\n{}"
     ).format(*shares, verdict)
 
 
