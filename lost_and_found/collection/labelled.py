@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import functools
 import io
 import unicodedata
 from collections import Counter, defaultdict
@@ -26,7 +25,7 @@ from lost_and_found.collection.imports import (
 )
 from lost_and_found.data_loader import read_records
 from lost_and_found.errors import BrokenSample, InvalidConfig, UnknownCountry
-from lost_and_found.geo.countries import Country, find_country
+from lost_and_found.geo.countries import find_country
 from lost_and_found.samples import Record, Sample
 
 LABELS_NAME = "labels.csv"
@@ -209,27 +208,11 @@ def _record(labels: dict[str, str]) -> Record:
         numbers = [_number(lat, "lat"), _number(lon, "lon")]
         record["coordinates"] = samples.check_coordinates(numbers, where=LABELS_NAME)
     if labels.get("country"):
-        country = _country(labels["country"])
+        country = find_country(labels["country"])
         record |= {"country_code": country.code, "country_name": country.name}
     elif "coordinates" not in record:
         raise BrokenSample(LABELS_NAME, "neither country nor coordinates")
     return record
-
-
-@functools.cache
-def _country_or_error(text: str) -> Country | UnknownCountry:
-    """Cached: the search for similar names is slow, and a table repeats the same few."""
-    try:
-        return find_country(text)
-    except UnknownCountry as error:
-        return error
-
-
-def _country(text: str) -> Country:
-    outcome = _country_or_error(text)
-    if isinstance(outcome, UnknownCountry):
-        raise outcome
-    return outcome
 
 
 def _number(text: str, name: str) -> float:
