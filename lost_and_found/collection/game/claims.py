@@ -90,18 +90,13 @@ class Claims:
             prefix: how the game's name begins, `<site>_<mode>_`.
             account: games can be resumed only by the account that began them.
         """
-        with self._database.transaction() as database:
-            row = database.execute(
-                "SELECT game FROM games WHERE state = 'released' AND account = ? "
-                "AND substr(game, 1, ?) = ? ORDER BY claimed_at",
-                (account, len(prefix), prefix),
-            ).fetchone()
-            if row:
-                database.execute(
-                    "UPDATE games SET state = 'playing', worker = ?, resumed = resumed + 1 WHERE game = ?",
-                    (self.worker, row[0]),
-                )
-        return row[0] if row else None
+        rows = self._database.execute(
+            "UPDATE games SET state = 'playing', worker = ?, resumed = resumed + 1 WHERE game = "
+            "(SELECT game FROM games WHERE state = 'released' AND account = ? "
+            "AND substr(game, 1, ?) = ? ORDER BY claimed_at LIMIT 1) RETURNING game",
+            (self.worker, account, len(prefix), prefix),
+        )
+        return rows[0][0] if rows else None
 
     def finish(self, game: str) -> None:
         """Never play the game again: it was played to the end, or as far as rounds were wanted."""
@@ -113,25 +108,22 @@ class Claims:
 
     def release(self, game: str) -> bool:
         """Whether the game is left to another worker of its account; abandoned after `MOST_RESUMPTIONS`."""
-        with self._database.transaction() as database:
-            (state,) = database.execute(
-                "UPDATE games SET state = CASE WHEN resumed < ? THEN 'released' ELSE 'abandoned' END "
-                "WHERE game = ? RETURNING state",
-                (MOST_RESUMPTIONS, game),
-            ).fetchone()
+        ((state,),) = self._database.execute(
+            "UPDATE games SET state = CASE WHEN resumed < ? THEN 'released' ELSE 'abandoned' END "
+            "WHERE game = ? RETURNING state",
+            (MOST_RESUMPTIONS, game),
+        )
         return bool(state == "released")
 
     def abandon_released(self) -> list[str]:
         """Abandon all released games, since the server they were on is gone; returns them."""
-        with self._database.transaction() as database:
-            rows = database.execute(
-                "UPDATE games SET state = 'abandoned' WHERE state = 'released' RETURNING game"
-            ).fetchall()
+        rows = self._database.execute(
+            "UPDATE games SET state = 'abandoned' WHERE state = 'released' RETURNING game"
+        )
         return [row[0] for row in rows]
 
     def _set_state(self, game: str, state: str) -> None:
-        with self._database.transaction() as database:
-            database.execute("UPDATE games SET state = ? WHERE game = ?", (state, game))
+        self._database.execute("UPDATE games SET state = ? WHERE game = ?", (state, game))
 
     # -- rounds --
 
@@ -161,8 +153,7 @@ class Claims:
 
     def unreserve(self) -> None:
         """Give back what is left of this worker's reservation."""
-        with self._database.transaction() as database:
-            database.execute("DELETE FROM seats WHERE worker = ?", (self.worker,))
+        self._database.execute("DELETE FROM seats WHERE worker = ?", (self.worker,))
 
     def __contains__(self, round_id: object) -> bool:
         """Whether the round is known: being written, saved, or saved and since deleted."""
@@ -188,11 +179,10 @@ class Claims:
         except BaseException:
             (folder / f"{round_id}{SUFFIX}").unlink(missing_ok=True)
             # On a full disk the row stays, and `recover` drops it since it has no picture.
-            with contextlib.suppress(StorageFull), self._database.transaction() as database:
-                database.execute("DELETE FROM rounds WHERE id = ?", (round_id,))
+            with contextlib.suppress(StorageFull):
+                self._database.execute("DELETE FROM rounds WHERE id = ?", (round_id,))
             raise
-        with self._database.transaction() as database:
-            database.execute("UPDATE rounds SET state = 'saved', record = NULL WHERE id = ?", (round_id,))
+        self._database.execute("UPDATE rounds SET state = 'saved', record = NULL WHERE id = ?", (round_id,))
         return True
 
     def _begin(self, round_id: str, record: Record, target: int) -> bool:
