@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import time
 from collections import Counter, deque
+from collections.abc import Iterable
 
-from lost_and_found.collection.game.claims import Claims, Recovery
+from lost_and_found.collection.game.claims import Claims
 from lost_and_found.collection.game.instances import end_strays
 from lost_and_found.collection.game.job import BOOKS, CollectJob, CollectSummary
 from lost_and_found.collection.game.log import Event, Log, event, read_events
@@ -48,18 +49,18 @@ class Books:
     def put_in_order(self) -> None:
         """End what a killed collection left running, and finish what it left half done."""
         end_strays(self._folder)
-        recovery = self.claims.recover(self._folder)
+        released = self.claims.recover(self._folder)
         remove_leftovers(self._folder)
         self._saved_before = len(self.claims.saved())
         job = self._job
         # First, since the clean-up is part of this run: one that was killed ended with its own last event.
         self.note(event("collecting", site=job.site, mode=job.mode, target=job.rounds, saved=self.saved))
-        self.note_recovery(recovery)
+        self.note_recovery(released)
         self.events.clear()  # so far, these are of earlier runs
 
-    def note_recovery(self, recovery: Recovery) -> None:
+    def note_recovery(self, released: Iterable[str]) -> None:
         """Abandon multiplayer games that dead workers left; log rounds that they saved but didn't report."""
-        for game in recovery.released:
+        for game in released:
             if "_multiplayer_" in game:
                 self.claims.abandon(game)
                 self.note(event("abandoned", game=game))

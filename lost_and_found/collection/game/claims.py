@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import json
 import time
-from dataclasses import dataclass
 from pathlib import Path
 
 from lost_and_found.database import Database
@@ -29,21 +28,6 @@ CREATE INDEX IF NOT EXISTS rounds_by_state ON rounds(state);
 CREATE TABLE IF NOT EXISTS seats(worker TEXT PRIMARY KEY, rounds INTEGER NOT NULL);
 """
 _COUNT = "SELECT COUNT(*) FROM rounds WHERE state IN ('writing', 'saved')"
-
-
-@dataclass(frozen=True)
-class Recovery:
-    """What was put in order after a worker died.
-
-    Attributes:
-        completed: ids whose picture was there and whose record has now been written.
-        dropped: ids that were begun but whose picture was not written.
-        released: games that dead workers left unfinished; `Claims.take_over` hands them out.
-    """
-
-    completed: tuple[str, ...]
-    dropped: tuple[str, ...]
-    released: tuple[str, ...]
 
 
 class Claims:
@@ -198,8 +182,10 @@ class Claims:
 
     # -- recovery --
 
-    def recover(self, folder: Path, *, worker: str | None = None) -> Recovery:
-        """Put in order what a dead worker left; safe to interrupt and to repeat.
+    def recover(self, folder: Path, *, worker: str | None = None) -> list[str]:
+        """The games that a dead worker left unfinished, which `take_over` hands out, once all is in order.
+
+        Rounds with a picture get their record, those without are dropped. Safe to interrupt and to repeat.
 
         Args:
             folder: where pairs go.
@@ -214,12 +200,10 @@ class Claims:
         completed = [(one, text) for one, text in writing if (folder / f"{one}{SUFFIX}").exists()]
         for one, text in completed:
             write_atomically(folder / f"{one}.json", text.encode())
-        kept = {one for one, _ in completed}
-        dropped = [one for one, _ in writing if one not in kept]
         with self._database.transaction() as database:
-            saved = [(one,) for one in kept]
+            saved = [(one,) for one, _ in completed]
             database.executemany("UPDATE rounds SET state = 'saved', record = NULL WHERE id = ?", saved)
-            database.executemany("DELETE FROM rounds WHERE id = ?", [(one,) for one in dropped])
+            database.execute(f"DELETE FROM rounds WHERE state = 'writing' AND {mine}", who)
             database.execute(f"DELETE FROM seats WHERE {mine}", who)
             rows = database.execute(
                 f"UPDATE games SET state = 'released' WHERE state = 'playing' AND {mine} RETURNING game",
@@ -227,7 +211,7 @@ class Claims:
             ).fetchall()
         if worker is None:
             self._compare(folder)
-        return Recovery(tuple(sorted(kept)), tuple(dropped), tuple(row[0] for row in rows))
+        return [row[0] for row in rows]
 
     def _compare(self, folder: Path) -> None:
         # Workers never call this, and start seconds sooner without what the loader imports.

@@ -2,7 +2,7 @@ from contextlib import closing
 
 from lost_and_found.collection.game.__main__ import describe
 from lost_and_found.collection.game.books import Books
-from lost_and_found.collection.game.claims import Claims, Recovery
+from lost_and_found.collection.game.claims import Claims
 from lost_and_found.collection.game.job import BOOKS, CollectJob
 from lost_and_found.collection.game.log import Log, event, log_path, read_events, summarise
 
@@ -17,7 +17,7 @@ def test_a_round_that_is_found_on_the_disk_before_its_worker_reports_it_counts_o
     sample = "practice_singleplayer_abc_0"
     record = {"coordinates": [1.0, 2.0], "source": "practice"}
     assert claims.save(job.folder, sample, image=b"png", record=record, target=0)
-    books.note_recovery(Recovery((), (), ()))
+    books.note_recovery([])
     books.note(event("round", worker="alive", id=sample, seconds=1.0))
     assert (books.saved, books.rounds_per_minute) == (1, 0)
     claims.close()
