@@ -34,8 +34,8 @@ MAP_BOX = r"""async ([attribution, shortcuts, still]) => {
 }"""
 
 
-async def set_pin(visit: Visit, random: Random) -> bool:
-    """Click somewhere on the guess map until the guess button is enabled; False if it never is.
+async def set_pin(visit: Visit, random: Random) -> None:
+    """Click somewhere on the guess map until the guess button is enabled, or `MOST_CLICKS` times.
 
     In singleplayer any point will do; in multiplayer it has to be in a country.
 
@@ -52,8 +52,7 @@ async def set_pin(visit: Visit, random: Random) -> bool:
         await mouse.click(box["x"] + x * box["width"], box["y"] + y * box["height"])
         await visit.page.evaluate(NEXT_FRAME)
         if await visit.now(visit.site.texts.guess):
-            return True
-    return False
+            return
 
 
 async def _map_box(visit: Visit, *, still: int) -> dict[str, float]:

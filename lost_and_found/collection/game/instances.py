@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 import time
+from dataclasses import asdict
 from pathlib import Path
 
 import psutil
@@ -72,11 +73,10 @@ class Instance:
                 env={**os.environ, MARK: f"{job.folder}:{job.name}"},
                 start_new_session=True,
             )
-        account = {"email": self.account.email, "password": self.account.password}
         if self._process.stdin and self._process.stdout:  # always true with pipes
             # Its input stays open: end of file tells the worker that the fleet is gone.
             with contextlib.suppress(BrokenPipeError):  # it died at once; noticed like any other death
-                self._process.stdin.write(json.dumps(account).encode() + b"\n")
+                self._process.stdin.write(json.dumps(asdict(self.account)).encode() + b"\n")
                 self._process.stdin.flush()
             os.set_blocking(self._process.stdout.fileno(), False)
         self.name, self.pid = job.name, self._process.pid
@@ -157,17 +157,14 @@ def strays(folder: Path, worker: str = "") -> list[psutil.Process]:
     return found
 
 
-def end_strays(folder: Path, worker: str = "") -> int:
-    """Kill the processes that dead workers left; returns how many."""
-    killed: set[int] = set()
+def end_strays(folder: Path, worker: str = "") -> None:
+    """Kill the processes that dead workers left."""
     until = time.monotonic() + STRAYS_S
     while (found := strays(folder, worker)) and time.monotonic() < until:
         for process in found:
-            killed.add(process.pid)
             with contextlib.suppress(psutil.Error):
                 process.kill()
         time.sleep(0.02)
-    return len(killed)
 
 
 def _read(descriptor: int) -> bytes:

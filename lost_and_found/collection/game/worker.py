@@ -99,7 +99,7 @@ class Worker:
                 self._fruitless += 1
                 if self._fruitless > MOST_FRUITLESS or self._is_sure(error):
                     raise
-                self._report(error)
+                self._say("failure", **failure_of(error))
                 await self._pause(self._pause_after(error))
 
     def _is_sure(self, error: LostAndFoundError) -> bool:
@@ -277,9 +277,6 @@ class Worker:
 
     def _is_enough(self) -> bool:
         return self.stopping or self._claims.reached(self._job.target)
-
-    def _report(self, error: Exception) -> None:
-        self._say("failure", **failure_of(error))
 
     def _say(self, name: str, **details: object) -> None:
         self._set_alarm(HANG_S)
