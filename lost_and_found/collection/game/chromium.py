@@ -19,8 +19,9 @@ from playwright.async_api import Error as PlaywrightError
 from playwright.sync_api import sync_playwright
 
 from lost_and_found.collection.game.exits import status_of
+from lost_and_found.commands import command
 from lost_and_found.dotenv_file import dotenv_values
-from lost_and_found.errors import BrowserMissing, LostAndFoundError
+from lost_and_found.errors import BrowserMissing
 
 VARIABLE = "LOST_AND_FOUND_CHROMIUM"
 LONGEST_START_S = 30.0
@@ -105,16 +106,13 @@ async def launched(*, headed: bool = False) -> AsyncIterator[Browser]:
             await browser.close()
 
 
+@command(status_of)
 def main() -> int:
     """Print the browser that a collection from this folder would start; the exit status."""
-    try:
-        known = {**dotenv_values(".env"), **os.environ}
-        with sync_playwright() as playwright:
-            bundled = Path(playwright.chromium.executable_path)
-        print(find_chromium(known, bundled=bundled))
-    except LostAndFoundError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return status_of(error)
+    known = {**dotenv_values(".env"), **os.environ}
+    with sync_playwright() as playwright:
+        bundled = Path(playwright.chromium.executable_path)
+    print(find_chromium(known, bundled=bundled))
     return 0
 
 
