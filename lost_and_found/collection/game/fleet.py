@@ -36,7 +36,6 @@ from lost_and_found.errors import BrowserMissing, CollectionStuck, LostAndFoundE
 from lost_and_found.locks import sole_writer
 from lost_and_found.signals import caught_signals
 
-AGENT = "LostAndFound"
 TICK_S = 0.2
 WATCH_S = 2.0
 # The next worker is started once the one before has signed in, or after this long.
@@ -82,7 +81,7 @@ def collect(job: CollectJob) -> CollectSummary:
         if not books.claims.reached(job.rounds):
             check_disk(job)
             site = stack.enter_context(_playing_at(job, books))
-            delay_s = check_robots(site, agent=AGENT)
+            delay_s = check_robots(site)
             every_s = pace_s(site, job.seconds_per_round, crawl_delay_s=delay_s)
             caught = stack.enter_context(caught_signals())
             Fleet(job, site, accounts, books, every_s=every_s, signals=caught).run()

@@ -23,6 +23,7 @@ from lost_and_found.database import Database
 from lost_and_found.errors import InvalidConfig, NotPermitted
 
 STATEMENT = "I have the right to collect"
+AGENT = "LostAndFound"
 ROBOTS_TIMEOUT_S = 15.0
 # Pages that a collection opens; {} stands for the id of a game.
 PAGES = ("/", "/signin", "/maps/world", "/game/{}", "/results/{}", "/multiplayer", "/battle-royale/{}")
@@ -70,18 +71,14 @@ def _is_this_machine(host: str) -> bool:
     return False
 
 
-def check_robots(site: Site, *, agent: str) -> float:
-    """The seconds that robots.txt asks for between visits; 0.0 if it doesn't say.
-
-    Args:
-        site: whose `/robots.txt` is read.
-        agent: the collector's user agent.
+def check_robots(site: Site) -> float:
+    """The seconds that a site's robots.txt asks for between visits; 0.0 if it doesn't say.
 
     Raises:
         NotPermitted: it disallows a page that the collection needs, or it can't be read.
     """
     address = f"{site.url.rstrip('/')}/robots.txt"
-    request = urllib.request.Request(address, headers={"User-Agent": agent})
+    request = urllib.request.Request(address, headers={"User-Agent": AGENT})
     # The practice game is on this machine, which no proxy can reach.
     proxies = urllib.request.ProxyHandler() if site.live else urllib.request.ProxyHandler({})
     try:
@@ -100,11 +97,11 @@ def check_robots(site: Site, *, agent: str) -> float:
             f"{address} can't be read ({error}); check the connection; nothing is collected until it can be"
         ) from error
     if forbidden := [
-        page for page in PAGES if not rules.can_fetch(site.url.rstrip("/") + page.format("x"), agent)
+        page for page in PAGES if not rules.can_fetch(site.url.rstrip("/") + page.format("x"), AGENT)
     ]:
         raise NotPermitted(f"{address} disallows {', '.join(forbidden)}, which a collection needs")
-    rate = rules.request_rate(agent)
-    return max(rules.crawl_delay(agent) or 0.0, rate.seconds / rate.requests if rate else 0.0)
+    rate = rules.request_rate(AGENT)
+    return max(rules.crawl_delay(AGENT) or 0.0, rate.seconds / rate.requests if rate else 0.0)
 
 
 def pace_s(site: Site, wished: float | None, *, crawl_delay_s: float) -> float:

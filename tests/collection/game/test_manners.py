@@ -59,7 +59,6 @@ def test_a_live_site_can_not_pass_for_a_practice_game(url):
 
 class Answering(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
-        self.server.agents.append(self.headers["User-Agent"])
         status, text = self.server.answer
         self.send_response(status)
         self.end_headers()
@@ -76,7 +75,7 @@ def robots():
 
     def serve(text, status=200):
         server = http.server.HTTPServer(("127.0.0.1", 0), Answering)
-        server.answer, server.agents = (status, text), []
+        server.answer = (status, text)
         threading.Thread(target=server.serve_forever, args=(0.01,)).start()
         servers.append(server)
         return practice_site(f"http://127.0.0.1:{server.server_port}")
@@ -101,7 +100,7 @@ def robots():
     ],
 )
 def test_a_robots_txt_that_allows_access_also_says_how_often(robots, text, delay_s):
-    assert check_robots(robots(text), agent="LostAndFound") == delay_s
+    assert check_robots(robots(text)) == delay_s
 
 
 @pytest.mark.parametrize(
@@ -119,22 +118,22 @@ def test_a_robots_txt_that_allows_access_also_says_how_often(robots, text, delay
 )
 def test_a_robots_txt_that_disallows_a_page_is_obeyed(robots, text, forbidden):
     with pytest.raises(NotPermitted, match=f"disallows {forbidden}"):
-        check_robots(robots(text), agent="LostAndFound")
+        check_robots(robots(text))
 
 
 def test_a_site_without_a_robots_txt_allows_all(robots):
-    assert check_robots(robots("not here", 404), agent="LostAndFound") == 0
+    assert check_robots(robots("not here", 404)) == 0
 
 
 @pytest.mark.parametrize("status", [401, 403, 429, 500, 503])
 def test_a_robots_txt_that_answers_with_an_error_is_a_refusal(robots, status):
     with pytest.raises(NotPermitted, match=f"answers {status}"):
-        check_robots(robots("go away", status), agent="LostAndFound")
+        check_robots(robots("go away", status))
 
 
 def test_a_robots_txt_that_can_not_be_reached_is_a_refusal():
     with pytest.raises(NotPermitted, match="can't be read"):
-        check_robots(PRACTICE, agent="LostAndFound")
+        check_robots(PRACTICE)
 
 
 # -- pace --
