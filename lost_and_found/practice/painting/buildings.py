@@ -144,9 +144,7 @@ class _Box:
         """Part of the end wall, in shares of its width from the front, and metres of height."""
         span = self.back - self.front
         x0, x1 = self.front + span * left, self.front + span * right
-        self.canvas.polygon(
-            [(x0, low, self.z0), (x1, low, self.z0), (x1, high, self.z0), (x0, high, self.z0)], colour
-        )
+        self.canvas.pane((x0, low), (x1, high), self.z0, colour)
 
     def quad_front(self, near: float, far: float, low: float, high: float, colour: Colour) -> None:
         """Part of the front wall, in shares of its length, and metres of height."""
@@ -319,14 +317,7 @@ class _Box:
     def _chimney(self, x: float, ridge: float) -> None:
         z = self.z0 + self.house.length_m * self.draws.uniform(0.3, 0.7)
         colour = self.canvas.light.on((150, 96, 78), (0, 0, -1))
-        half = 0.32
-        corners = [
-            (x - half, ridge - 0.5, z),
-            (x + half, ridge - 0.5, z),
-            (x + half, ridge + 0.9, z),
-            (x - half, ridge + 0.9, z),
-        ]
-        self.canvas.polygon(corners, colour)
+        self.canvas.pane((x - 0.32, ridge - 0.5), (x + 0.32, ridge + 0.9), z, colour)
 
 
 def _paint_yurt(plan: ScenePlan, canvas: Canvas, house: House) -> None:

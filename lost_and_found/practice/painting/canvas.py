@@ -116,6 +116,11 @@ class Canvas:
         distance = sum(point[2] for point in seen) / len(seen)
         self.draw.polygon(self.camera.flatten(seen, zoom=SUPERSAMPLING), fill=self.light.at(colour, distance))
 
+    def pane(self, low: tuple[float, float], high: tuple[float, float], z: float, colour: Colour) -> None:
+        """An upright rectangle across the road between two of its corners, (x, y) metres."""
+        (x0, y0), (x1, y1) = low, high
+        self.polygon([(x0, y0, z), (x1, y0, z), (x1, y1, z), (x0, y1, z)], colour)
+
     def line(self, points: Sequence[Point], colour: Colour, width_m: float) -> None:
         """A line through points, at least two supersampled pixels wide."""
         seen = [point for point in map(self.camera.view, points) if point[2] >= NEAR_M]

@@ -65,11 +65,6 @@ class _Body:
     trunk: float
     colour: Colour
 
-    def across(self, low: float, high: float) -> list[Point]:
-        """The end of the car between two heights."""
-        z = self.near
-        return [(self.left, low, z), (self.right, low, z), (self.right, high, z), (self.left, high, z)]
-
 
 def paint_car(plan: ScenePlan, canvas: Canvas, car: Car, draws: Draws) -> None:
     """Paint a car as a lower body, a glazed cabin, lights, wheels and a plate."""
@@ -88,12 +83,11 @@ def paint_car(plan: ScenePlan, canvas: Canvas, car: Car, draws: Draws) -> None:
         canvas.polygon([(side_x, y, wheel + z) for y, z in rim], _TYRE)
         canvas.polygon([(side_x, 0.16 + y * 0.5, wheel + z * 0.5) for y, z in rim], (150, 152, 156))
     for left in (body.left, body.right - 0.24):
-        foot = [(left, 0.0), (left + 0.24, 0.0), (left + 0.24, 0.34), (left, 0.34)]
-        canvas.polygon([(x, y, body.near) for x, y in foot], _TYRE)
+        canvas.pane((left, 0.0), (left + 0.24, 0.34), body.near, _TYRE)
     _cabin(canvas, car, body)
     face = light.on(body.colour, (0, 0, -1))
-    canvas.polygon(body.across(0.26, body.waist), face)
-    canvas.polygon(body.across(0.26, 0.44), scale(face, 0.86))
+    canvas.pane((body.left, 0.26), (body.right, body.waist), body.near, face)
+    canvas.pane((body.left, 0.26), (body.right, 0.44), body.near, scale(face, 0.86))
     _lights(canvas, car, (body.right - body.left) / 2)
     _plate(plan, canvas, car, draws)
 
@@ -144,8 +138,7 @@ def _cabin(canvas: Canvas, car: Car, body: _Body) -> None:
 def _lights(canvas: Canvas, car: Car, width: float) -> None:
     colour: Colour = (250, 248, 232) if car.shows_front else (196, 28, 30)
     for middle in (car.x - width + 0.2, car.x + width - 0.2):
-        corners = [(middle - 0.17, 0.66, car.z), (middle + 0.17, 0.66, car.z), (middle + 0.17, 0.83, car.z)]
-        canvas.polygon([*corners, (middle - 0.17, 0.83, car.z)], colour)
+        canvas.pane((middle - 0.17, 0.66), (middle + 0.17, 0.83), car.z, colour)
     if car.shows_front:
         grille = [
             (car.x - 0.4, 0.6, car.z),
@@ -166,9 +159,7 @@ def _plate(plan: ScenePlan, canvas: Canvas, car: Car, draws: Draws) -> None:
         """A part of the plate in shares of its size."""
         x0, x1 = car.x - across / 2 + across * left, car.x - across / 2 + across * right
         y0, y1 = middle - height / 2 + height * low, middle - height / 2 + height * high
-        canvas.polygon(
-            [(x0, y0, car.z), (x1, y0, car.z), (x1, y1, car.z), (x0, y1, car.z)], light.tinted(colour)
-        )
+        canvas.pane((x0, y0), (x1, y1), car.z, light.tinted(colour))
 
     block(-0.04, 1.04, -0.12, 1.12, (50, 50, 52))
     block(0, 1, 0, 1, PAINTS[name])

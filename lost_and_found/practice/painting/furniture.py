@@ -22,7 +22,7 @@ def upright(
 ) -> None:
     """A post that faces the camera, between two heights at (x, z)."""
     x, z, half = at[0], at[1], width / 2
-    canvas.polygon([(x - half, low, z), (x + half, low, z), (x + half, high, z), (x - half, high, z)], colour)
+    canvas.pane((x - half, low), (x + half, high), z, colour)
 
 
 def paint_pole(
@@ -184,10 +184,7 @@ def _direction_sign(
         for word in range(2):
             left = x - width * 0.4 + word * width * 0.45
             right = left + width * draws.uniform(0.2, 0.38)
-            canvas.polygon(
-                [(left, low + 0.2, z), (right, low + 0.2, z), (right, low + 0.4, z), (left, low + 0.4, z)],
-                text,
-            )
+            canvas.pane((left, low + 0.2), (right, low + 0.4), z, text)
 
 
 @dataclass(frozen=True)
@@ -238,7 +235,7 @@ def paint_fence(plan: ScenePlan, canvas: Canvas, fence: Fence, ends: tuple[float
         canvas.polygon(
             [(x0, height, z0), (x1, height, z1), (x1 + out, height, z1), (x0 + out, height, z0)], top
         )
-        canvas.polygon([(x0, 0, z0), (x0 + out, 0, z0), (x0 + out, height, z0), (x0, height, z0)], end)
+        canvas.pane((x0, 0), (x0 + out, height), z0, end)
         canvas.polygon([(x0, 0, z0), (x1, 0, z1), (x1, height, z1), (x0, height, z0)], face)
         return
     colour = light.tinted(fence.colour)

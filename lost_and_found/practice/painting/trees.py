@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+from lost_and_found.practice.painting.colours import Colour
 from lost_and_found.practice.painting.spot import Spot
 
 
@@ -239,25 +240,14 @@ def agave(spot: Spot) -> None:
 def cactus(spot: Spot) -> None:
     """A column with two arms."""
     height = spot.draws.uniform(2.2, 5)
+
+    def bar(left: float, right: float, low: float, high: float, colour: Colour) -> None:
+        spot.shape([(left, low), (left, high), (right, high), (right, low)], colour)
+
     for x, low, high in ((0.0, 0.0, 1.0), (-0.75, 0.42, 0.82), (0.75, 0.34, 0.7)):
-        left, right = x - 0.2, x + 0.2
-        spot.shape(
-            [(left, low * height), (left, high * height), (right, high * height), (right, low * height)],
-            spot.mid,
-        )
-        spot.blot(x, high * height, 0.2, 0.2, spot.mid)
-        lit = x + 0.08 * spot.sun_side
-        spot.shape(
-            [
-                (lit - 0.05, low * height),
-                (lit - 0.05, high * height),
-                (lit + 0.05, high * height),
-                (lit + 0.05, low * height),
-            ],
-            spot.light,
-        )
+        foot, top, lit = low * height, high * height, x + 0.08 * spot.sun_side
+        bar(x - 0.2, x + 0.2, foot, top, spot.mid)
+        spot.blot(x, top, 0.2, 0.2, spot.mid)
+        bar(lit - 0.05, lit + 0.05, foot, top, spot.light)
         if x:
-            spot.shape(
-                [(0, low * height), (0, low * height + 0.35), (x, low * height + 0.35), (x, low * height)],
-                spot.mid,
-            )
+            bar(0, x, foot, foot + 0.35, spot.mid)
