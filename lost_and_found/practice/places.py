@@ -127,8 +127,7 @@ def draw_game(
     """
     game = _game_id(16, "game", mode, seed, number)
     draws = Draws("game of", mode, seed, number)
-    published, facts = singleplayer_counts(), country_facts()
-    weights = {code: published.get(facts[code].name, 1) for code in facts}
+    weights = _published_weights()
     return [
         _draw_clean_round(
             f"practice_{mode}_{game}_{turn}",
@@ -137,6 +136,11 @@ def draw_game(
         )
         for turn in range(rounds)
     ]
+
+
+def _published_weights() -> dict[str, int]:
+    published = singleplayer_counts()
+    return {code: published.get(facts.name, 1) for code, facts in country_facts().items()}
 
 
 def _take_weighted(weights: dict[str, int], draws: Draws) -> str:
@@ -149,9 +153,7 @@ def _take_weighted(weights: dict[str, int], draws: Draws) -> str:
 
 def _deal(count: int, *, seed: int) -> list[str]:
     """Country codes in the order of the rounds, game by game."""
-    facts = country_facts()
-    published = singleplayer_counts()
-    weights = {code: published.get(facts[code].name, 1) for code in facts}
+    weights = _published_weights()
     seats = apportion(count, weights)
     draws = Draws("deal", seed)
     order = sorted(weights, key=lambda code: -seats[code])
