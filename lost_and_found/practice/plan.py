@@ -27,7 +27,6 @@ class ScenePlan:
         setting: `street` (closed rows), `suburb` (houses with gardens) or `country`.
         season: `winter`, `spring`, `summer` or `autumn`; `summer` all year in the tropics.
         snow: whether snow lies.
-        sun_azimuth_deg: clockwise from north.
         sun_elevation_deg: above the horizon.
         sun_right_deg: azimuth of the sun to the right of the heading, in [-180, 180).
         cloudiness: 0 clear to 1 overcast.
@@ -51,7 +50,6 @@ class ScenePlan:
     setting: str
     season: str
     snow: bool
-    sun_azimuth_deg: float
     sun_elevation_deg: float
     sun_right_deg: float
     cloudiness: float
@@ -115,7 +113,6 @@ def plan_scene(place: Place, *, heading_deg: float, seed: int) -> ScenePlan:
         setting=setting,
         season=season,
         snow=snow,
-        sun_azimuth_deg=azimuth,
         sun_elevation_deg=elevation,
         sun_right_deg=(azimuth - heading_deg + 180.0) % 360.0 - 180.0,
         cloudiness=_cloudiness(draws, biome),
