@@ -90,8 +90,6 @@ class ImportReport:
     """What became of a source.
 
     Attributes:
-        kind: which import it was.
-        source: name of the source folder.
         found: files and rows in the source; equals `imported` plus the rows of `rejected`.
         imported: pairs in the destination.
         written: how many of them were written this time.
@@ -100,8 +98,6 @@ class ImportReport:
         ignored: files and columns that are not part of the data, in words.
     """
 
-    kind: str
-    source: str
     found: int
     imported: int
     written: int
@@ -163,8 +159,6 @@ def _fill(
     if kept:  # the source was there when it was listed, but a disk can disappear at any time
         _refuse_lost(before, {Path(name).stem for name in kept}, source, destination)
     report = ImportReport(
-        kind=findings.kind,
-        source=claim["source"],
         found=findings.found,
         imported=len(kept) // 2,
         written=written,
@@ -392,7 +386,7 @@ def _write_report(report: ImportReport, claim: dict[str, str], destination: Path
     if not report.imported:
         why = report.rejected["reason"].mode()
         raise MissingInput(
-            f"nothing could be imported from {report.source}: {report.found} files and rows found"
+            f"nothing could be imported from {claim['source']}: {report.found} files and rows found"
             + (f", most often rejected as {why[0]!r}; see {destination / REJECTED_NAME}" if len(why) else "")
             + "".join(f"; ignored: {one}" for one in report.ignored)
         )
