@@ -16,6 +16,7 @@ from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, R
 from starlette.routing import Route
 
 from lost_and_found.errors import OutOfTurn
+from lost_and_found.geo.outlines import country_outlines
 from lost_and_found.practice.game.accounts import Account
 from lost_and_found.practice.game.battle_royale import BattleRoyale
 from lost_and_found.practice.game.faults import MOVE_FAULTS
@@ -23,7 +24,6 @@ from lost_and_found.practice.game.pictures import Showing
 from lost_and_found.practice.game.shell import Shell
 from lost_and_found.practice.game.singleplayer import SingleplayerGame
 from lost_and_found.practice.game.state import GameState
-from lost_and_found.practice.game.world_map import country_codes
 
 PAGES = (
     "/",
@@ -184,7 +184,7 @@ class _Api:
     async def guess_country(self, request: Request) -> Response:
         account = self._mover(request)
         game, code = self._battle(request, account), (await _asked(request)).get("code")
-        if code not in country_codes():
+        if code not in [outline.code for outline in country_outlines()]:
             raise HTTPException(400, f"{code!r} is not a country on the map")
         game.guess(account.email, code)
         return self._tell(game, account)

@@ -14,9 +14,3 @@ def outlines() -> bytes:
     """JSON, about 260 kB: [{"code", "name", "polygons": [[[lon, lat], ...], ...]}, ...]."""
     countries = [asdict(outline) for outline in country_outlines()]
     return json.dumps(countries, ensure_ascii=False, separators=(",", ":")).encode()
-
-
-@cache
-def country_codes() -> frozenset[str]:
-    """Codes of the countries on the map."""
-    return frozenset(outline.code for outline in country_outlines())
