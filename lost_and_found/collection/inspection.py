@@ -67,13 +67,13 @@ def contact_sheet(samples: Sequence[Sample], *, rows: int = 5, columns: int = 4,
     return picture_sheet(cells, columns)
 
 
-def picture_report(samples: Sequence[Sample], *, workers: int | None = None) -> pd.DataFrame:
+def picture_report(samples: Sequence[Sample]) -> pd.DataFrame:
     """One row per sample, in order: id, size ("1280x720", or why it can't be read), digest of the picture."""
     report = map_in_processes(
         _size_and_digest,
         [sample.image for sample in samples],
         description="Checking pictures",
-        workers=workers if len(samples) >= IN_PROCESSES_FROM else 1,
+        workers=None if len(samples) >= IN_PROCESSES_FROM else 1,
     )
     table = pd.DataFrame(list(report), columns=["size", "digest"])
     table.insert(0, "id", [sample.id for sample in samples])

@@ -77,7 +77,7 @@ def test_nothing_collected_is_nothing_to_show():
 def test_a_report_names_sizes_damage_and_pictures_that_are_the_same(samples):
     samples[1].image.write_bytes(samples[0].image.read_bytes())
     samples[3].image.write_bytes(b"no image")
-    report = picture_report(samples, workers=1)
+    report = picture_report(samples)
     assert report["id"].tolist() == list(RECORDS)
     assert report["size"].tolist() == ["32x18", "32x18", "32x18", "not an image"]
     assert report["digest"][0] == report["digest"][1] != report["digest"][2]

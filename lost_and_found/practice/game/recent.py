@@ -29,6 +29,3 @@ class Recent(Generic[Value]):
         if len(self._values) > self._capacity:
             self._values.popitem(last=False)
         return value
-
-    def __len__(self) -> int:
-        return len(self._values)
