@@ -45,15 +45,21 @@ def real_data() -> Path:
 
 
 @pytest.fixture(scope="module")
-def in_browser():
-    """Runs a coroutine with a real browser that the whole module shares."""
+def browser_and_runner():
+    """A real browser that the whole module shares, and the runner of the event loop that it lives in."""
     from lost_and_found.collection.game.chromium import launched
 
     with asyncio.Runner() as runner:
         starting = launched()
-        browser = runner.run(starting.__aenter__())
-        yield lambda play: runner.run(play(browser))
+        yield runner.run(starting.__aenter__()), runner
         runner.run(starting.__aexit__(None, None, None))
+
+
+@pytest.fixture(scope="module")
+def in_browser(browser_and_runner):
+    """Runs a coroutine with a real browser that the whole module shares."""
+    browser, runner = browser_and_runner
+    return lambda play: runner.run(play(browser))
 
 
 @pytest.fixture(autouse=True)

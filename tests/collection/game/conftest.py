@@ -1,11 +1,10 @@
 """Fixtures of the collector's tests."""
 
 import pytest
-from plays import chromium
+from plays import Player
 
 
 @pytest.fixture(scope="module")
-def player():
+def player(browser_and_runner):
     """Plays in a browser that the whole module shares."""
-    with chromium() as player:
-        yield player
+    return Player(*browser_and_runner)

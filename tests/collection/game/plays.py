@@ -1,14 +1,11 @@
 """Plays games in a real Chromium, in one event loop for all tests of a module."""
 
-import asyncio
-import contextlib
 import dataclasses
 import io
 
 import numpy as np
 from PIL import Image
 
-from lost_and_found.collection.game.chromium import launched
 from lost_and_found.collection.game.play import play_game
 from lost_and_found.collection.game.screens import Visit
 from lost_and_found.collection.game.session import Account, signed_in
@@ -20,22 +17,10 @@ URL = "http://practice.test"
 ANN = Account("ann@example.org", PASSWORD)
 
 
-@contextlib.contextmanager
-def chromium():
-    """A browser, and the runner of the event loop that it lives in."""
-    with asyncio.Runner() as runner:
-        launching = launched()
-        browser = runner.run(launching.__aenter__())
-        try:
-            yield Player(runner, browser)
-        finally:
-            runner.run(launching.__aexit__(None, None, None))
-
-
 class Player:
     """Runs coroutines with one browser."""
 
-    def __init__(self, runner, browser):
+    def __init__(self, browser, runner):
         self.run = runner.run
         self.browser = browser
 
