@@ -4,6 +4,7 @@ import asyncio
 
 import psutil
 import pytest
+from fleets import playing
 from plays import ANN, is_the_scene, numbers
 
 from lost_and_found.collection.game.chromium import launched
@@ -21,13 +22,6 @@ from lost_and_found.errors import (
     SiteError,
 )
 from lost_and_found.geo.countries import find_country
-from lost_and_found.practice.game.server import GameConfig, serving
-
-PACE = 0.02
-
-
-def playing(*faults, pace=PACE):
-    return serving(GameConfig(pace=pace, faults=faults))
 
 
 def test_a_singleplayer_game_gives_five_rounds_with_their_coordinates_and_exactly_the_drawn_pixels(
