@@ -59,6 +59,7 @@ def _parser() -> argparse.ArgumentParser:
         description="Collect street views from the game in real browsers.",
         epilog=ENDING,
         formatter_class=argparse.RawDescriptionHelpFormatter,
+        argument_default=argparse.SUPPRESS,  # the defaults are those of CollectJob
     )
     add = parser.add_argument
     add("--site", choices=SITES, required=True)
@@ -69,34 +70,23 @@ def _parser() -> argparse.ArgumentParser:
         required=True,
         help="how many pairs the folder should hold in the end; 0 goes on until stopped",
     )
-    add("--instances", type=int, default=1, help="browsers to run at once (default: 1)")
-    add("--dataset", default="", help="name of the output folder (default: the site)")
+    add("--instances", type=int, help="browsers to run at once (default: 1)")
+    add("--dataset", help="name of the output folder (default: the site)")
     add("--root", type=Path, default=REPOSITORY, help="where the stages write (default: the repository)")
     add("--url", help="address of a practice game that is already running (default: one is started)")
-    add("--pace", type=float, default=1.0, help="practice game: 0.1 is ten times as fast (default: 1)")
-    add("--seed", type=int, default=0, help="practice game: same seed, same games (default: 0)")
+    add("--pace", type=float, help="practice game: 0.1 is ten times as fast (default: 1)")
+    add("--seed", type=int, help="practice game: same seed, same games (default: 0)")
     add(
         "--fault",
         dest="faults",
-        action=_Fault,
-        default=(),
+        action="append",
         metavar="SPEC",
         help="practice game: misbehave, as in rate-limit@3 or log-out/20; may be repeated",
     )
     add("--headed", action="store_true", help="show the browsers' windows")
-    add(
-        "--games-per-browser",
-        type=int,
-        default=20,
-        help="games after which a fresh browser is started (default: 20)",
-    )
-    add(
-        "--memory-mb",
-        type=int,
-        default=2500,
-        help="replace a worker that uses more than this (default: 2500)",
-    )
-    add("--min-free-gb", type=float, default=2.0, help="disk space to leave free (default: 2)")
+    add("--games-per-browser", type=int, help="games after which a fresh browser is started (default: 20)")
+    add("--memory-mb", type=int, help="replace a worker that uses more than this (default: 2500)")
+    add("--min-free-gb", type=float, help="disk space to leave free (default: 2)")
     add(
         "--seconds-per-round",
         type=float,
@@ -108,17 +98,8 @@ def _parser() -> argparse.ArgumentParser:
         type=float,
         help="seconds to wait for what a page should show (default: the site's)",
     )
-    add("--minutes", type=float, default=0.0, help="stop after this many minutes (default: no limit)")
+    add("--minutes", type=float, help="stop after this many minutes (default: no limit)")
     return parser
-
-
-class _Fault(argparse.Action):
-    """Gathers a repeated option in a tuple, as `CollectJob` takes it."""
-
-    def __call__(
-        self, parser: object, namespace: argparse.Namespace, value: object, option: object = None
-    ) -> None:
-        namespace.faults = (*namespace.faults, value)
 
 
 if __name__ == "__main__":

@@ -97,6 +97,7 @@ class CollectJob:
             raise InvalidConfig(f"url {self.url!r} is not an address such as http://127.0.0.1:8765")
         object.__setattr__(self, "dataset", self.dataset or self.site)
         object.__setattr__(self, "root", Path(self.root).resolve())
+        object.__setattr__(self, "faults", tuple(self.faults))
         Workspace(self.root, self.dataset)
 
     @property
