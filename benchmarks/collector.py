@@ -35,15 +35,16 @@ def main() -> None:
         "--memory-rounds", type=int, default=300, help="rounds of one worker at pace 0.1; 0 for none"
     )
     arguments = parser.parse_args()
-    floor_s = Pace().floor_s
     if arguments.rounds:
-        compare(arguments.rounds, floor_s)
+        compare(arguments.rounds)
     if arguments.memory_rounds:
         print(memory_report(arguments.memory_rounds))
 
 
-def compare(rounds: int, floor_s: float) -> None:
+def compare(rounds: int) -> None:
     """Print rounds per minute of one worker and of two, at pace 1, beside the floor."""
+    pace = Pace()
+    floor_s = pace.loading / ROUNDS_PER_GAME + pace.tiles + pace.result + pace.next
     print(f"floor: {floor_s:.2f} s a round, {60 / floor_s:.1f} rounds a minute")
     seconds = {number: seconds_per_round(rounds * number, instances=number) for number in (1, 2)}
     for number, of_round_s in seconds.items():

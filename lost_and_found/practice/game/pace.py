@@ -54,10 +54,3 @@ class Pace:
     def rate_limit_s(self) -> float:
         """How long a rate limit lasts."""
         return self.rate_limit * max(self.factor, 0.5)
-
-    @property
-    def floor_s(self) -> float:
-        """Scripted seconds of a singleplayer round and its share of the start: no collector can be faster."""
-        from lost_and_found.practice.places import ROUNDS_PER_GAME  # here, as pandas takes seconds to load
-
-        return self.scaled(self.loading / ROUNDS_PER_GAME + self.tiles + self.result + self.next)

@@ -4,7 +4,6 @@ import pytest
 
 from lost_and_found.errors import InvalidConfig
 from lost_and_found.practice.game import state as state_module
-from lost_and_found.practice.game.pace import Pace
 from lost_and_found.practice.game.recent import Recent
 from lost_and_found.practice.game.state import GameConfig, GameState
 
@@ -43,8 +42,3 @@ def test_what_was_used_last_is_kept():
 def test_settings_outside_what_is_allowed_are_refused(wrong):
     with pytest.raises(InvalidConfig):
         GameConfig(**wrong)
-
-
-def test_the_floor_of_a_round_scales_with_the_pace():
-    assert Pace(1.0).floor_s == pytest.approx(0.8 / 5 + 1.5 + 1.2 + 0.8)
-    assert Pace(0.1).floor_s == pytest.approx(Pace(1.0).floor_s / 10)
