@@ -110,7 +110,7 @@ def _find_by_table(source: Path, files: list[str], aside: list[str], site: str) 
             reason = "labelled in several ways"
         else:
             try:
-                record = _record(outcome.values) | {"source": source.resolve().name, "file": file}
+                record = _record(outcome.labels) | {"source": source.resolve().name, "file": file}
                 candidates.append(Candidate(sample_id, file, record))
             except (UnknownCountry, BrokenSample) as error:
                 reason = error.reason if isinstance(error, BrokenSample) else f"unknown country: {error}"
@@ -200,7 +200,7 @@ def _record(labels: dict[str, str]) -> Record:
         BrokenSample: neither country nor coordinates, or impossible coordinates.
         UnknownCountry: the message suggests similar names.
     """
-    record: Record = {"labels": {name: text for name, text in labels.items() if text and name != "path"}}
+    record: Record = {"labels": {name: text for name, text in labels.items() if text}}
     if labels.get("group"):
         record["group"] = labels["group"]
     lat, lon = labels.get("lat", ""), labels.get("lon", "")
