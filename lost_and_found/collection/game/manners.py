@@ -135,10 +135,6 @@ class Turns:
         """Open the file, creating it if absent."""
         self._database = Database(path, tables=_TABLES)
 
-    def close(self) -> None:
-        """Close the file."""
-        self._database.close()
-
     def take(self, account: str, *, every_s: float) -> float:
         """Take the account's next turn; returns the seconds until it. The one after is `every_s` later."""
         now = time.time()

@@ -157,9 +157,7 @@ def test_the_pace_is_slower_on_a_live_site_and_never_faster_than_its_robots_txt_
 
 @pytest.fixture
 def turns(tmp_path):
-    turns = Turns(tmp_path / "auth" / "pace.sqlite")
-    yield turns
-    turns.close()
+    return Turns(tmp_path / "auth" / "pace.sqlite")
 
 
 def test_turns_of_an_account_keep_their_distance_and_other_accounts_have_their_own(turns):
