@@ -8,27 +8,9 @@ from lost_and_found.practice.facts import country_facts, parse_facts, read_table
 from lost_and_found.published import multiplayer_counts, singleplayer_counts
 
 KEEP_LEFT = {
-    "GB",
-    "IE",
-    "MT",
-    "JP",
-    "AU",
-    "NZ",
-    "ZA",
-    "BW",
-    "LS",
-    "SZ",
-    "KE",
-    "UG",
-    "IN",
-    "BD",
-    "LK",
-    "BT",
-    "TH",
-    "MY",
-    "SG",
-    "ID",
-}
+    "GB", "IE", "MT", "JP", "AU", "NZ", "ZA", "BW", "LS", "SZ",
+    "KE", "UG", "IN", "BD", "LK", "BT", "TH", "MY", "SG", "ID",
+}  # fmt: skip
 
 
 def test_exactly_these_countries_drive_on_the_left():

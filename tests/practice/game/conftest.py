@@ -1,5 +1,7 @@
 """Practice games to talk to."""
 
+from contextlib import ExitStack
+
 import httpx
 import pytest
 
@@ -19,28 +21,18 @@ def game():
 @pytest.fixture
 def log_in():
     """Logs an account in at a game; its client is closed after the test."""
-    clients = []
+    with ExitStack() as clients:
 
-    def logged_in(game, email="ann@example.org"):
-        client = httpx.Client(base_url=game.url, timeout=60)
-        clients.append(client)
-        client.post("/api/login", json={"email": email, "password": PASSWORD}).raise_for_status()
-        return client
+        def logged_in(game, email="ann@example.org"):
+            client = clients.enter_context(httpx.Client(base_url=game.url, timeout=60))
+            client.post("/api/login", json={"email": email, "password": PASSWORD}).raise_for_status()
+            return client
 
-    yield logged_in
-    for client in clients:
-        client.close()
+        yield logged_in
 
 
 @pytest.fixture
 def misbehaving():
     """Starts a game with faults."""
-    running = []
-
-    def start(*faults):
-        running.append(serving(GameConfig(pace=PACE, faults=faults)))
-        return running[-1].__enter__()
-
-    yield start
-    for context in running:
-        context.__exit__(None, None, None)
+    with ExitStack() as running:
+        yield lambda *faults: running.enter_context(serving(GameConfig(pace=PACE, faults=faults)))
