@@ -119,10 +119,8 @@ def _find_by_table(source: Path, files: list[str], aside: list[str], site: str) 
         rejected += [Rejection(sample_id, path, f"{reason} ({LABELS_NAME} line {row.line})") for row in same]
     # Includes the second of two files that differ in that encoding alone.
     named = {actual.get(path) for path in (*rows_of, LABELS_NAME)}
-    unlisted = [file for file in (*files, *aside) if file not in named]
-    hidden = set(aside)
-    ignored += told_aside([file for file in unlisted if file in hidden])
-    unlisted = [file for file in unlisted if file not in hidden]
+    ignored += told_aside([file for file in aside if file not in named])
+    unlisted = [file for file in files if file not in named]
     rejected += [Rejection("", file, f"not named in {LABELS_NAME}") for file in unlisted]
     return Findings("labelled", found + len(unlisted), candidates, rejected, ignored, _read_record)
 
