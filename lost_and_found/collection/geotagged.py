@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import struct
 import warnings
 from collections.abc import Mapping
 from datetime import datetime
@@ -56,11 +55,9 @@ def read_exif(path: Path) -> tuple[list[float], str | None]:
         with warnings.catch_warnings(action="ignore"), Image.open(path) as image:
             exif = image.getexif()
             gps = exif.get_ifd(ExifTags.IFD.GPSInfo)
-            times = (exif.get_ifd(ExifTags.IFD.Exif).get(ExifTags.Base.DateTimeOriginal), exif.get(306))
-    except (
-        *(OSError, SyntaxError, ValueError, TypeError, LookupError, struct.error),
-        Image.DecompressionBombError,
-    ):
+            taken = exif.get_ifd(ExifTags.IFD.Exif).get(ExifTags.Base.DateTimeOriginal)
+            times = (taken, exif.get(ExifTags.Base.DateTime))
+    except (*samples.DAMAGE, Image.DecompressionBombError):
         samples.read_image(path)  # raises with the reason if the picture itself is at fault
         raise BrokenSample(path, "EXIF is damaged") from None
     if not gps:
