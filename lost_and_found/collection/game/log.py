@@ -109,14 +109,12 @@ class LogSummary:
         minutes: total running time.
         skipped: rounds without a picture or an answer, by reason.
         failures: by kind.
-        recycled: workers that were replaced because of their memory.
     """
 
     rounds: int
     minutes: float
     skipped: Mapping[str, int]
     failures: Mapping[str, int]
-    recycled: int
 
     @property
     def rounds_per_minute(self) -> float:
@@ -126,22 +124,17 @@ class LogSummary:
 
 def summarise(folder: Path) -> LogSummary:
     """The totals of an output folder's log so far."""
-    seconds, begun_at, latest = 0.0, None, 0.0
-    counts: Counter[str] = Counter()
+    rounds, seconds, latest = 0, 0.0, 0.0
     skipped: Counter[str] = Counter()
     failures: Counter[str] = Counter()
     for one in read_events(folder):
-        name = one["event"]
-        counts[name] += 1
-        skipped.update([one["reason"]] if name == "skipped" else [])
-        failures.update([one["kind"]] if name == "failure" else [])
-        if name == "collecting":
-            # If the run before is still open, it was killed: it lasted until its last event.
-            seconds += latest - begun_at if begun_at is not None else 0.0
-            begun_at = one["time"]
+        rounds += one["event"] == "round"
+        if one["event"] == "skipped":
+            skipped[one["reason"]] += 1
+        elif one["event"] == "failure":
+            failures[one["kind"]] += 1
+        # A run lasts until its last event, also if it was killed; the time until the next one doesn't count.
+        if one["event"] != "collecting" and latest:
+            seconds += one["time"] - latest
         latest = one["time"]
-        if name == "finished" and begun_at is not None:
-            seconds += latest - begun_at
-            begun_at = None
-    seconds += latest - begun_at if begun_at is not None else 0.0
-    return LogSummary(counts["round"], seconds / 60, dict(skipped), dict(failures), counts["recycled"])
+    return LogSummary(rounds, seconds / 60, dict(skipped), dict(failures))
