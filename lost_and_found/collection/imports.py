@@ -26,7 +26,7 @@ from lost_and_found.data_loader import check_link
 from lost_and_found.errors import BrokenSample, InvalidConfig, MissingInput
 from lost_and_found.locks import filling
 from lost_and_found.processes import map_in_processes
-from lost_and_found.samples import Record, rejected_by_reason
+from lost_and_found.samples import Record, Sample, rejected_by_reason
 from lost_and_found.stamps import mark_finished
 from lost_and_found.texts import printable
 
@@ -154,8 +154,9 @@ def _fill(
         if isinstance(outcome, Rejection):
             rejected.append(outcome)
         else:
-            kept.update((outcome.image_name, f"{outcome.id}.json"))
-            written += outcome.is_new
+            sample, is_new = outcome
+            kept.update((sample.image_name, sample.record.name))
+            written += is_new
     if kept:  # the source was there when it was listed, but a disk can disappear at any time
         _refuse_lost(before, {Path(name).stem for name in kept}, source, destination)
     report = ImportReport(
@@ -241,20 +242,14 @@ def _slug(text: str) -> str:
     return re.sub(r"[^a-z0-9]+", "-", plain).strip("-")
 
 
-@dataclass(frozen=True, slots=True)
-class _Imported:
-    id: str
-    image_name: str
-    is_new: bool
-
-
 def _import_one(
     candidate: Candidate,
     *,
     source: Path,
     destination: Path,
     read_record: Callable[[Path, Candidate], Record],
-) -> _Imported | Rejection:
+) -> tuple[Sample, bool] | Rejection:
+    """The pair and whether it has been written now, or why there is none."""
     try:
         candidate.file.encode()
     except UnicodeEncodeError:
@@ -267,26 +262,26 @@ def _import_one(
         return Rejection(candidate.id, candidate.file, "is not a regular file")
     try:
         record = read_record(source, candidate)
-        image_name = _up_to_date(candidate.id, path, record, destination)
-        if image_name:
-            return _Imported(candidate.id, image_name, is_new=False)
+        made = _up_to_date(candidate.id, path, record, destination)
+        if made:
+            return made, False
         image, suffix = _verified_bytes(path)
         sample = samples.write_pair(destination, candidate.id, image=image, suffix=suffix, record=record)
     except BrokenSample as error:
         return Rejection(candidate.id, candidate.file, error.reason)
     mark_finished(path, sample.image)
-    return _Imported(candidate.id, sample.image.name, is_new=True)
+    return sample, True
 
 
-def _up_to_date(sample_id: str, path: Path, record: Record, destination: Path) -> str | None:
-    """Name of the pair's image if neither its original nor its record has changed since; else None."""
+def _up_to_date(sample_id: str, path: Path, record: Record, destination: Path) -> Sample | None:
+    """The pair if neither its original nor its record has changed since; else None."""
     try:
         if json.loads((destination / f"{sample_id}.json").read_bytes()) != record:
             return None
         for suffix in samples.IMAGE_SUFFIXES:
-            image = destination / f"{sample_id}{suffix}"
-            if image.is_file():
-                return image.name if _is_made_from(path, image) else None
+            made = Sample(sample_id, str(destination), suffix)
+            if made.image.is_file():
+                return made if _is_made_from(path, made.image) else None
     except (OSError, ValueError):
         return None
     return None
