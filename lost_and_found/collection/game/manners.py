@@ -77,7 +77,7 @@ def check_robots(site: Site) -> float:
     Raises:
         NotPermitted: it disallows a page that the collection needs, or it can't be read.
     """
-    address = f"{site.url.rstrip('/')}/robots.txt"
+    address = f"{site.url}/robots.txt"
     request = urllib.request.Request(address, headers={"User-Agent": AGENT})
     # The practice game is on this machine, which no proxy can reach.
     proxies = urllib.request.ProxyHandler() if site.live else urllib.request.ProxyHandler({})
@@ -96,9 +96,7 @@ def check_robots(site: Site) -> float:
         raise NotPermitted(
             f"{address} can't be read ({error}); check the connection; nothing is collected until it can be"
         ) from error
-    if forbidden := [
-        page for page in PAGES if not rules.can_fetch(site.url.rstrip("/") + page.format("x"), AGENT)
-    ]:
+    if forbidden := [page for page in PAGES if not rules.can_fetch(site.url + page.format("x"), AGENT)]:
         raise NotPermitted(f"{address} disallows {', '.join(forbidden)}, which a collection needs")
     rate = rules.request_rate(AGENT)
     return max(rules.crawl_delay(AGENT) or 0.0, rate.seconds / rate.requests if rate else 0.0)
