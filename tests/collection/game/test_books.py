@@ -1,5 +1,7 @@
 from contextlib import closing
 
+import pytest
+
 from lost_and_found.collection.game.__main__ import describe
 from lost_and_found.collection.game.books import Books
 from lost_and_found.collection.game.claims import Claims
@@ -28,13 +30,16 @@ def test_a_round_that_is_found_on_the_disk_before_its_worker_reports_it_counts_o
     assert [one["id"] for one in read_events(job.folder) if one["event"] == "round"] == [sample]
 
 
-def test_a_line_that_was_cut_off_within_a_character_is_skipped(tmp_path):
+@pytest.mark.parametrize(
+    "line", [b'{"event": "round", "wor', '{"event": "failure", "message": "©'.encode()[:-1]]
+)
+def test_a_line_that_was_cut_off_is_skipped_and_does_not_spoil_the_next(tmp_path, line):
     (tmp_path / BOOKS).mkdir()
-    log_path(tmp_path).write_bytes('{"event": "failure", "message": "Map data ©'.encode()[:-1])
-    log = Log(tmp_path)
-    log.append(event("collecting"))
-    log.close()
-    assert [one["event"] for one in read_events(tmp_path)] == ["collecting"]
+    log_path(tmp_path).write_bytes(b'{"event": "started"}\n' + line)
+    with closing(Log(tmp_path)) as log:
+        log.append(event("finished", reason="é"))
+    assert [one["event"] for one in read_events(tmp_path)] == ["started", "finished"]
+    assert list(read_events(tmp_path))[-1]["reason"] == "é"
 
 
 def test_the_time_between_a_killed_collection_and_the_next_one_counts_for_neither(tmp_path):

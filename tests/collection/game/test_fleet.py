@@ -25,7 +25,7 @@ from fleets import (
 
 from lost_and_found.collection.game import fleet
 from lost_and_found.collection.game.job import BOOKS, CollectJob, accounts_for
-from lost_and_found.collection.game.log import Log, event, log_path, read_events, summarise
+from lost_and_found.collection.game.log import log_path, read_events, summarise
 from lost_and_found.errors import InvalidConfig, MissingInput
 from lost_and_found.locks import sole_writer
 
@@ -289,13 +289,3 @@ def test_the_log_can_be_read_and_summed_up_also_after_a_killed_supervisor(tmp_pa
     assert (summary.rounds, summary.minutes) == (2, 2.0)
     assert summary.rounds_per_minute == 1
     assert (summary.skipped, summary.failures) == ({"black": 1}, {"SiteError": 1})
-
-
-def test_a_line_that_was_cut_off_does_not_spoil_the_next(tmp_path):
-    (tmp_path / BOOKS).mkdir()
-    log_path(tmp_path).write_text(LOG.strip())
-    log = Log(tmp_path)
-    log.append(event("finished", reason="é", saved=2))
-    log.close()
-    assert list(read_events(tmp_path))[-1]["reason"] == "é"
-    assert len(list(read_events(tmp_path))) == 9
