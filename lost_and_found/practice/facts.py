@@ -36,6 +36,7 @@ from importlib import resources
 import pandas as pd
 
 from lost_and_found.errors import InvalidConfig
+from lost_and_found.practice.painting.colours import ROOFS, SURFACES, WALLS
 
 _LINES = "none white_dashed white_solid white_double yellow_dashed yellow_solid yellow_double red_solid"
 _PLATE_COLOURS = "white yellow black grey red"
@@ -58,14 +59,9 @@ ALLOWED: dict[str, frozenset[str]] = {
         "speed_sign": "red_ring red_ring_yellow white_rectangle",
         "direction_sign": "green blue white yellow",
         "roof_shape": "gable steep_gable hip flat yurt",
-        "roof_colour": "terracotta brown_tile dark_tile blue_tile grey_tile slate dark_shingle brown_shingle "
-        "grey_shingle grey_metal light_metal red_metal green_metal blue_metal rust_metal fibre_cement "
-        "concrete white_concrete thatch",
-        "wall": "white cream yellow ochre pink pastel bright blue green concrete blocks mud tiles stone_grey "
-        "stone_beige brick_red brick_brown brick_orange brick_yellow brick_white half_timbered siding_white "
-        "siding_grey siding_blue wood_red wood_yellow wood_white wood_blue wood_brown wood_natural "
-        "wood_bright light_metal_wall",
-        "road_surface": "asphalt_dark asphalt_grey asphalt_pale concrete brick_paving cobbles dirt",
+        "roof_colour": " ".join(ROOFS),
+        "wall": " ".join(WALLS),
+        "road_surface": " ".join([*SURFACES, "dirt"]),  # which is painted in the colour of the soil
         "soil": "red orange ochre sand dark black",
         "trees": "none broadleaf oak linden maple plane apple walnut ginkgo willow birch poplar spruce pine "
         "cedar cypress umbrella_pine olive eucalyptus hedge pasture_hedge bush fern bamboo palm sugar_palm "
