@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 
 from lost_and_found.data_loader import records_table
 from lost_and_found.digests import digest
-from lost_and_found.errors import BrokenSample, MissingInput
+from lost_and_found.errors import BrokenSample
 from lost_and_found.figures import picture_sheet, short_name
 from lost_and_found.geo.countries import find_country
 from lost_and_found.geo.regions import locate
@@ -52,14 +52,7 @@ def contact_sheet(samples: Sequence[Sample], *, rows: int = 5, columns: int = 4,
         rows: of the sheet; fewer if there are too few pictures.
         columns: of the sheet.
         seed: another one shows other pictures.
-
-    Raises:
-        MissingInput: no samples.
     """
-    if not samples:
-        raise MissingInput(
-            "nothing has been collected yet, so there is nothing to show; collect some rounds first"
-        )
     chosen = np.random.default_rng(seed).permutation(len(samples))[: rows * columns]
     shown = [samples[one] for one in chosen]
     titles = [f"{short_name(name)}\n{_broken(str(one))}" for one, name in country_names(shown).items()]

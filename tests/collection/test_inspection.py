@@ -5,7 +5,6 @@ import pandas as pd
 import pytest
 
 from lost_and_found.collection.inspection import contact_sheet, country_names, counts_text, picture_report
-from lost_and_found.errors import MissingInput
 from lost_and_found.samples import write_pair
 from tests.pairs import noise_jpeg
 
@@ -67,11 +66,6 @@ def test_the_seed_decides_which_pictures_are_shown(samples):
     first, again, other = (titles(contact_sheet(samples, rows=1, columns=2, seed=seed)) for seed in (0, 0, 1))
     assert first == again != other
     assert len(first) == 2
-
-
-def test_nothing_collected_is_nothing_to_show():
-    with pytest.raises(MissingInput, match="nothing has been collected"):
-        contact_sheet([])
 
 
 def test_a_report_names_sizes_damage_and_pictures_that_are_the_same(samples):
