@@ -101,7 +101,7 @@ class Battle {
         make("ol", { class: "standings" }, order.map((player) => this.player(player))),
         make("div", { class: "row buttons" },
           button(say("play_again"), again, { class: "button primary" }),
-          make("a", { class: "button", href: "/", onclick: this.page.link("/") }, say("home")))));
+          this.page.link("/", { class: "button" }, say("home")))));
   }
 
   // The rounds

@@ -45,12 +45,14 @@ class Page {
     route();
   }
 
-  link(path) {
-    return (event) => {
+  /** A link to another page; `options` and children as for `make`. */
+  link(path, options, ...children) {
+    const onclick = (event) => {
       if (event.ctrlKey || event.metaKey || event.shiftKey) return; // a new tab was meant
       event.preventDefault();
       this.go(path);
     };
+    return make("a", { href: path, onclick, ...options }, ...children);
   }
 
   /** Do something that may fail; if it does, show the failure instead of the page. */
@@ -86,7 +88,7 @@ function route() {
 }
 
 function showRefusal(page, refusal) {
-  const home = make("a", { class: "button primary", href: "/", onclick: page.link("/") }, say("home"));
+  const home = page.link("/", { class: "button primary" }, say("home"));
   if (refusal.status === 429) showRateLimit(page, refusal.retryAfterS);
   else if (refusal.status === 404) showTrouble(page, "no_such_game", home);
   else showTrouble(page, "server_error", button(say("try_again"), route, { class: "button primary" }));

@@ -18,21 +18,20 @@ export async function showHome(page) {
       make("div", { class: "hero-words" },
         make("h1", {}, say("hero")),
         make("p", {}, say("hero_more")),
-        make("a", { class: "button primary big", href: "/signin", onclick: page.link("/signin") }, say("log_in"))),
+        page.link("/signin", { class: "button primary big" }, say("log_in"))),
       globe),
     footer());
   page.attempt(async () => spinGlobe(globe, await countries(), page.signal));
 }
 
 function showMenu(page, user) {
-  const link = (path, ...content) => make("a", { class: "entry", href: path, onclick: page.link(path) }, ...content);
   page.show("home",
     topBar(page, user),
     make("main", { class: "centred" },
       make("h1", { class: "title" }, say("greeting", { name: user.name })),
       make("nav", { class: "entries", "aria-label": say("games") },
-        link("/maps/world", ...entry("pin", "classic_maps", "classic_maps_more")),
-        link("/multiplayer", ...entry("people", "multiplayer", "multiplayer_more")))),
+        page.link("/maps/world", { class: "entry" }, ...entry("pin", "classic_maps", "classic_maps_more")),
+        page.link("/multiplayer", { class: "entry" }, ...entry("people", "multiplayer", "multiplayer_more")))),
     footer());
 }
 

@@ -8,7 +8,7 @@ const SEEN_DEG = 150; // how much of the horizon the compass shows
 
 /** The logo, which leads home. */
 export function logo(page) {
-  return make("a", { class: "logo", href: "/", "aria-label": say("home"), onclick: page.link("/") },
+  return page.link("/", { class: "logo", "aria-label": say("home") },
     icon("pin", "icon logo-pin"), make("span", {}, say("title")));
 }
 

@@ -134,7 +134,7 @@ export async function showResults(page, id) {
         breakdown(state, world),
         make("div", { class: "row buttons" },
           button(say("play_again"), () => page.attempt(() => startGame(page)), { class: "button primary" }),
-          make("a", { class: "button", href: "/", onclick: page.link("/") }, say("home"))))));
+          page.link("/", { class: "button" }, say("home"))))));
   map.showArcs();
   countUp(total, state.score, page.signal);
 }
