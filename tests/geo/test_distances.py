@@ -43,6 +43,8 @@ def test_known_distances(a, b, distance_km):
 def test_leading_axes_broadcast():
     a, b = np.zeros((5, 1, 2)), np.ones((7, 2))
     assert haversine_km(a, b).shape == (5, 7)
+    vectors = to_unit_vectors(a), to_unit_vectors(b)
+    np.testing.assert_allclose(great_circle_km(*vectors), haversine_km(a, b))
 
 
 @given(POINTS, POINTS)

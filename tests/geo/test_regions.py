@@ -12,14 +12,21 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lost_and_found.errors import BrokenSample, MissingInput, StoreError
+from lost_and_found.geo import region_file
 from lost_and_found.geo import regions as regions_module
-from lost_and_found.geo.borders import Borders
 from lost_and_found.geo.countries import all_countries, find_country
-from lost_and_found.geo.distances import haversine_km, to_unit_vectors
+from lost_and_found.geo.distances import haversine_km
 from lost_and_found.geo.natural_earth import read_natural_earth
 from lost_and_found.geo.region_download import convert_official, download_regions
-from lost_and_found.geo.region_file import SHIPPED, centroids, read_region_file, write_region_file
-from lost_and_found.geo.regions import FULL_RESOLUTION, locate, nearest_regions, region_source, regions
+from lost_and_found.geo.region_file import SHIPPED, read_region_file, write_region_file
+from lost_and_found.geo.regions import (
+    FULL_RESOLUTION,
+    cache_folder,
+    locate,
+    nearest_regions,
+    region_source,
+    regions,
+)
 from lost_and_found.geo.towns import towns
 
 
@@ -150,6 +157,13 @@ def test_locate_agrees_with_trying_every_polygon():
         assert not containing or located.region[row] == containing[0]
 
 
+def test_points_in_several_batches_are_located_as_all_at_once(monkeypatch):
+    points = random_points(10)
+    at_once = locate(*points.T)
+    monkeypatch.setattr(regions_module, "ROWS_AT_ONCE", 7)
+    pd.testing.assert_frame_equal(locate(*points.T), at_once)
+
+
 def test_border_distances_agree_with_a_dense_search_to_two_percent():
     file, points = read_region_file(SHIPPED), random_points(60, seed=1)
     located = locate(*points.T)
@@ -191,6 +205,7 @@ def test_no_points_give_an_empty_table_with_the_same_columns():
         ([0, 90.001], [0, 0]),
         ([0, -91], [0, 0]),
         ([0, 0], [0, 180.5]),
+        ([0, 0], [0, -180.5]),
         ([0, 0], [0, np.inf]),
     ],
 )
@@ -256,24 +271,6 @@ def test_a_damaged_region_file_is_refused(empty_cache):
         locate(0.0, 0.0)
 
 
-def test_centroids_are_right_across_the_antimeridian_at_the_pole_and_around_holes():
-    across = shapely.MultiPolygon([shapely.box(170, -5, 180, 5), shapely.box(-180, -5, -170, 5)])
-    cap = shapely.box(-180, -90, 180, -80)
-    ring = shapely.box(0, 0, 4, 4).difference(shapely.box(1, 1, 3, 3))
-    centre = centroids(np.array([across, cap, ring]))
-    assert abs(centre[0, 1]) == pytest.approx(180) and centre[0, 0] == pytest.approx(0, abs=1e-6)
-    assert centre[1, 0] == pytest.approx(-90, abs=1e-6)
-    assert centre[2] == pytest.approx([2, 2], abs=0.01)
-
-
-def test_a_shared_border_is_indexed_once_and_a_cut_is_not():
-    squares = shapely.box([179, 178, -180], 0, [180, 179, -179], 1)
-    borders = Borders(squares)
-    distance_km, region = borders.nearest(to_unit_vectors([[0.5, 180.0], [0.5, 179.01], [0.5, -179.01]]))
-    assert distance_km == pytest.approx([55.6, 1.11, 1.11], rel=0.01)
-    assert region[1:].tolist() == [0, 2]
-
-
 OFFICIAL = gpd.GeoDataFrame(
     {
         "adm1_code": ["USA-3543", "FRA-4601", "RUS-283", "CYN+00?", "VAT+00?", "NOR-5000"],
@@ -312,6 +309,14 @@ def test_the_official_schema_keeps_its_codes_and_gets_iso_countries(official):
     assert shapely.total_bounds(geometries).tolist() == [0, 0, 179.95, 1], "only QGIS's map is stretched"
 
 
+def test_the_command_builds_a_region_file_from_a_map(official, tmp_path):
+    arguments = [str(official), "--output", str(tmp_path / "built.npz"), "--title", "A small map"]
+    assert region_file.main(arguments) == 0
+    built = read_region_file(tmp_path / "built.npz")
+    assert (built.title, len(built.table)) == ("A small map", 6)
+    assert shapely.area(built.geometries).tolist() == pytest.approx([1.0] * 6)
+
+
 @pytest.fixture
 def site(official):
     """Address of a server on loopback that holds the official map."""
@@ -325,6 +330,12 @@ def site(official):
 class QuietHandler(SimpleHTTPRequestHandler):
     def log_message(self, *_):
         pass
+
+
+def test_maps_are_kept_in_the_cache_folder_of_the_user_unless_another_is_named(monkeypatch, tmp_path):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("LOST_AND_FOUND_CACHE", "")
+    assert cache_folder() == tmp_path / ".cache" / "lost-and-found"
 
 
 def test_a_downloaded_map_is_used_from_then_on(site, empty_cache):
