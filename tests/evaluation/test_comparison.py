@@ -15,6 +15,7 @@ from lost_and_found import notebooks
 from lost_and_found.errors import InvalidConfig, ListMismatch, MissingInput
 from lost_and_found.evaluation import bootstrap, comparison, comparison_plots, paired
 from lost_and_found.evaluation.comparison import ComparedRun
+from lost_and_found.training.pixel_cache import PixelCache
 from lost_and_found.workspace import REPOSITORY, TRAIN
 
 NOTEBOOK = REPOSITORY / "4-evaluation/02-compare-runs.ipynb"
@@ -150,6 +151,42 @@ def test_a_deleted_pixel_cache_is_an_error_that_says_how_to_make_it(workspace):
         paired.compare_pair(*pair)
 
 
+def test_a_guess_is_the_most_probable_country_of_its_picture(workspace, monkeypatch):
+    _, run, _ = comparison.runs_on_disk(workspace.root, ["made"])
+    monkeypatch.setattr(paired, "predict", lambda *_: np.eye(3)[[1, 0, 0, 1] * 2] / 2 + 0.1)
+    guesses = paired.validation_guesses(run)  # NA, DO, DO, NA, ...
+    assert guesses["truth"].tolist() == ["NA", "NA", "DO", "UG"] * 2
+    assert guesses["right"].tolist() == [True, False, True, False] * 2
+
+
+@pytest.mark.parametrize("column", ["id", "truth"])
+def test_runs_whose_caches_hold_other_pictures_or_countries_are_refused(workspace, monkeypatch, column):
+    _, *pair = comparison.runs_on_disk(workspace.root, ["made"])
+    guesses = paired.validation_guesses(pair[0])
+    other = guesses.assign(**{column: guesses[column].to_numpy()[::-1]})
+    answers = {pair[0].id: guesses, pair[1].id: other}
+    monkeypatch.setattr(paired, "validation_guesses", lambda run: answers[run.id])
+    with pytest.raises(ListMismatch, match="don't hold the same pictures and countries"):
+        paired.compare_pair(*pair)
+
+
+def without_a_country(cache: PixelCache) -> PixelCache:
+    codes = [None, *cache.table["country_code"][1:]]
+    return dataclasses.replace(cache, table=cache.table.assign(country_code=codes))
+
+
+def test_guesses_without_a_country_are_refused(workspace, monkeypatch):
+    points, run, _ = comparison.runs_on_disk(workspace.root, ["made"])
+    with pytest.raises(InvalidConfig, match="not on this disk"):
+        paired.validation_guesses(dataclasses.replace(run, folder=None))
+    with pytest.raises(InvalidConfig, match="nothing about countries"):
+        paired.validation_guesses(points)
+    read = paired.read_cache
+    with monkeypatch.context() as patch, pytest.raises(MissingInput, match="run 2-data-preparation/02"):
+        patch.setattr(paired, "read_cache", lambda *path, **spec: without_a_country(read(*path, **spec)))
+        paired.validation_guesses(run)
+
+
 def made_answers(count: int, *, seed: int) -> dict[str, np.ndarray]:
     """Two runs that are right or wrong on pictures of three countries in games of two."""
     rng = np.random.default_rng(seed)
@@ -215,6 +252,11 @@ def test_the_interval_covers_the_true_difference_where_a_country_has_few_places(
         )[1:]
         held += ((found["low"] <= rates[1] - rates[0]) & (rates[1] - rates[0] <= found["high"])).tolist()
     assert np.mean(held) >= 0.92
+
+
+def test_a_difference_over_fewer_than_a_hundred_resamples_is_refused():
+    with pytest.raises(InvalidConfig, match="resamples is 99"):
+        paired.paired_differences(**made_answers(9, seed=0), resamples=99)
 
 
 def test_swapping_the_runs_reverses_the_differences():
