@@ -121,6 +121,24 @@ def test_an_edited_list_is_not_packed(dataset, tmp_path):
         dataset_archive.pack_dataset(workspace, tmp_path / "x.tar")
 
 
+def test_the_list_that_was_split_is_packed_unless_it_was_edited(dataset, tmp_path):
+    workspace = copy_of(dataset, tmp_path / "root")
+    whole = workspace.list_path("-mapped")
+    for suffix in (".txt", ".json"):
+        shutil.copy(workspace.list_path(".val").with_suffix(suffix), whole.with_suffix(suffix))
+    dataset_archive.pack_dataset(workspace, tmp_path / "x.tar")
+    assert {"data-lists/made-mapped.txt", "data-lists/made-mapped.json"} < set(members(tmp_path / "x.tar"))
+    whole.write_text("x\ty\n")
+    with pytest.raises(ListMismatch, match=r"made-mapped\.txt .*edited or cut off"):
+        dataset_archive.pack_dataset(workspace, tmp_path / "y.tar")
+
+
+def test_an_archive_that_cannot_be_written_is_an_error(dataset, tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(FileExistsError):
+        dataset_archive.pack_dataset(dataset, tmp_path / "file" / "x.tar")
+
+
 def test_the_command_packs_and_explains_what_is_wrong(dataset, tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert dataset_archive.main(["made", "--root", str(dataset.root)]) == 0
@@ -128,11 +146,16 @@ def test_the_command_packs_and_explains_what_is_wrong(dataset, tmp_path, capsys,
     assert dataset_archive.main(["made", "--root", str(tmp_path / "absent")]) == 1
     assert f"error: there is no folder {tmp_path / 'absent'}" in capsys.readouterr().err
     assert not (tmp_path / "absent").exists()
+    assert dataset_archive.main(["made", "--root", str(dataset.root), "--pixels-only"]) == 1
+    assert "holds no pixel caches" in capsys.readouterr().err
 
 
-def test_the_archive_may_be_put_into_a_folder(dataset, tmp_path):
+def test_the_archive_may_be_put_into_a_folder_and_into_one_to_be_made(dataset, tmp_path):
     assert dataset_archive.main(["made", "--root", str(dataset.root), "--output", str(tmp_path)]) == 0
     assert [path.name for path in tmp_path.iterdir()] == ["made.tar"]
+    output = tmp_path / "new" / "folder" / "small.tar"
+    assert dataset_archive.main(["made", "--root", str(dataset.root), "--output", str(output)]) == 0
+    assert output.is_file()
 
 
 def test_ctrl_c_shows_no_traceback_and_leaves_no_archive(dataset, tmp_path, monkeypatch, capsys):
