@@ -144,7 +144,7 @@ def pin(path: Path, pinned: PinnedList) -> PinnedList:
     if not path.exists():
         with sole_writer(path, wait=True):
             if not path.exists():
-                header = json.dumps(pinned.header(), indent=1, ensure_ascii=False, sort_keys=False)
+                header = json.dumps(pinned.header(), indent=1, ensure_ascii=False)
                 write_atomically(path.with_suffix(".json"), (header + "\n").encode())
                 write_atomically(path, pinned.text.encode())
                 return pinned
