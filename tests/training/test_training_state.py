@@ -232,12 +232,15 @@ def test_too_little_memory_suggests_half_the_batch(tmp_path):
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert "OutOfMemory: cpu has too little memory for batches of 512" in done.stderr
-    assert "try batch_size 256" in done.stderr
+    assert "try batch_size 256. " in done.stderr
 
 
 def test_a_library_without_room_on_a_gpu_is_reported_as_too_little_memory():
     said = "CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"
-    with pytest.raises(OutOfMemory, match="try batch_size 2"), explained_memory(CONFIG, torch.device("cuda")):
+    with (
+        pytest.raises(OutOfMemory, match=r"try batch_size 2\. "),
+        explained_memory(CONFIG, torch.device("cuda")),
+    ):
         raise RuntimeError(said)
 
 
