@@ -1,6 +1,7 @@
 import contextlib
 import dataclasses
 import json
+import re
 import resource
 import shutil
 
@@ -137,6 +138,7 @@ def test_the_id_depends_on_all_that_decides_the_outcome(eight_pictures):
         runs.run_id(CONFIG, none, caches),
         runs.run_id(dataclasses.replace(CONFIG, learning_rate=0.5), none, caches),
         runs.run_id(CONFIG, file, caches),
+        runs.run_id(CONFIG, InitialWeights("file", "", "def"), caches),
         runs.run_id(CONFIG, none, {"train": relabelled}),
         runs.run_id(CONFIG, none, {"train": other_list}),
     ]
@@ -154,6 +156,7 @@ def test_an_interrupted_run_is_not_a_run_and_is_begun_anew(trained, eight_pictur
         load_run(tmp_path / trained.id)
     run = train(CONFIG, eight_pictures, tmp_path)
     assert len(run.metrics) == CONFIG.epochs
+    assert "resumed" not in run.environment
     assert not partial.exists()
 
 
@@ -178,6 +181,14 @@ def test_a_run_with_a_damaged_file_is_an_error_that_names_it(trained, tmp_path, 
 def test_two_processes_never_write_one_run(trained, eight_pictures, tmp_path):
     with sole_writer(tmp_path / trained.id, wait=False), pytest.raises(FolderInUse, match="another process"):
         train(CONFIG, eight_pictures, tmp_path)
+
+
+def test_a_run_that_another_process_has_just_finished_is_left_alone(trained, tmp_path):
+    folder = tmp_path / trained.id
+    shutil.copytree(trained.folder, folder)
+    with pytest.raises(FolderInUse, match="just finished this run"), runs.new_run_folder(folder):
+        pass
+    assert runs.is_complete(folder)
 
 
 @contextlib.contextmanager
@@ -214,6 +225,24 @@ def test_a_package_that_is_not_installed_has_no_version(monkeypatch):
     assert versions == {"torch": versions["torch"], "not-installed": None}
 
 
+def test_the_digest_of_the_code_changes_with_any_of_its_files(tmp_path, monkeypatch):
+    monkeypatch.setattr(runs, "__file__", str(tmp_path / "runs.py"))
+    (tmp_path / "targets").mkdir()
+    digests = []
+    for name in ("runs.py", "targets/country.py", "targets/country.py"):
+        with (tmp_path / name).open("a") as file:
+            file.write("pass\n")
+        digests.append(runs.code_digest())
+    assert len(set(digests)) == 3
+
+
+def test_the_commit_is_written_down_where_git_knows_it(tmp_path, monkeypatch):
+    commit = runs.environment(torch.device("cpu"))["git_commit"]
+    assert commit is None or re.fullmatch("[0-9a-f]{40}(-dirty)?", commit)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert runs.environment(torch.device("cpu"))["git_commit"] is None
+
+
 @pytest.mark.parametrize(
     ("change", "said"),
     [
@@ -242,6 +271,14 @@ def test_weights_of_another_run_are_refused(trained, eight_pictures, tmp_path):
     (tmp_path / "run" / "labels.json").write_text(json.dumps(labels))
     with pytest.raises(InvalidConfig, match="don't fit"):
         load_run(tmp_path / "run")
+
+
+def test_a_run_that_does_not_say_how_large_its_copies_were_had_the_usual_ones(trained, tmp_path):
+    shutil.copytree(trained.folder, tmp_path / "run")
+    labels = json.loads((tmp_path / "run" / "labels.json").read_text())
+    del labels["copy_size"]  # as an earlier version wrote it
+    (tmp_path / "run" / "labels.json").write_text(json.dumps(labels))
+    assert load_run(tmp_path / "run").copy_size == (320, 180)
 
 
 def test_a_loss_that_is_not_a_number_stops_the_run(eight_pictures, tmp_path):

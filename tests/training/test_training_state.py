@@ -88,7 +88,9 @@ def test_a_termination_is_a_stop_too(uninterrupted, split, tmp_path, monkeypatch
 def test_stopping_twice_goes_on_exactly(uninterrupted, split, tmp_path, monkeypatch):
     interrupted_training(CONFIG, split, tmp_path, monkeypatch, steps=2)
     interrupted_training(CONFIG, split, tmp_path, monkeypatch, steps=5)
-    same_numbers(train(CONFIG, split, tmp_path), uninterrupted)
+    run = train(CONFIG, split, tmp_path)
+    same_numbers(run, uninterrupted)
+    assert len(run.environment["resumed"]) == 2
 
 
 def test_a_checkpoint_without_the_settings_of_the_optimizer_goes_on_exactly(
@@ -309,6 +311,7 @@ def test_a_training_whose_folder_could_not_be_named_is_named_by_the_next_call(sp
     monkeypatch.setattr(Path, "rename", failing)
     with pytest.raises(OSError, match="Input/output"):
         train(CONFIG, split, tmp_path)
+    assert not runs.is_complete(*tmp_path.glob(".*.partial")), "it has all files, but no name yet"
     took = []
     monkeypatch.setattr(Training, "take_step", lambda self, *arguments, **more: took.append(1))
     run = train(CONFIG, split, tmp_path)
@@ -316,17 +319,18 @@ def test_a_training_whose_folder_could_not_be_named_is_named_by_the_next_call(sp
     assert not list(run.folder.glob(f"*{runs.CHECKPOINT}*"))
 
 
-def test_a_checkpoint_that_cannot_be_read_now_is_not_overwritten(split, tmp_path, monkeypatch):
+@pytest.mark.parametrize("error", [OSError(errno.EIO, "Input/output error"), MemoryError("Input/output")])
+def test_a_checkpoint_that_cannot_be_read_now_is_not_overwritten(split, tmp_path, monkeypatch, error):
     interrupted_training(CONFIG, split, tmp_path, monkeypatch, steps=3)
     (checkpoint,) = tmp_path.glob(f".*.partial/{runs.CHECKPOINT}")
     content, read_bytes = checkpoint.read_bytes(), Path.read_bytes
 
     def failing(self):
         if self.name == runs.CHECKPOINT:
-            raise OSError(errno.EIO, "Input/output error")
+            raise error
         return read_bytes(self)
 
-    with monkeypatch.context() as patch, pytest.raises(OSError, match="Input/output"):
+    with monkeypatch.context() as patch, pytest.raises((OSError, OutOfMemory), match="Input/output"):
         patch.setattr(Path, "read_bytes", failing)
         train(CONFIG, split, tmp_path)
     assert checkpoint.read_bytes() == content
