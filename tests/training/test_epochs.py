@@ -42,6 +42,13 @@ def test_balanced_sampling_shows_some_pictures_twice(split, monkeypatch):
     assert len(set(first)) < len(first) == len(split)
 
 
+def test_the_bar_of_a_resumed_training_counts_what_was_done_before(split):
+    training = Training(CONFIG, build_target(CONFIG, split.table), InitialWeights("none", ""))
+    training.epoch, training.step = 1, 2
+    with training.progress(len(split)) as bar:
+        assert (bar.initial, bar.total) == (12 + 2 * 4, 3 * 12)
+
+
 def weights_after_a_step(split, **settings):
     config = dataclasses.replace(CONFIG, **settings)
     training = begun(config, split)

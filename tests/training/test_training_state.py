@@ -2,6 +2,7 @@
 
 import dataclasses
 import errno
+import itertools
 import json
 import os
 import resource
@@ -11,6 +12,7 @@ import sys
 import threading
 import weakref
 from pathlib import Path
+from types import SimpleNamespace
 
 import pandas as pd
 import pytest
@@ -91,6 +93,15 @@ def test_stopping_twice_goes_on_exactly(uninterrupted, split, tmp_path, monkeypa
     run = train(CONFIG, split, tmp_path)
     same_numbers(run, uninterrupted)
     assert len(run.environment["resumed"]) == 2
+
+
+def test_the_seconds_of_a_run_are_those_of_its_epochs_and_validations_over_all_stops(
+    split, tmp_path, monkeypatch
+):
+    clock = itertools.count()
+    monkeypatch.setattr(epochs, "time", SimpleNamespace(perf_counter=lambda: float(next(clock))))
+    interrupted_training(CONFIG, split, tmp_path, monkeypatch, steps=4)
+    assert train(CONFIG, split, tmp_path).summary["seconds"] == 7  # of three epochs, the second in two parts
 
 
 def test_a_checkpoint_without_the_settings_of_the_optimizer_goes_on_exactly(
@@ -201,16 +212,19 @@ def test_a_full_disk_keeps_what_was_written_and_training_goes_on_later(uninterru
 
 
 def test_a_loss_that_becomes_nan_leaves_the_weights_of_the_best_epoch(split, tmp_path, monkeypatch):
-    finite = Training.take_step
+    finite, taken = Training.take_step, []
+    monkeypatch.setattr(epochs, "CHECK_EVERY", 2)
 
     def poisoned(self, pixels, labels, **more):
         finite(self, pixels, labels, **more)
+        taken.append(self.epoch)
         if self.epoch == 1:
             self.loss_sum.fill_(float("nan"))
 
     monkeypatch.setattr(Training, "take_step", poisoned)
     with pytest.raises(NotFinite, match=r"epoch 2: the loss is nan in training.*epoch 1 are kept"):
         train(CONFIG, split, tmp_path)
+    assert taken == [0, 0, 0, 1, 1], "the third batch would have been a waste"
     (partial,) = tmp_path.glob(".*.partial")
     assert runs.load_checkpoint(partial / runs.CHECKPOINT)["epoch"] == 1
     assert (partial / "model.safetensors").is_file()
