@@ -71,6 +71,7 @@ def test_a_run_holds_all_that_prediction_needs(trained, eight_pictures):
     environment = json.loads((trained.folder / "environment.json").read_text())
     assert torch.__version__.startswith(environment["packages"]["torch"])
     assert trained.metrics["epoch"].tolist() == [1, 2]
+    assert not trained.summary["stopped_early"]
     assert {
         "train/loss",
         "val/loss",

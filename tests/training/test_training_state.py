@@ -101,7 +101,9 @@ def test_the_seconds_of_a_run_are_those_of_its_epochs_and_validations_over_all_s
     clock = itertools.count()
     monkeypatch.setattr(epochs, "time", SimpleNamespace(perf_counter=lambda: float(next(clock))))
     interrupted_training(CONFIG, split, tmp_path, monkeypatch, steps=4)
-    assert train(CONFIG, split, tmp_path).summary["seconds"] == 7  # of three epochs, the second in two parts
+    run = train(CONFIG, split, tmp_path)
+    assert run.summary["seconds"] == 7  # three epochs and validations, the second epoch in two parts
+    assert run.metrics["images/s"].tolist() == [12, 8, 12]
 
 
 def test_a_checkpoint_without_the_settings_of_the_optimizer_goes_on_exactly(
