@@ -258,7 +258,7 @@ def test_a_list_without_its_header_is_not_taken_for_one(folder, list_path):
         load_samples(folder, pinned=list_path)
 
 
-@pytest.mark.parametrize("header", ["[]", "{", '{"digest": "0"}'])
+@pytest.mark.parametrize("header", ["[1]", "{", '{"digest": "0"}'])
 def test_a_damaged_header_is_noticed(folder, list_path, header):
     load_samples(folder, pinned=list_path)
     list_path.with_suffix(".json").write_text(header)

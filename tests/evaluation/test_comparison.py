@@ -254,6 +254,25 @@ def test_the_interval_covers_the_true_difference_where_a_country_has_few_places(
     assert np.mean(held) >= 0.92
 
 
+def test_pictures_of_one_place_say_nothing_about_the_difference():
+    right = np.ones(5, dtype=bool)
+    found = paired.paired_differences(right, right, truth=["FR"] * 5, group=["here"] * 5, resamples=100)
+    assert (found["low"].tolist(), found["high"].tolist()) == ([-1, -1], [1, 1])
+
+
+def test_the_text_of_differences_leaves_out_countries_with_few_pictures():
+    shares = {"reference": 0.5, "candidate": 0.75, "difference": 0.25, "low": -0.1, "high": 0.3}
+    countries = {"country": [paired.ALL, "France", "Namibia", "Fiji"], "n": [39, 20, 9, 10]}
+    header, *rows = paired.differences_text(pd.DataFrame(countries | shares), fewest=10).splitlines()
+    assert header.split() == [*shares, "pictures"]
+    values = "50.0 75.0 25.0 -10.0 30.0"
+    assert [" ".join(row.split()) for row in rows] == [
+        f"all pictures {values} 39",
+        f"France {values} 20",
+        f"Fiji {values} 10",
+    ]
+
+
 def test_a_difference_over_fewer_than_a_hundred_resamples_is_refused():
     with pytest.raises(InvalidConfig, match="resamples is 99"):
         paired.paired_differences(**made_answers(9, seed=0), resamples=99)

@@ -315,6 +315,8 @@ def test_the_command_builds_a_region_file_from_a_map(official, tmp_path):
     built = read_region_file(tmp_path / "built.npz")
     assert (built.title, len(built.table)) == ("A small map", 6)
     assert shapely.area(built.geometries).tolist() == pytest.approx([1.0] * 6)
+    reunion = built.table.set_index("region").loc["Réunion_La Réunion_FRA-4601"]
+    assert (reunion.lat, reunion.lon) == pytest.approx((0.5, 3.5), abs=0.01)
 
 
 @pytest.fixture

@@ -1,6 +1,7 @@
 """What training's steps and epochs do, and which epoch is kept."""
 
 import dataclasses
+import json
 
 import pytest
 import torch
@@ -8,8 +9,10 @@ from made_splits import located, make_split, ten_times
 from made_trainings import begun, same_numbers, take_step, train
 from test_training_state import CONFIG
 
+from lost_and_found.errors import InvalidConfig
 from lost_and_found.training import runs
 from lost_and_found.training.averaging import MovingAverage
+from lost_and_found.training.distributed import World
 from lost_and_found.training.epochs import Training
 from lost_and_found.training.tracking import Tracker
 from lost_and_found.training.trainer import train_run
@@ -122,6 +125,31 @@ def test_the_moving_average_is_what_is_kept(split, tmp_path, monkeypatch):
     assert any(not torch.equal(kept[name], own[name]) for name in kept)
     average = training.average.model.state_dict()
     assert all(torch.equal(kept[name], average[name]) for name in kept)
+
+
+def test_the_tracker_gets_what_the_run_folder_gets(split, tmp_path):
+    class Noting(Untracked):
+        rows, summaries = [], []
+
+        def log(self, metrics):
+            self.rows.append(metrics)
+
+        def summarise(self, summary):
+            self.summaries.append(summary)
+
+    config = dataclasses.replace(CONFIG, epochs=2)
+    training = Training(config, build_target(config, split.table), InitialWeights("none", ""))
+    training.fit(split, split, folder=tmp_path, tracker=Noting())
+    pd.testing.assert_frame_equal(pd.DataFrame(Noting.rows), pd.read_csv(tmp_path / "metrics.csv"))
+    assert Noting.summaries == [json.loads((tmp_path / "summary.json").read_text())]
+
+
+def test_a_validation_split_with_fewer_pictures_than_processes_is_refused(split):
+    training = Training(CONFIG, build_target(CONFIG, split.table), InitialWeights("none", ""))
+    training.world = World(training.device, 0, 2)
+    val = dataclasses.replace(split, pixels=split.pixels[:1], table=split.table[:1])
+    with pytest.raises(InvalidConfig, match="2 processes can't share 1 pictures"):
+        training.fit(split, val, folder=None, tracker=Untracked())
 
 
 @pytest.mark.parametrize(
