@@ -3,6 +3,7 @@
 import dataclasses
 import json
 
+import pandas as pd
 import pytest
 import torch
 from made_splits import located, make_split, ten_times
@@ -46,7 +47,7 @@ def test_balanced_sampling_shows_some_pictures_twice(split, monkeypatch):
 
 
 def test_the_bar_of_a_resumed_training_counts_what_was_done_before(split):
-    training = Training(CONFIG, build_target(CONFIG, split.table), InitialWeights("none", ""))
+    training = begun(CONFIG, split)
     training.epoch, training.step = 1, 2
     with training.progress(len(split)) as bar:
         assert (bar.initial, bar.total) == (12 + 2 * 4, 3 * 12)
@@ -128,7 +129,7 @@ def test_the_moving_average_is_what_is_kept(split, tmp_path, monkeypatch):
 
 
 def test_the_tracker_gets_what_the_run_folder_gets(split, tmp_path):
-    class Noting(Untracked):
+    class Noting(Tracker):
         rows, summaries = [], []
 
         def log(self, metrics):
@@ -138,18 +139,18 @@ def test_the_tracker_gets_what_the_run_folder_gets(split, tmp_path):
             self.summaries.append(summary)
 
     config = dataclasses.replace(CONFIG, epochs=2)
-    training = Training(config, build_target(config, split.table), InitialWeights("none", ""))
+    training = begun(config, split)
     training.fit(split, split, folder=tmp_path, tracker=Noting())
     pd.testing.assert_frame_equal(pd.DataFrame(Noting.rows), pd.read_csv(tmp_path / "metrics.csv"))
     assert Noting.summaries == [json.loads((tmp_path / "summary.json").read_text())]
 
 
 def test_a_validation_split_with_fewer_pictures_than_processes_is_refused(split):
-    training = Training(CONFIG, build_target(CONFIG, split.table), InitialWeights("none", ""))
+    training = begun(CONFIG, split)
     training.world = World(training.device, 0, 2)
     val = dataclasses.replace(split, pixels=split.pixels[:1], table=split.table[:1])
     with pytest.raises(InvalidConfig, match="2 processes can't share 1 pictures"):
-        training.fit(split, val, folder=None, tracker=Untracked())
+        training.fit(split, val, folder=None, tracker=Tracker())
 
 
 @pytest.mark.parametrize(
