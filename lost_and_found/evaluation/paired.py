@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from scipy import stats
 
+from lost_and_found.data_lists import read_list
 from lost_and_found.errors import InvalidConfig, ListMismatch, MissingInput
 from lost_and_found.evaluation.bootstrap import (
     TAIL,
@@ -21,9 +23,10 @@ from lost_and_found.evaluation.bootstrap import (
 )
 from lost_and_found.evaluation.comparison import ComparedRun
 from lost_and_found.geo.countries import find_country
-from lost_and_found.preparation.splitting import group_samples
-from lost_and_found.training.pixel_cache import CacheSpec, read_cache
+from lost_and_found.preparation.splitting import group_samples, groups_of_list
+from lost_and_found.training.pixel_cache import CacheSpec, PixelCache, read_cache
 from lost_and_found.training.runs import load_run, predict
+from lost_and_found.workspace import Workspace
 
 ALL = "all pictures"
 COUNTRIES_SHOWN = 12
@@ -62,7 +65,8 @@ def compare_pair(
 def validation_guesses(run: ComparedRun) -> pd.DataFrame:
     """A row per picture of the validation split of a run on this disk: id, group, truth, right.
 
-    `group` is that of `group_samples`, `truth` the country code, `right` whether the run guesses it.
+    `group` is that of `groups_of_list`, or of `group_samples` if the list was changed since; `truth` is the
+    country code, `right` whether the run guesses it.
 
     Raises:
         InvalidConfig: the run isn't on this disk, or doesn't predict countries.
@@ -89,11 +93,19 @@ def validation_guesses(run: ComparedRun) -> pd.DataFrame:
     return pd.DataFrame(
         {
             "id": cache.table["id"],
-            "group": group_samples(cache.table),
+            "group": _groups(run.folder, cache),
             "truth": truth,
             "right": codes[probabilities.argmax(axis=1)] == truth,
         }
     )
+
+
+def _groups(folder: Path, cache: PixelCache) -> np.ndarray:
+    path = Workspace(folder.parents[4], folder.parents[1].name).list_path(".val")
+    pinned = read_list(path) if path.is_file() else None
+    if pinned and pinned.digest == cache.spec.list_digest:
+        return groups_of_list(cache.table, pinned)
+    return group_samples(cache.table)
 
 
 def paired_differences(

@@ -15,7 +15,7 @@ from PIL import Image
 from lost_and_found.data_lists import read_list
 from lost_and_found.data_loader import load_samples, records_table
 from lost_and_found.errors import MissingInput
-from lost_and_found.preparation.splitting import group_samples
+from lost_and_found.preparation.splitting import groups_of_list
 from lost_and_found.training.decoding import decode
 from lost_and_found.workspace import ENRICH, Workspace
 
@@ -31,7 +31,7 @@ class Item:
         path: of the picture.
         country_code: the answer.
         coordinates: (lat, lon) in degrees, where they are known.
-        scene: a number that it shares with pictures of the same game, group or place, see `group_samples`.
+        scene: a number that it shares with pictures of the same game, group or place, see `groups_of_list`.
     """
 
     id: str
@@ -87,7 +87,9 @@ def load_deck(workspace: Workspace, list_name: str) -> Deck:
             f"{ENRICH}.ipynb, or choose a list that was made after it"
         )
     points = records[["lat", "lon"]].to_numpy().tolist()
-    parts = zip(samples, records["country_code"], points, group_samples(records).tolist(), strict=True)
+    parts = zip(
+        samples, records["country_code"], points, groups_of_list(records, pinned).tolist(), strict=True
+    )
     items = {
         sample.id: Item(sample.id, sample.image, code, None if isnan(lat) else (lat, lon), scene)
         for sample, code, (lat, lon), scene in parts

@@ -129,6 +129,11 @@ def group_samples(table: pd.DataFrame, *, place_km: float = PLACE_KM) -> np.ndar
     return pd.factorize(labels)[0]
 
 
+def groups_of_list(table: pd.DataFrame, pinned: PinnedList) -> np.ndarray:
+    """A group number (n,) for each row, as in the split that made the list, with its `place_km`."""
+    return group_samples(table, place_km=pinned.parameters.get("place_km", PLACE_KM))
+
+
 def audit(
     table: pd.DataFrame, splits: Mapping[str, Sequence[str]], *, place_km: float = PLACE_KM
 ) -> pd.DataFrame:

@@ -159,6 +159,17 @@ def test_a_guess_is_the_most_probable_country_of_its_picture(workspace, monkeypa
     assert guesses["right"].tolist() == [True, False, True, False] * 2
 
 
+def test_pictures_are_grouped_as_by_the_split_unless_its_list_has_changed(workspace):
+    _, run, _ = comparison.runs_on_disk(workspace.root, ["made"])
+    path = workspace.list_path(".val")
+    assert paired.validation_guesses(run)["group"].tolist() == [0, 0, 1, 1] * 2  # places that recur
+    header = json.loads(path.with_suffix(".json").read_text())
+    path.with_suffix(".json").write_text(json.dumps(header | {"parameters": {"place_km": 5000}}))
+    assert set(paired.validation_guesses(run)["group"]) == {0}
+    path.unlink()
+    assert set(paired.validation_guesses(run)["group"]) == {0, 1}
+
+
 @pytest.mark.parametrize("column", ["id", "truth"])
 def test_runs_whose_caches_hold_other_pictures_or_countries_are_refused(workspace, monkeypatch, column):
     _, *pair = comparison.runs_on_disk(workspace.root, ["made"])

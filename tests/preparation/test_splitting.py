@@ -11,6 +11,7 @@ from lost_and_found.preparation.splitting import (
     RATIOS,
     audit,
     group_samples,
+    groups_of_list,
     pin_splits,
     split,
     without,
@@ -88,6 +89,13 @@ def test_near_places_are_one_group_also_over_a_chain_and_the_antimeridian(lon):
     groups = group_samples(table, place_km=0.1)
     assert groups.tolist() == [0, 0, 0, 1, 2]
     assert group_samples(table, place_km=0).max() >= 2
+
+
+@pytest.mark.parametrize(("parameters", "groups"), [({"place_km": 2.0}, [0, 0, 1]), ({}, [0, 1, 2])])
+def test_what_a_split_kept_together_is_what_intervals_of_its_lists_resample(parameters, groups):
+    table = made_table(["AX"] * 3, games=list("abc"), lat=[10, 10 + KM, 50], lon=[0, 0, 0])
+    pinned = PinnedList({}, "split", parameters)
+    assert groups_of_list(table, pinned).tolist() == groups
 
 
 def test_samples_without_coordinates_are_grouped_by_game_alone():
