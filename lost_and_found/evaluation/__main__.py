@@ -102,7 +102,7 @@ def _parser() -> argparse.ArgumentParser:
         metavar="FOLDER",
         help="write a figure of each guess to this folder: photo, countries, and a probability map",
     )
-    add("--device", default="auto", help="auto, cpu, mps or cuda (default: auto)")
+    add("--device", default="auto", help="auto, cpu or cuda (default: auto)")
     add("--root", type=Path, default=REPOSITORY, help="where the stages write (default: the repository)")
     return parser
 

@@ -50,7 +50,7 @@ CHOICES = {
     "precision": PRECISIONS,
     "compile": COMPILES,
 }
-DEVICES = re.compile(r"auto|cpu|mps|cuda(:\d+)?")
+DEVICES = re.compile(r"auto|cpu|cuda(:\d+)?")
 # Smallest allowed value, and whether that value itself is allowed.
 LOWER_BOUNDS: dict[str, tuple[float, bool]] = {
     "width": (32, True),  # the networks halve the picture five times
@@ -158,7 +158,7 @@ class TrainingConfig:
             and fuses layers if it isn't; on a GPU both also replay recorded steps; "off" does none of this.
         deterministic: use only algorithms that give the same bits each time; slower on a GPU.
         seed: of weights, order, augmentation and dropout.
-        device: "auto", "cpu", "mps", "cuda" or "cuda:<number>".
+        device: "auto", "cpu", "cuda" or "cuda:<number>".
 
     Raises:
         InvalidConfig: a value is not allowed; the message says which are.
@@ -203,7 +203,7 @@ class TrainingConfig:
         for name, allowed in CHOICES.items():
             self._check_choice(name, allowed)
         if not DEVICES.fullmatch(self.device):
-            raise InvalidConfig(f"device is {self.device!r}; allowed are auto, cpu, mps, cuda, cuda:<number>")
+            raise InvalidConfig(f"device is {self.device!r}; allowed are auto, cpu, cuda, cuda:<number>")
         if not self.weights:
             raise InvalidConfig(
                 "weights is empty; allowed are default, none, auto, or the path of a state dict"

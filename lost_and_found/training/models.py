@@ -116,22 +116,19 @@ class Normalisation(nn.Module):
 
 
 def pick_device(name: str) -> torch.device:
-    """The device of that name; "auto" is the first GPU, else Apple's, else the CPU.
+    """The device of that name; "auto" is the first GPU, else the CPU.
 
     Raises:
         MissingDevice: this machine has no such device.
     """
     if name == "auto":
-        name = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+        name = "cuda" if torch.cuda.is_available() else "cpu"
     try:
         device = torch.device(name)
     except RuntimeError:
-        raise MissingDevice(f"device is {name!r}; it must be auto, cpu, mps, cuda or cuda:<number>") from None
-    usable = {
-        "cpu": True,
-        "mps": torch.backends.mps.is_available(),
-        "cuda": (device.index or 0) < torch.cuda.device_count(),
-    }
+        raise MissingDevice(f"device is {name!r}; it must be auto, cpu, cuda or cuda:<number>") from None
+    # Not Apple's GPUs: there torch 2.12 lacks the `grid_sample` with which pictures are cropped and rotated.
+    usable = {"cpu": True, "cuda": (device.index or 0) < torch.cuda.device_count()}
     if not usable.get(device.type, False):
         raise MissingDevice(f"device is {name!r}, which this machine lacks; 'auto' uses what there is")
     return device
