@@ -216,7 +216,7 @@ def check_training(values: Mapping[str, Scalar]) -> None:
         MissingWeights: there is no such file.
         MissingDevice: there is no such device.
     """
-    settings: dict[str, Any] = {**values, "target": values["predicts"]}  # another notebook has a `target` too
+    settings: dict[str, Any] = dict(values)
     names = {field.name for field in fields(TrainingConfig)}
     config = TrainingConfig(**{name: value for name, value in settings.items() if name in names})
     weights = (REPOSITORY / TRAIN).parent / config.weights  # relative to the training notebook

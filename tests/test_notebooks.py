@@ -307,7 +307,7 @@ def test_numbered_folders_hold_no_python_files():
     ("name", "value", "message"),
     [
         ("architecture", "mobilenetv2", "architecture is 'mobilenetv2'; allowed are"),
-        ("predicts", "continent", r"predicts \(target\) is 'continent'"),
+        ("target", "continent", "target is 'continent'"),
         ("epochs", "-3", "epochs is -3"),
         ("dataset", "../elsewhere", "must be a plain name"),
         ("device", "cuda:99", "which this machine lacks"),

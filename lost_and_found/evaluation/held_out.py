@@ -45,7 +45,7 @@ def find_run(folder: Path, run_id: str = "", *, targets: Sequence[str] = TARGETS
     if not fitting:
         raise MissingInput(
             f"{folder} holds no complete run that predicts {' or '.join(targets)}; "
-            f"run {TRAIN}.ipynb with -p predicts {targets[0]}"
+            f"run {TRAIN}.ipynb with -p target {targets[0]}"
         )
     return max(fitting, key=_asked_for)
 

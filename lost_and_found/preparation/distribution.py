@@ -19,7 +19,7 @@ from lost_and_found.published import multiplayer_counts
 from lost_and_found.texts import in_lines
 
 RULES = ("published", "full")
-TARGETS = ("multiplayer", "uniform", "collected")
+DISTRIBUTIONS = ("multiplayer", "uniform", "collected")
 ROUNDING = 1e-9  # tolerance for a weight times the scale that should be a whole number
 
 
@@ -76,7 +76,7 @@ def quotas(
 
 
 def target_weights(name: str, available: Mapping[str, int]) -> dict[str, float]:
-    """The weights of a named target distribution by alpha-2 code.
+    """The weights of a named distribution by alpha-2 code.
 
     "multiplayer" is the game's own, from 18,582 published rounds; "uniform" gives every available country
     the same weight; "collected" is the available distribution itself, so that all of it is kept.
@@ -91,7 +91,7 @@ def target_weights(name: str, available: Mapping[str, int]) -> dict[str, float]:
             return dict.fromkeys(available, 1)
         case "collected":
             return dict(available)
-    raise InvalidConfig(f"target {name!r} is not one of {TARGETS}")
+    raise InvalidConfig(f"distribution {name!r} is not one of {DISTRIBUTIONS}")
 
 
 def plan(

@@ -242,8 +242,7 @@ class TrainingConfig:
     def _check_choice(self, name: str, allowed: tuple[str, ...]) -> None:
         value = getattr(self, name)
         if value not in allowed:
-            shown = {"target": "predicts (target)"}.get(name, name)  # notebooks call it predicts
-            raise InvalidConfig(f"{shown} is {value!r}; allowed are {', '.join(allowed)}")
+            raise InvalidConfig(f"{name} is {value!r}; allowed are {', '.join(allowed)}")
 
     def _check_bounds(self, name: str, lowest: float, highest: float, *, included: bool) -> None:
         value = getattr(self, name)

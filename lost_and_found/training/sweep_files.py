@@ -30,8 +30,6 @@ KEYS = (
     "command",
     "run_cap",
 )
-# The training notebook's name for a setting; if both names were set, one would silently override the other.
-ALIASES = {"predicts": "target"}
 # W&B's agent knows more, which stand for the same arguments in other forms.
 MACROS = ("${env}", "${interpreter}", "${program}", "${args}", "${args_no_hyphens}")
 DEFAULT_COMMAND = MACROS[:4]
@@ -145,8 +143,7 @@ def _metric(content: object) -> tuple[str, str]:
 def _parameters(content: object, fixed: Mapping[str, Value]) -> tuple[Parameter, ...]:
     if not isinstance(content, dict) or not content:
         raise InvalidConfig("parameters must be a mapping of names to what they may be")
-    named = {ALIASES.get(str(name), str(name)): one for name, one in content.items()}
-    read = {name: read_parameter(name, one) for name, one in named.items()}
+    read = {str(name): read_parameter(str(name), one) for name, one in content.items()}
     for name, value in fixed.items():
         if name in read and read[name].varies:
             warnings.warn(

@@ -47,10 +47,8 @@ def trial_parser(**options: Any) -> argparse.ArgumentParser:  # noqa: ANN401 - a
         description="Train one run.", allow_abbrev=False, argument_default=argparse.SUPPRESS, **options
     )
     for field in dataclasses.fields(TrainingConfig):
-        # The notebook calls it `predicts`, since `target` is a parameter of another notebook.
-        names = ("--target", "--predicts") if field.name == "target" else (f"--{field.name}",)
         kind = str(field.type)
-        parser.add_argument(*names, dest=field.name, type=_converter(kind), metavar=kind.upper())
+        parser.add_argument(f"--{field.name}", type=_converter(kind), metavar=kind.upper())
     parser.add_argument("--root", metavar="FOLDER", help="where the stages write (default: the repository)")
     parser.add_argument("--tracking", metavar="MODE", help="auto, online, offline or off (default: auto)")
     return parser

@@ -157,10 +157,10 @@ def test_a_run_that_would_make_another_list_leaves_the_plan_of_the_one_that_is_t
     notebook = notebooks.REPOSITORY / "2-data-preparation" / "03-map-to-distribution.ipynb"
     make_pairs(Workspace(tmp_path, "made").output(ENRICH), 9, countries=("FR", "FR", "DE"))
     given = {"root": str(tmp_path), "dataset": "made", "minimum_count": 3}
-    notebooks.execute(notebook, tmp_path / "executed.ipynb", given | {"target": "collected"})
+    notebooks.execute(notebook, tmp_path / "executed.ipynb", given | {"distribution": "collected"})
     path = tmp_path / "2-data-preparation/03-map-to-distribution/made/plan.csv"
     before = path.read_text()
     assert before.splitlines()[1:] == ["FR,6,6,", "DE,3,3,"]
-    with pytest.raises(LostAndFoundError, match="target collected there, uniform now"):
-        notebooks.execute(notebook, tmp_path / "executed.ipynb", given | {"target": "uniform"})
+    with pytest.raises(LostAndFoundError, match="distribution collected there, uniform now"):
+        notebooks.execute(notebook, tmp_path / "executed.ipynb", given | {"distribution": "uniform"})
     assert path.read_text() == before

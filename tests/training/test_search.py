@@ -338,15 +338,6 @@ def test_a_sweep_that_is_not_there_says_where_some_are(tmp_path):
         read_sweep(tmp_path / "absent.yaml")
 
 
-def test_a_fixed_target_takes_the_place_of_the_one_under_the_notebooks_name(tmp_path):
-    space = {"predicts": {"values": ["country", "region"]}, "x": {"values": [1, 2]}}
-    path = written(tmp_path, parameters=space)
-    assert read_sweep(path).varied == ["target", "x"]
-    with pytest.warns(UserWarning, match="target is not searched"):
-        sweep = read_sweep(path, fixed={"target": "country"})
-    assert all_of(sweep)[0] == {"target": "country", "x": 1}
-
-
 def test_a_fixed_parameter_takes_the_place_of_what_the_file_says_with_a_warning_where_that_varies(tmp_path):
     path = written(
         tmp_path, parameters={"x": {"values": [1, 2]}, "y": {"values": [3, 4]}, "z": {"value": "old"}}

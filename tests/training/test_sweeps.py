@@ -282,7 +282,7 @@ def test_the_command_line_sets_what_it_is_asked_to(write_sweep, tmp_path, monkey
     monkeypatch.setattr(signal, "signal", lambda *_: None)  # a command line's handlers would outlive the test
     path = write_sweep()
     arguments = [str(path), "--root", str(tmp_path), "--dataset", "made", "--trials", "1", "--name", "other"]
-    assert main([*arguments, "-p", "epochs", "3", "-p", "tracking", "off", "-p", "predicts", "region"]) == 0
+    assert main([*arguments, "-p", "epochs", "3", "-p", "tracking", "off", "-p", "target", "region"]) == 0
     folder = tmp_path / "3-training" / "02-tune-model" / "made" / "other"
     (trial,) = read_trials(folder)
     assert trial.parameters == {"x": 1, "epochs": 3, "target": "region", "dataset": "made"}

@@ -16,15 +16,15 @@ TINY = {"architecture": "mobilenet_v3_small", "width": 64, "height": 40, "batch_
 
 @pytest.mark.end_to_end
 @pytest.mark.parametrize(
-    ("predicts", "best_metric"),
+    ("target", "best_metric"),
     [("country", "val/top1"), ("region", "val/top1"), ("coordinates", "val/median_km")],
 )
-def test_the_notebook_trains_a_run_and_draws_it(tmp_path, predicts, best_metric):
+def test_the_notebook_trains_a_run_and_draws_it(tmp_path, target, best_metric):
     root = make_workspace(tmp_path / "root").root
     parameters = {
         "root": str(root),
         "dataset": DATASET,
-        "predicts": predicts,
+        "target": target,
         "tracking": "off",
         "device": "cpu",
     }
@@ -33,7 +33,7 @@ def test_the_notebook_trains_a_run_and_draws_it(tmp_path, predicts, best_metric)
     output = root / "3-training" / "01-train-model" / DATASET
     (folder,) = filter(is_complete, (output / "runs").iterdir())
     run = load_run(folder)
-    assert (run.target.name, run.summary["best_metric"]) == (predicts, best_metric)
+    assert (run.target.name, run.summary["best_metric"]) == (target, best_metric)
     assert len(run.metrics) == 1
     for figure in ("augmentation.png", f"{run.id}.png"):
         assert (output / figure).stat().st_size > 5000

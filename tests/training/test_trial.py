@@ -37,7 +37,7 @@ def workspace(tmp_path_factory):
 
 
 def test_a_trial_leaves_the_run_that_the_notebook_would_and_reports_it(workspace, result, capsys):
-    assert trial.main([*QUICK, f"--root={workspace.root}", "--learning_rate=1e-3", "--predicts=country"]) == 0
+    assert trial.main([*QUICK, f"--root={workspace.root}", "--learning_rate=1e-3", "--target=country"]) == 0
     said = json.loads(result.read_text())
     output = workspace.root / "3-training" / "01-train-model" / DATASET
     cached = {path.name.split("-")[0] for path in (output / "pixels").glob("[!.]*")}
@@ -89,11 +89,6 @@ def test_every_setting_can_be_given_as_text_and_has_its_type():
     config = TrainingConfig(dataset="made", deterministic=True, tau_km=10, seed=3, learning_rate=1e-05)
     given = [f"--{name}={value}" for name, value in config.to_json().items()]
     assert vars(trial.trial_parser().parse_args(given)) == config.to_json()
-
-
-def test_the_notebooks_name_of_the_target_means_the_same():
-    parse = trial.trial_parser().parse_args
-    assert vars(parse(["--predicts=region"])) == vars(parse(["--target=region"])) == {"target": "region"}
 
 
 def test_only_what_is_given_is_set():

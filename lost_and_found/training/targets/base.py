@@ -15,7 +15,7 @@ from lost_and_found.geo.distances import chord_to_km, to_unit_vectors
 
 # Encoded labels of N samples: tensors whose first dimension is N.
 Labels = dict[str, Tensor]
-WITHOUT_COORDINATES = "train with predicts country, or on a dataset whose records have coordinates"
+WITHOUT_COORDINATES = "train with target country, or on a dataset whose records have coordinates"
 TOP_K = (1, 3, 5)
 # Distances by which the field reports accuracy, in km: street, city, region, country, continent.
 WITHIN_KM = (1, 25, 200, 750, 2500)
