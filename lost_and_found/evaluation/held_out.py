@@ -114,19 +114,21 @@ def cache_test_pixels(run: Run, samples: Sequence[Sample], pinned: PinnedList, *
         pinned: the list.
         folder: where another cache is made if training's is gone.
     """
-    config, table = run.config, records_table(samples)
-    spec = CacheSpec(
-        list_name=f"{config.dataset}.test",
-        list_digest=pinned.digest,
-        width=config.width,
-        height=config.height,
-    )
-    made_by_training = run.folder.parent.parent / "pixels" / spec.folder_name
+    table = records_table(samples)
+    spec, made_by_training = _cached_by_training(run, "test", pinned.digest)
     if made_by_training.is_dir():
         cache = read_cache(made_by_training, spec=spec)
         if cache.ids == pinned.ids:
             return replace(cache, table=table)
     return cache_pixels(samples, table, folder=folder, spec=spec)
+
+
+def training_points(run: Run) -> np.ndarray:
+    """(lat, lon) in degrees (M, 2) of what the run was trained on; none if its pixel cache was deleted."""
+    spec, place = _cached_by_training(run, "train", run.list_digests[f"{run.config.dataset}.train"])
+    if not place.is_dir():
+        return np.empty((0, 2))
+    return read_cache(place, spec=spec).table[["lat", "lon"]].to_numpy(dtype=float)
 
 
 def country_probabilities(run: Run, cache: PixelCache) -> tuple[np.ndarray, np.ndarray, tuple[str, ...]]:
@@ -150,6 +152,17 @@ def country_probabilities(run: Run, cache: PixelCache) -> tuple[np.ndarray, np.n
             f"split again with {SPLIT}.ipynb"
         )
     return target.country_probabilities(predict(run, cache.pixels)), truth, target.country_codes
+
+
+def _cached_by_training(run: Run, split: str, list_digest: str) -> tuple[CacheSpec, Path]:
+    config = run.config
+    spec = CacheSpec(
+        list_name=f"{config.dataset}.{split}",
+        list_digest=list_digest,
+        width=config.width,
+        height=config.height,
+    )
+    return spec, run.folder.parent.parent / "pixels" / spec.folder_name
 
 
 def _read_split(workspace: Workspace, name: str) -> PinnedList:

@@ -9,7 +9,7 @@ import pytest
 
 from lost_and_found import notebooks
 from lost_and_found.data_lists import new_list, pin
-from lost_and_found.data_loader import load_samples
+from lost_and_found.data_loader import load_samples, records_table
 from lost_and_found.errors import LeakyList, ListMismatch, MissingInput
 from lost_and_found.evaluation import held_out
 from lost_and_found.training.pixel_cache import cache_split
@@ -116,6 +116,14 @@ def test_the_test_pixels_of_training_are_taken_with_the_records_as_they_are_now(
     assert np.array_equal(again.pixels, made.pixels)
 
 
+def test_where_a_run_was_trained_is_known_while_training_has_its_pixels(workspace):
+    run = the_run(workspace)
+    records = records_table(held_out.load_split(workspace, ".train"))
+    assert np.array_equal(held_out.training_points(run), records[["lat", "lon"]])
+    shutil.rmtree(runs_of(workspace).parent / "pixels")
+    assert held_out.training_points(run).shape == (0, 2)
+
+
 @pytest.mark.end_to_end
 def test_the_notebook_leaves_a_report_and_ends_with_the_table(workspace, tmp_path, capsys):
     run = the_run(workspace).id
@@ -123,7 +131,7 @@ def test_the_notebook_leaves_a_report_and_ends_with_the_table(workspace, tmp_pat
     notebook = notebooks.REPOSITORY / "4-evaluation" / "01-test-model.ipynb"
     notebooks.execute(notebook, tmp_path / "executed.ipynb", parameters)
     folder = workspace.root / "4-evaluation/01-test-model/made" / run
-    tables = {"overall", "countries", "confusions", "calibration", "predictions"}
+    tables = {"overall", "countries", "confusions", "calibration", "nearness", "predictions"}
     others = {"test-table.txt", "test.png", "calibration.png"}
     assert {path.name for path in folder.iterdir()} == {f"{name}.csv" for name in tables} | others
     overall = pd.read_csv(folder / "overall.csv").set_index("metric")
