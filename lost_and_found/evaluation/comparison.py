@@ -111,9 +111,28 @@ def runs_table(runs: Sequence[ComparedRun]) -> pd.DataFrame:
     return pd.DataFrame([_row(run, settings) for run in runs])
 
 
-def readable_table(table: pd.DataFrame) -> pd.DataFrame:
-    """A `runs_table` by id, with significant digits only, and nothing where a run has no value."""
-    return table.set_index("id").map(_readable)
+def seeds_table(runs: Sequence[ComparedRun]) -> pd.DataFrame:
+    """What the seed alone changes: a row for each recipe of which there are runs with several seeds.
+
+    Columns are best_metric, the number of runs, mean, sd (of the sample), lowest and highest, followed by
+    those of `runs_table` that say what the runs are. In each target the best mean comes first.
+    """
+    settings = [name for name in differing_settings(runs) if name != "seed"]
+    recipe = ["best_metric", *settings, "dataset", "target", "architecture", "size"]
+    # The table doesn't show these.
+    planned = pd.Series([run.config.get("epochs") for run in runs])
+    validated = pd.Series([run.validation_list for run in runs])
+    table = runs_table(runs)
+    grouped = table.groupby([*(table[name] for name in recipe), planned, validated], dropna=False, sort=False)
+    found = grouped["best"].agg(runs="size", mean="mean", sd="std", lowest="min", highest="max")
+    numbers = list(found.columns)
+    seeds = found.query("runs > 1").reset_index()[["best_metric", *numbers, *recipe[1:]]]
+    return _best_first(seeds, seeds["mean"])
+
+
+def readable(table: pd.DataFrame) -> pd.DataFrame:
+    """The table with significant digits only, and nothing where there is no value."""
+    return table.map(_readable)
 
 
 def _readable(value: object) -> str:
@@ -184,8 +203,13 @@ def sort_rows(table: pd.DataFrame, by: str) -> pd.DataFrame:
     if by not in ("", "best"):
         rising = by in LOWER_IS_BETTER or not pd.api.types.is_numeric_dtype(table[by])
         return table.sort_values(by, ascending=rising, kind="stable", na_position="last")
+    return _best_first(table, table["best"])
+
+
+def _best_first(table: pd.DataFrame, best: pd.Series) -> pd.DataFrame:
+    """The rows by target, and then by these values of `best_metric`."""
     sign = table["best_metric"].isin(LOWER_IS_BETTER).map({True: 1.0, False: -1.0})
-    key = pd.DataFrame({"target": table["target"], "best": sign * table["best"].astype(float)})
+    key = pd.DataFrame({"target": table["target"], "best": sign * best.astype(float)})
     return table.loc[key.sort_values(["target", "best"], kind="stable", na_position="last").index]
 
 

@@ -37,12 +37,29 @@ def test_the_table_shows_the_settings_in_which_runs_differ_and_no_others():
     assert table[["size", "best_metric", "best", "epochs"]].iloc[1].tolist() == ["64x36", "top1", 0.3, 4]
 
 
+def test_runs_that_differ_in_their_seed_alone_have_a_mean_and_a_standard_deviation():
+    runs = [
+        *(made_run(f"a{seed}", 0.3 + seed / 10, seed=seed, patience=3) for seed in range(3)),
+        *(made_run(f"b{seed}", 0.5, seed=seed, patience=4) for seed in range(2)),
+        made_run("alone", 0.2, seed=0, patience=5),
+        made_run("longer", 0.2, seed=1, patience=5, epochs=9),
+    ]
+    seeds = comparison.seeds_table(runs)
+    assert seeds[["patience", "runs", "lowest", "highest"]].to_numpy().tolist() == [
+        [4, 2, 0.5, 0.5],
+        [3, 3, 0.3, 0.5],
+    ]
+    np.testing.assert_allclose(seeds[["mean", "sd"]], [[0.5, 0], [0.4, 0.1]], atol=1e-12)
+    assert "seed" not in seeds
+    assert comparison.seeds_table(runs[-2:]).empty
+
+
 def test_the_table_for_reading_has_significant_digits_and_nothing_for_missing_values():
     runs = [
         made_run("far", 6941.0869, metric="median_km", target="coordinates", learning_rate=1e-5, flip=True),
         made_run("near", 0.404412, learning_rate=0.003, flip=False),
     ]
-    table = comparison.readable_table(comparison.runs_table(runs))
+    table = comparison.readable(comparison.runs_table(runs))
     assert table["best"].tolist() == ["6,941", "0.4044"]
     assert table["learning_rate"].tolist() == ["1e-05", "0.003"]
     assert table["flip"].tolist() == ["True", "False"]
@@ -330,10 +347,10 @@ def test_the_notebook_compares_what_there_is(workspace, tmp_path, monkeypatch, c
     said = capsys.readouterr().out
     written = {path.name for path in (workspace.root / "4-evaluation/02-compare-runs/made").iterdir()}
     if single:
-        assert written == {"runs.csv", "curves.png"}
+        assert written == {"runs.csv", "seeds.csv", "curves.png"}
         assert "There are no two runs here" in said
     else:
-        assert written == {"runs.csv", "curves.png", "countries.csv", "differences.png"}
+        assert written == {"runs.csv", "seeds.csv", "curves.png", "countries.csv", "differences.png"}
         assert "all pictures" in said
 
 
