@@ -198,7 +198,7 @@ class RegionTarget:
         """Probabilities (B, R), float32, of the regions in the order of `region_names`.
 
         With `logit_adjustment` t they are as if regions were as frequent as their counts to the power
-        1 - t.
+        1 - t; roughly so, since the labels that they were learned from are spread over neighbours.
         """
         return outputs.float().softmax(dim=1)
 
