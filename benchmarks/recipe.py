@@ -287,18 +287,23 @@ def comparison_text(reference: Guesses, candidate: Guesses) -> str:
         scores["mean km"] = lambda one: float(one.km.mean())
     groups = group_numbers(reference.groups, len(reference.classes))
     rng = np.random.default_rng(0)
-    draws = [
-        [one.drawn(rows, rng) for one in (reference, candidate)]
+
+    def differences(first: Guesses, last: Guesses) -> list[float]:
+        return [score(last) - score(first) for score in scores.values()]
+
+    resampled = [
+        differences(reference.drawn(rows, rng), candidate.drawn(rows, rng))
         for rows in resampled_rows(groups, resamples=RESAMPLES, seed=0)
     ]
-    lines = []
-    for name, score in scores.items():
-        theirs, ours = score(reference), score(candidate)
-        differences = [ours - theirs, *(score(last) - score(first) for first, last in draws)]
-        low, high = percentiles(np.asarray(differences), np.asarray(len(np.unique(groups))))
-        lines.append(
-            f"{name:28} {theirs:8.1f} | {ours:8.1f} | {ours - theirs:+8.1f} [{low:+.1f}, {high:+.1f}]"
+    draws = np.array([differences(reference, candidate), *resampled])
+    low, high = percentiles(draws, np.asarray(len(np.unique(groups))))
+    lines = [
+        f"{name:28} {score(reference):8.1f} | {score(candidate):8.1f} | {difference:+8.1f} "
+        f"[{lowest:+.1f}, {highest:+.1f}]"
+        for (name, score), difference, lowest, highest in zip(
+            scores.items(), draws[0], low, high, strict=True
         )
+    ]
     return "\n".join(lines)
 
 

@@ -54,11 +54,14 @@ class ComparedRun:
         return self.summary.get(name)
 
     @property
+    def labels(self) -> dict[str, Any]:
+        """Content of `labels.json`: label order, lists and more; empty if it isn't on this disk."""
+        return read_json(self.folder / "labels.json") if self.folder else {}
+
+    @property
     def validation_list(self) -> str:
         """Digest of the list that it was validated with; empty if that isn't known."""
-        if self.folder is None:
-            return ""
-        lists = read_json(self.folder / "labels.json")["lists"]
+        lists = self.labels.get("lists", {})
         return next((digest for name, digest in lists.items() if name.endswith(".val")), "")
 
 
@@ -114,19 +117,33 @@ def runs_table(runs: Sequence[ComparedRun]) -> pd.DataFrame:
 def seeds_table(runs: Sequence[ComparedRun]) -> pd.DataFrame:
     """What the seed alone changes: a row for each recipe of which there are runs with several seeds.
 
-    Columns are best_metric, the number of runs, mean, sd (of the sample), lowest and highest, followed by
-    those of `runs_table` that say what the runs are. In each target the best mean comes first.
+    Only of runs on this disk, since of others it isn't known what they were trained on. Columns are
+    best_metric, the number of runs, mean, sd (of the sample), lowest and highest, followed by those of
+    `runs_table` that say what the runs are. In each target the best mean comes first.
     """
-    settings = [name for name in differing_settings(runs) if name != "seed"]
+    here = [run for run in runs if run.folder]
+    if not here:
+        return pd.DataFrame()
+    settings = [name for name in differing_settings(here) if name != "seed"]
     recipe = ["best_metric", *settings, "dataset", "target", "architecture", "size"]
-    # The table doesn't show these.
-    planned = pd.Series([run.config.get("epochs") for run in runs])
-    validated = pd.Series([run.validation_list for run in runs])
-    table = runs_table(runs)
-    grouped = table.groupby([*(table[name] for name in recipe), planned, validated], dropna=False, sort=False)
-    found = grouped["best"].agg(runs="size", mean="mean", sd="std", lowest="min", highest="max")
-    numbers = list(found.columns)
-    seeds = found.query("runs > 1").reset_index()[["best_metric", *numbers, *recipe[1:]]]
+    # The table doesn't show all in which runs differ: lists and labels, initial weights, epochs asked for.
+    whole = [
+        str((run.labels, *map(run.summary.get, ("weights_used", "weights_digest")), run.config.get("epochs")))
+        for run in here
+    ]
+    table = runs_table(here).assign(seed=pd.Series([run.config.get("seed") for run in here]))
+    found = table.groupby(
+        [*(table[name] for name in recipe), pd.Series(whole)], dropna=False, sort=False
+    ).agg(
+        runs=("best", "size"),
+        mean=("best", "mean"),
+        sd=("best", "std"),
+        lowest=("best", "min"),
+        highest=("best", "max"),
+        seeds=("seed", "nunique"),
+    )
+    numbers = ["runs", "mean", "sd", "lowest", "highest"]
+    seeds = found.query("seeds > 1").reset_index()[["best_metric", *numbers, *recipe[1:]]]
     return _best_first(seeds, seeds["mean"])
 
 

@@ -60,7 +60,7 @@ def distance_table(
 
     Args:
         km: (N,).
-        groups: of each picture, (N,), for example from `group_samples`.
+        groups: of each picture, (N,), for example from `groups_of_list`.
         resamples: at least 100.
         seed: of the resampling.
 

@@ -125,7 +125,7 @@ def score(
     Args:
         probabilities: (N, K).
         truth: (N,) class numbers.
-        groups: (N,) what is resampled as a whole, for example from `group_samples`: rounds of one game, and
+        groups: (N,) what is resampled as a whole, for example from `groups_of_list`: rounds of one game, and
             pictures of one place, aren't independent evidence. Without it single samples are resampled.
         subset: class numbers for the second balanced accuracy.
         resamples: at least 100; 1,000 for a report.

@@ -65,12 +65,13 @@ def compare_pair(
 def validation_guesses(run: ComparedRun) -> pd.DataFrame:
     """A row per picture of the validation split of a run on this disk: id, group, truth, right.
 
-    `group` is that of `groups_of_list`, or of `group_samples` if the list was changed since; `truth` is the
-    country code, `right` whether the run guesses it.
+    `group` is that of `groups_of_list`, or of `group_samples` if the list is gone or was made anew; `truth`
+    is the country code, `right` whether the run guesses it.
 
     Raises:
         InvalidConfig: the run isn't on this disk, or doesn't predict countries.
-        MissingInput: its pixel cache was deleted, or a picture has no country.
+        MissingInput: its pixel cache was deleted, the header of its list was, or a picture has no country.
+        ListMismatch: the list was edited.
     """
     if run.folder is None:
         raise InvalidConfig(f"run {run.id} is not on this disk")

@@ -52,7 +52,7 @@ def test_countries_come_from_coordinates_else_from_records(samples):
     assert country_names([]).empty
 
 
-def test_a_contact_sheet_shows_countries_and_ids(samples, tmp_path):
+def test_a_contact_sheet_shows_countries_and_ids(samples):
     shown = titles(contact_sheet(samples, rows=2, columns=3))
     assert sorted(shown) == [
         "Japan\npractice_singleplayer_00AH3Et9ehwdPYL8_1",

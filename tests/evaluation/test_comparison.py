@@ -37,21 +37,43 @@ def test_the_table_shows_the_settings_in_which_runs_differ_and_no_others():
     assert table[["size", "best_metric", "best", "epochs"]].iloc[1].tolist() == ["64x36", "top1", 0.3, 4]
 
 
-def test_runs_that_differ_in_their_seed_alone_have_a_mean_and_a_standard_deviation():
+def on_disk(folder: Path, run: ComparedRun, *, lists: str = "a", weights: str = "none") -> ComparedRun:
+    place = folder / run.id
+    place.mkdir()
+    (place / "labels.json").write_text(json.dumps({"lists": {"made.val": lists}}))
+    return dataclasses.replace(run, folder=place, summary={**run.summary, "weights_used": weights})
+
+
+def test_runs_that_differ_in_their_seed_alone_have_a_mean_and_a_standard_deviation(tmp_path):
     runs = [
         *(made_run(f"a{seed}", 0.3 + seed / 10, seed=seed, patience=3) for seed in range(3)),
         *(made_run(f"b{seed}", 0.5, seed=seed, patience=4) for seed in range(2)),
-        made_run("alone", 0.2, seed=0, patience=5),
-        made_run("longer", 0.2, seed=1, patience=5, epochs=9),
     ]
-    seeds = comparison.seeds_table(runs)
+    seeds = comparison.seeds_table([on_disk(tmp_path, run) for run in runs])
     assert seeds[["patience", "runs", "lowest", "highest"]].to_numpy().tolist() == [
         [4, 2, 0.5, 0.5],
         [3, 3, 0.3, 0.5],
     ]
     np.testing.assert_allclose(seeds[["mean", "sd"]], [[0.5, 0], [0.4, 0.1]], atol=1e-12)
     assert "seed" not in seeds
-    assert comparison.seeds_table(runs[-2:]).empty
+    assert comparison.readable(seeds)["mean"].tolist() == ["0.5", "0.4"]
+
+
+@pytest.mark.parametrize(
+    ("other", "known"),
+    [
+        ({"epochs": 9}, {}),
+        ({}, {"lists": "b"}),
+        ({}, {"weights": "default"}),
+        ({"seed": 0}, {}),
+        ({}, None),  # in W&B only
+    ],
+)
+def test_runs_that_differ_in_more_than_their_seed_or_not_in_it_are_not_taken_together(tmp_path, other, known):
+    one, two = made_run("one", 0.2, seed=0), made_run("two", 0.3, **{"seed": 1, **other})
+    pair = [on_disk(tmp_path, one), two if known is None else on_disk(tmp_path, two, **known)]
+    assert comparison.seeds_table(pair).empty
+    assert comparison.seeds_table([one, two]).empty
 
 
 def test_the_table_for_reading_has_significant_digits_and_nothing_for_missing_values():
@@ -339,8 +361,13 @@ def test_the_figures_show_what_the_tables_say():
 @pytest.mark.parametrize("single", [False, True], ids=["two runs", "one run"])
 def test_the_notebook_compares_what_there_is(workspace, tmp_path, monkeypatch, capsys, single):
     monkeypatch.delenv("WANDB_API_KEY", raising=False)
+    _, country, region = (run.folder for run in comparison.runs_on_disk(workspace.root, ["made"]))
     if single:
-        shutil.rmtree(comparison.runs_on_disk(workspace.root, ["made"])[-1].folder)
+        shutil.rmtree(region)
+    else:
+        shutil.copytree(country, country.with_name("again"))
+        config = json.loads((country / "config.json").read_text())
+        (country.with_name("again") / "config.json").write_text(json.dumps(config | {"seed": 1}))
     parameters = {"root": str(workspace.root), "dataset": "made", "fewest": 1, "resamples": 100}
     parameters["further_datasets"] = "made"  # is there already, and counts once
     notebooks.execute(NOTEBOOK, tmp_path / "executed.ipynb", parameters)
@@ -348,9 +375,12 @@ def test_the_notebook_compares_what_there_is(workspace, tmp_path, monkeypatch, c
     written = {path.name for path in (workspace.root / "4-evaluation/02-compare-runs/made").iterdir()}
     if single:
         assert written == {"runs.csv", "seeds.csv", "curves.png"}
+        assert "No two runs differ in their seed alone" in said
         assert "There are no two runs here" in said
     else:
         assert written == {"runs.csv", "seeds.csv", "curves.png", "countries.csv", "differences.png"}
+        seeds = pd.read_csv(workspace.root / "4-evaluation/02-compare-runs/made/seeds.csv")
+        assert seeds[["runs", "sd"]].to_numpy().tolist() == [[2, 0]]
         assert "all pictures" in said
 
 

@@ -41,6 +41,9 @@ def test_pictures_of_one_game_group_or_place_are_one_scene(tmp_path):
     assert scenes[0] == scenes[4]
     assert scenes[1] == scenes[3] == scenes[7]
     assert len(set(scenes)) == 9
+    header = workspace.lists / "made.test.json"
+    change(header, parameters={"place_km": 6000})  # how far apart two places of one scene were in this split
+    assert len({item.scene for item in load_deck(workspace, "made.test").items.values()}) < 9
 
 
 def test_each_seed_has_an_order_of_its_own_that_holds_every_picture_once(tmp_path):

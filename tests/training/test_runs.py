@@ -265,7 +265,7 @@ def test_a_run_that_other_code_trained_is_loaded_with_a_warning(
         assert train(CONFIG, eight_pictures, tmp_path).id == trained.id
 
 
-def test_weights_of_another_run_are_refused(trained, eight_pictures, tmp_path):
+def test_weights_of_another_run_are_refused(trained, tmp_path):
     shutil.copytree(trained.folder, tmp_path / "run")
     labels = json.loads((tmp_path / "run" / "labels.json").read_text())
     labels["country_codes"].append("XK")

@@ -238,7 +238,7 @@ def test_a_loss_that_is_nan_in_validation_alone_stops_the_run(split, tmp_path, m
         train(CONFIG, split, tmp_path)
 
 
-def test_too_little_memory_suggests_half_the_batch(tmp_path):
+def test_too_little_memory_suggests_half_the_batch():
     code = (
         "import resource, sys, torch\n"
         "from lost_and_found.training.backends import explained_memory\n"

@@ -18,12 +18,11 @@ from urllib.parse import urlsplit
 
 from protego import Protego
 
-from lost_and_found.collection.game.sites import Site
+from lost_and_found.collection.game.sites import AGENT, Site
 from lost_and_found.database import Database
 from lost_and_found.errors import InvalidConfig, NotPermitted
 
 STATEMENT = "I have the right to collect"
-AGENT = "LostAndFound"
 ROBOTS_TIMEOUT_S = 15.0
 # Pages that a collection opens; {} stands for the id of a game.
 PAGES = ("/", "/signin", "/maps/world", "/game/{}", "/results/{}", "/multiplayer", "/battle-royale/{}")

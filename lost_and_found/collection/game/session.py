@@ -13,7 +13,7 @@ from playwright.async_api import Browser, BrowserContext
 from playwright.async_api import Error as PlaywrightError
 
 from lost_and_found.collection.game.screens import Visit
-from lost_and_found.collection.game.sites import Site
+from lost_and_found.collection.game.sites import AGENT, Site
 from lost_and_found.errors import BrowserLost, LoginRefused
 from lost_and_found.samples import replacing
 
@@ -75,7 +75,7 @@ async def _fresh_context(browser: Browser, storage: Path) -> BrowserContext:
             # Maps that grow without animation and scores that don't count up halve the page's work.
             reduced_motion="reduce",
             locale="en-US",
-            user_agent=f"{agent} LostAndFound/{version('lost-and-found')}",
+            user_agent=f"{agent} {AGENT}/{version('lost-and-found')}",
             storage_state=stored,
         )
 

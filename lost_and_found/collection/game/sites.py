@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 Mode = Literal["singleplayer", "multiplayer"]
+# What the collector calls itself, to a site and in its robots.txt.
+AGENT = "LostAndFound"
 
 PLACE = r"(?:.*&)?cbll=(?P<lat>-?\d+(?:\.\d+)?)(?:,|%2C)(?P<lon>-?\d+(?:\.\d+)?)(?:&|$)"
 
