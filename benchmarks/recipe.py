@@ -171,7 +171,7 @@ def region_rows(fixed: Settings) -> dict[str, Settings]:
     """Settings that differ only in the region labels."""
     return {
         f"{labels} labels": {**fixed, "target": "region", "region_labels": labels}
-        for labels in ("published", "normalised")
+        for labels in ("published", "exact", "normalised")
     }
 
 

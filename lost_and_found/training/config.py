@@ -34,7 +34,7 @@ NORMALISATIONS = {
 AUGMENTATIONS = ("none", "light", "study", "strong")
 SCHEDULES = ("constant", "step", "cosine")
 SAMPLINGS = ("natural", "balanced")
-REGION_LABELS = ("normalised", "published")
+REGION_LABELS = ("normalised", "published", "exact")
 COORDINATE_LOSSES = ("mse", "angular")
 PRECISIONS = ("auto", "float32", "bfloat16", "float16")
 COMPILES = ("auto", "on", "off")
@@ -149,7 +149,8 @@ class TrainingConfig:
         clip_norm: largest norm of the gradient over all parameters; 0 for no limit.
         patience: training stops after this many epochs without a better validation result.
         region_labels: Haversine-smoothed labels that sum to one ("normalised"), or as in the study
-            ("published"), whose sum is larger the denser the regions are.
+            ("published"), whose sum is larger the denser the regions are; or "exact", the true region alone,
+            to compare them with.
         tau_km: how far region labels are smoothed, in km.
         coordinate_loss: "mse" on unit vectors, as published; or "angular", the great-circle distance.
         precision: "float32", "bfloat16" or "float16" (autocast), or "auto": bfloat16 on GPUs from Ampere on,

@@ -74,6 +74,16 @@ def test_published_labels_weigh_samples_by_how_dense_regions_are_and_normalised_
     torch.testing.assert_close(found["normalised"], torch.ones(2))
 
 
+def test_exact_labels_are_the_true_region_or_the_nearest_if_that_has_no_class():
+    target = RegionTarget(ON_THE_EQUATOR, counts=[1, 2, 7], labels="exact", logit_adjustment=0.5)
+    outputs = torch.tensor([[3.0, 2, 1], [1, 2, 4], [0, 1, 0.9]])
+    truth = {"xyz": xyz((0, 0), (0, 0), (0, 10)), "region": torch.tensor([1, 0, -1])}
+    adjusted = outputs + 0.5 * torch.log(torch.tensor([0.1, 0.2, 0.7]))
+    nearest = haversine_km(ON_THE_EQUATOR[["lat", "lon"]].to_numpy(), np.array([0, 10])).argmin()
+    expected = torch.nn.functional.cross_entropy(adjusted, torch.tensor([1, 0, int(nearest)]))
+    torch.testing.assert_close(target.loss(outputs, truth), expected)
+
+
 def test_the_smoothed_label_peaks_at_the_nearest_of_the_worlds_regions():
     # The published loss took km for degrees and peaked at the right region for one sample in a hundred.
     known = regions()

@@ -44,6 +44,8 @@ class RegionTarget:
     label is above 1, even if the true region's centroid is farther away. Normalised, the labels sum to one,
     and g_n cancels.
 
+    With labels "exact" the label is the true region alone, and knows nothing of how near the others are.
+
     The guessed point is the centroid with the highest expected GeoScore, not that of the likeliest region: of
     thousands of regions the likeliest may have 2 %, on one continent, while 60 % lie together on another.
 
@@ -150,14 +152,14 @@ class RegionTarget:
         return labels["region"]
 
     def smoothed(self, xyz: Tensor) -> Tensor:
-        """Labels (B, R), float32, of true points given as unit vectors (B, 3)."""
+        """Haversine-smoothed labels (B, R), float32, of true points given as unit vectors (B, 3)."""
         nearness = -distances_km(xyz, self._centroids) / self.tau_km
         if self.labels == "normalised":
             return nearness.softmax(dim=1)
         return (nearness - nearness.amax(dim=1, keepdim=True)).exp()
 
     def loss(self, outputs: Tensor, labels: Labels) -> Tensor:
-        """Mean cross-entropy, in nats, with the smoothed labels."""
+        """Mean cross-entropy, in nats."""
         return self._losses(outputs, labels).mean()
 
     def measure(self, outputs: Tensor, labels: Labels) -> dict[str, Tensor]:
@@ -247,8 +249,13 @@ class RegionTarget:
         return (-distances_km(self._centroids, self._centroids) / GEOSCORE_KM).exp()
 
     def _losses(self, outputs: Tensor, labels: Labels) -> Tensor:
-        adjusted = outputs.float() + self._log_prior
-        return -(self.smoothed(labels["xyz"]) * adjusted.log_softmax(dim=1)).sum(dim=1)
+        chances = (outputs.float() + self._log_prior).log_softmax(dim=1)
+        if self.labels == "exact":
+            # Regions that no training sample had have no class, so the nearest one stands for them.
+            nearest = distances_km(labels["xyz"], self._centroids).argmin(dim=1)
+            region = torch.where(labels["region"] < 0, nearest, labels["region"])
+            return -chances.gather(1, region[:, None])[:, 0]
+        return -(self.smoothed(labels["xyz"]) * chances).sum(dim=1)
 
 
 def _region_names(table: pd.DataFrame) -> pd.Series:
