@@ -11,8 +11,8 @@ which the changes were chosen.
 The last row is then compared with the first on pictures that played no part in any choice: those of the
 train and the test split are divided into folds, and each is tested with networks trained on the others.
 The validation split still says which epoch is kept. `--compare region-labels` compares normalised with
-published labels in the same way, `--compare coordinate-losses` the angular loss with the published one.
-Runs that exist already are not trained again.
+published labels in the same way, with exact ones between them in the table, and `--compare coordinate-losses`
+the angular loss with the published one. Runs that exist already are not trained again.
 """
 
 from __future__ import annotations
