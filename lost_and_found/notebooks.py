@@ -216,9 +216,9 @@ def check_training(values: Mapping[str, Scalar]) -> None:
         MissingWeights: there is no such file.
         MissingDevice: there is no such device.
     """
-    settings: dict[str, Any] = dict(values)
     names = {field.name for field in fields(TrainingConfig)}
-    config = TrainingConfig(**{name: value for name, value in settings.items() if name in names})
+    settings: dict[str, Any] = {name: value for name, value in values.items() if name in names}
+    config = TrainingConfig(**settings)
     weights = (REPOSITORY / TRAIN).parent / config.weights  # relative to the training notebook
     if config.weights not in WEIGHTS and not weights.is_file():
         raise no_weights(weights)

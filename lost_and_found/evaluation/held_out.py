@@ -105,6 +105,18 @@ def load_split(workspace: Workspace, name: str) -> list[Sample]:
     return load_samples(workspace.input(ENRICH), pinned=workspace.list_path(name))
 
 
+def cached_by_training(run: Run, split: str, list_digest: str) -> tuple[CacheSpec, Path]:
+    """What the pixel cache of a split, such as "val", holds, and the folder in which training keeps it."""
+    config = run.config
+    spec = CacheSpec(
+        list_name=f"{config.dataset}.{split}",
+        list_digest=list_digest,
+        width=config.width,
+        height=config.height,
+    )
+    return spec, run.folder.parent.parent / "pixels" / spec.folder_name
+
+
 def cache_test_pixels(run: Run, samples: Sequence[Sample], pinned: PinnedList, *, folder: Path) -> PixelCache:
     """The pixel cache of the test split in the size that the run takes: training's, if it is still there.
 
@@ -115,7 +127,7 @@ def cache_test_pixels(run: Run, samples: Sequence[Sample], pinned: PinnedList, *
         folder: where another cache is made if training's is gone.
     """
     table = records_table(samples)
-    spec, made_by_training = _cached_by_training(run, "test", pinned.digest)
+    spec, made_by_training = cached_by_training(run, "test", pinned.digest)
     if made_by_training.is_dir():
         cache = read_cache(made_by_training, spec=spec)
         if cache.ids == pinned.ids:
@@ -125,7 +137,7 @@ def cache_test_pixels(run: Run, samples: Sequence[Sample], pinned: PinnedList, *
 
 def training_points(run: Run) -> np.ndarray:
     """(lat, lon) in degrees (M, 2) of what the run was trained on; none if its pixel cache was deleted."""
-    spec, place = _cached_by_training(run, "train", run.list_digests[f"{run.config.dataset}.train"])
+    spec, place = cached_by_training(run, "train", run.list_digests[f"{run.config.dataset}.train"])
     if not place.is_dir():
         return np.empty((0, 2))
     return read_cache(place, spec=spec).table[["lat", "lon"]].to_numpy(dtype=float)
@@ -152,17 +164,6 @@ def country_probabilities(run: Run, cache: PixelCache) -> tuple[np.ndarray, np.n
             f"split again with {SPLIT}.ipynb"
         )
     return target.country_probabilities(predict(run, cache.pixels)), truth, target.country_codes
-
-
-def _cached_by_training(run: Run, split: str, list_digest: str) -> tuple[CacheSpec, Path]:
-    config = run.config
-    spec = CacheSpec(
-        list_name=f"{config.dataset}.{split}",
-        list_digest=list_digest,
-        width=config.width,
-        height=config.height,
-    )
-    return spec, run.folder.parent.parent / "pixels" / spec.folder_name
 
 
 def _read_split(workspace: Workspace, name: str) -> PinnedList:

@@ -22,9 +22,10 @@ from lost_and_found.evaluation.bootstrap import (
     resampled_sums,
 )
 from lost_and_found.evaluation.comparison import ComparedRun
+from lost_and_found.evaluation.held_out import cached_by_training
 from lost_and_found.geo.countries import find_country
 from lost_and_found.preparation.splitting import group_samples, groups_of_list
-from lost_and_found.training.pixel_cache import CacheSpec, PixelCache, read_cache
+from lost_and_found.training.pixel_cache import PixelCache, read_cache
 from lost_and_found.training.runs import load_run, predict
 from lost_and_found.workspace import Workspace
 
@@ -77,13 +78,8 @@ def validation_guesses(run: ComparedRun) -> pd.DataFrame:
         raise InvalidConfig(f"run {run.id} is not on this disk")
     model = load_run(run.folder)
     name = f"{model.config.dataset}.val"
-    spec = CacheSpec(
-        list_name=name,
-        list_digest=model.list_digests[name],
-        width=model.config.width,
-        height=model.config.height,
-    )
-    cache = read_cache(run.folder.parents[1] / "pixels" / spec.folder_name, spec=spec)
+    spec, place = cached_by_training(model, "val", model.list_digests[name])
+    cache = read_cache(place, spec=spec)
     if cache.table["country_code"].isna().any():
         raise MissingInput(f"pictures of {name} have no country; run 2-data-preparation/02-enrich-records")
     if not model.target.country_codes:
