@@ -58,7 +58,8 @@ def main(capabilities: list[int]) -> None:
 
     def compile_only(function: JITFunction, grid: tuple[int, ...], *args: object, **sizes: object) -> None:
         kernel = function.run(*args, grid=grid, warmup=True, **sizes)
-        name = f"{capability} {function.fn.__name__} {args[0].dtype}"
+        module = function.fn.__module__.rpartition(".")[2]
+        name = f"{capability} {module}.{function.fn.__name__} {args[0].dtype}"
         compiled[name] = max(compiled.get(name, 0), widest(kernel.asm["ptx"]))
 
     JITFunction.__getitem__ = lambda self, grid: functools.partial(compile_only, self, grid)
@@ -68,6 +69,9 @@ def main(capabilities: list[int]) -> None:
             use(fuse(nn.Sequential(nn.BatchNorm2d(64), activation())), torch.bfloat16)
         for dtype in (torch.bfloat16, torch.float32):
             use(fuse(nn.Sequential(nn.BatchNorm2d(64), SqueezeExcitation(64, 16))), dtype)
+            for size, stride in ((3, 1), (5, 2)):
+                convolution = nn.Conv2d(64, 64, size, stride, size // 2, groups=64, bias=False)
+                use(fuse(nn.Sequential(convolution)), dtype)
     for name, most in compiled.items():
         print(name, most)
 

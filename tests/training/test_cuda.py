@@ -20,7 +20,7 @@ from lost_and_found.training.backends import autocast_for, explained_memory, tun
 from lost_and_found.training.config import TrainingConfig
 from lost_and_found.training.degradation import degrade
 from lost_and_found.training.distributed import joined
-from lost_and_found.training.fused import ACTIVATION_NAMES, fuse, mistake_of
+from lost_and_found.training.fused import ACTIVATION_NAMES, Depthwise, fuse, mistake_of, timing
 from lost_and_found.training.models import build_model
 from lost_and_found.training.recording import STEPS_BEFORE
 from lost_and_found.training.splits import Split, read_splits
@@ -86,7 +86,27 @@ def test_compiled_networks_learn_the_same(split):
 
 @pytest.mark.parametrize("precision", [torch.float32, torch.bfloat16, torch.float16])
 def test_small_fused_layers_give_torchs_results(precision):
-    assert mistake_of(GPU, precision, frozenset({*ACTIVATION_NAMES, SqueezeExcitation})) == ""
+    depthwise = {Depthwise(size, stride) for size in (3, 5) for stride in (1, 2)}
+    for kinds in ({nn.Identity, *ACTIVATION_NAMES, SqueezeExcitation}, depthwise):
+        assert mistake_of(GPU, precision, frozenset(kinds)) == ""
+
+
+def test_depthwise_convolutions_are_timed_once_in_the_first_step(split, monkeypatch):
+    monkeypatch.setattr(timing, "known", {})
+    milliseconds, times = timing._milliseconds, []
+
+    def timed(work):
+        times.append(milliseconds(work))
+        form, is_theirs = divmod(len(times) - 1, 2)
+        return float(is_theirs == form % 2)  # so that both ways are used in one network
+
+    monkeypatch.setattr(timing, "_milliseconds", timed)
+    assert np.isfinite(losses(CONFIG, split, steps=STEPS_BEFORE + 2)).all()
+    forms = len(timing.known)
+    assert len(times) == 2 * forms > 8
+    assert min(times) > 0
+    losses(CONFIG, split)
+    assert len(timing.known) == forms
 
 
 @pytest.mark.parametrize(

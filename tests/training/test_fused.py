@@ -16,13 +16,14 @@ from torchvision.ops import SqueezeExcitation
 from lost_and_found.training import backends, fused
 from lost_and_found.training.backends import COMPILING_PAYS_FROM_IMAGES, is_compiled
 from lost_and_found.training.config import TrainingConfig
-from lost_and_found.training.fused import fuse
+from lost_and_found.training.fused import Depthwise, fuse, timing
 from lost_and_found.training.models import build_model
 
 DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
 ACTIVATIONS = [nn.Identity, nn.ReLU, nn.ReLU6, nn.Hardswish, nn.SiLU]
 # Pictures, channels, height, width: a whole number of tiles wide or not, rows of one pixel or several.
 SHAPES = [(3, 40, 5, 7), (5, 96, 3, 4), (2, 16, 1, 1), (2, 64, 9, 9), (8, 24, 4, 4)]
+DEPTHWISE = [Depthwise(size, stride) for size in (3, 5) for stride in (1, 2)]
 
 pytest.importorskip("triton")
 # Tiles reach over the edge, where numpy warns of values that a GPU computes silently and nothing uses.
@@ -92,8 +93,29 @@ def test_squeeze_and_excitation_is_that_of_torchvision(gate, shape):
         torch.testing.assert_close(quick(images), plain(images), rtol=1e-3, atol=1e-3)
 
 
+def depthwise(channels, size=3, stride=1, **others):
+    torch.manual_seed(0)
+    others = {"bias": False, "groups": channels, "padding": size // 2, **others}
+    return nn.Conv2d(channels, channels, size, stride, **others).to(DEVICE)
+
+
+IN_TWO_PARTS = (Depthwise(3, 1), (8, 24, 9, 7))  # as many strips as make a weight's gradient two sums
+
+
+@pytest.mark.parametrize(("form", "shape"), [*some_of_both(DEPTHWISE, SHAPES), IN_TWO_PARTS])
+def test_depthwise_convolutions_are_those_of_torch(form, shape):
+    plain = nn.Sequential(depthwise(shape[1], *form))
+    quick = fuse(copy.deepcopy(plain))
+    assert type(quick[0]) is not nn.Conv2d
+    images = drawn(*shape)
+    same(results(quick, images), results(plain, images))
+    with torch.no_grad():
+        torch.testing.assert_close(quick(images), plain(images), rtol=1e-3, atol=1e-3)
+
+
 def test_outputs_and_gradients_of_rounded_pictures_are_about_as_exact_as_those_of_torch():
-    plain = nn.Sequential(*normalised_by(nn.SiLU, 40), SqueezeExcitation(40, 8).to(DEVICE))
+    layers = [*normalised_by(nn.SiLU, 40), SqueezeExcitation(40, 8).to(DEVICE)]
+    plain = nn.Sequential(*layers, depthwise(40), depthwise(40, 5, 2))
     exact, quick = copy.deepcopy(plain), fuse(copy.deepcopy(plain))
     images = drawn(4, 40, 6, 6, dtype=torch.bfloat16)
     wanted = results(exact, images.float())
@@ -121,12 +143,13 @@ def test_what_is_not_a_number_stays_so(activation):
 
 
 def test_weights_learn_from_pictures_that_need_no_gradient():
-    plain = nn.Sequential(*normalised_by(nn.SiLU, 16), SqueezeExcitation(16, 8).to(DEVICE))
-    quick, images = fuse(copy.deepcopy(plain)), drawn(2, 16, 4, 4)
-    for model in (plain, quick):
-        model[0].requires_grad_(requires_grad=False)
-        model(images).square().sum().backward()
-    same([one.grad for one in quick[2].parameters()], [one.grad for one in plain[2].parameters()])
+    for layer in (SqueezeExcitation(16, 8).to(DEVICE), depthwise(16)):
+        plain = nn.Sequential(*normalised_by(nn.SiLU, 16), layer)
+        quick, images = fuse(copy.deepcopy(plain)), drawn(2, 16, 4, 4)
+        for model in (plain, quick):
+            model[0].requires_grad_(requires_grad=False)
+            model(images).square().sum().backward()
+        same([one.grad for one in quick[2].parameters()], [one.grad for one in plain[2].parameters()])
 
 
 def test_one_value_per_channel_is_refused_as_by_torch():
@@ -142,10 +165,14 @@ def test_all_kernels_compile_for_old_and_new_gpus_and_move_sixteen_bytes_at_once
     done = subprocess.run(command, env=environment, cwd=root, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     widest = {tuple(line.split()[:3]): int(line.split()[3]) for line in done.stdout.splitlines()}
-    kernels = {"_statistics", "_normalise", "_parameter_gradients", "_input_gradient", "_sum", "_scale"}
+    kernels = {
+        *("batch_norm._statistics", "batch_norm._normalise", "batch_norm._parameter_gradients"),
+        *("batch_norm._input_gradient", "excitation._sum", "excitation._scale"),
+        *("depthwise._convolve", "depthwise._input_gradient", "depthwise._weight_gradient"),
+    }
     dtypes = ("torch.bfloat16", "torch.float32")
     # Merging reads a few values for each channel, no pictures.
-    assert {name: most for name, most in widest.items() if name[1] != "_merge"} == {
+    assert {name: most for name, most in widest.items() if name[1] != "batch_norm._merge"} == {
         name: 16 for name in itertools.product(("75", "90"), kernels, dtypes)
     }
 
@@ -153,6 +180,9 @@ def test_all_kernels_compile_for_old_and_new_gpus_and_move_sixteen_bytes_at_once
 def test_layers_that_the_kernels_are_not_made_for_stay_as_they_are():
     unusual = [nn.BatchNorm2d(16, affine=False), nn.BatchNorm2d(16, momentum=None)]
     unusual.append(nn.BatchNorm2d(16, track_running_stats=False))
+    unusual += [depthwise(16, 7), depthwise(12), depthwise(16, bias=True), depthwise(16, padding=0)]
+    unusual += [depthwise(16, stride=3), depthwise(16, stride=(1, 2)), depthwise(16, groups=4)]
+    unusual += [depthwise(16, dilation=2), depthwise(16, padding_mode="circular")]
     plain = nn.Sequential(nn.BatchNorm2d(12), nn.ReLU(), SqueezeExcitation(12, 4), *unusual).to(DEVICE)
     kinds = [type(module) for module in plain.modules()]
     assert [type(module) for module in fuse(plain).modules()] == kinds
@@ -169,6 +199,7 @@ def test_a_fused_network_keeps_the_names_of_its_parameters(architecture):
     left = [type(module) for module in model.modules()]
     assert nn.BatchNorm2d not in left
     assert SqueezeExcitation not in left
+    assert not [one for one in model.modules() if type(one) is nn.Conv2d and one.groups > 1]
 
 
 @pytest.fixture
@@ -185,7 +216,7 @@ def fresh_check():
 def test_kernels_that_compute_what_torch_does_are_used(precision, fresh_check):
     model = normalised_by(nn.SiLU, 16)
     state = torch.get_rng_state()
-    for kinds in ([nn.SiLU, SqueezeExcitation], [nn.ReLU6], [nn.ReLU, nn.Hardswish, SqueezeExcitation], []):
+    for kinds in (ACTIVATIONS, [SqueezeExcitation], DEPTHWISE):
         assert fused.mistake_of(DEVICE, precision, frozenset(kinds)) == ""
     assert isinstance(fuse(model, precision=precision)[1], nn.Identity)
     assert torch.equal(torch.get_rng_state(), state)
@@ -206,15 +237,71 @@ def test_kernels_that_compute_what_torch_does_are_used(precision, fresh_check):
         ),
         ("batch_norm._normalised", lambda *_: 1 / 0, "ZeroDivisionError: division by zero"),
         ("batch_norm._normalised", lambda x, *_: x * torch.nan, "the output of Identity is nan % off"),
+        (
+            "depthwise.gradients",
+            lambda x, dy, weight, stride: (x, weight),
+            "the gradient of pictures of a depthwise convolution of 3x3 with stride 2 is .* % off",
+        ),
     ],
 )
 def test_kernels_that_compute_something_else_are_not(monkeypatch, fresh_check, place, wrong, mistake):
-    model = nn.Sequential(*normalised_by(nn.SiLU, 16), SqueezeExcitation(16, 8).to(DEVICE))
+    excitation, convolution = SqueezeExcitation(16, 8).to(DEVICE), depthwise(16, 3, 2)
+    model = nn.Sequential(*normalised_by(nn.SiLU, 16), excitation, convolution)
     assert fused.problem_of(DEVICE) == ""  # remembered, as it tries one of these kernels too
     monkeypatch.setattr(f"lost_and_found.training.fused.{place}", wrong)
     with pytest.warns(UserWarning, match=rf"slower: this project's kernels give other results .*{mistake}"):
         fuse(model, precision=torch.float32)
-    assert [type(module) for module in model] == [nn.BatchNorm2d, nn.SiLU, SqueezeExcitation]
+    kept = [type(module) in (nn.BatchNorm2d, nn.SiLU, SqueezeExcitation, nn.Conv2d) for module in model]
+    assert kept == ([False, False, False, True] if "depthwise" in place else [True, True, True, False])
+
+
+def test_the_faster_way_to_convolve_is_found_out_once_in_training(monkeypatch):
+    monkeypatch.setattr(timing, "known", {})
+    ours, theirs, quick, slow = object(), object(), [], []
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+
+    def milliseconds(work):
+        assert not torch.is_grad_enabled()
+        (quick if work is ours else slow).append(work)
+        return 1.0 if work is ours else 2.0
+
+    monkeypatch.setattr(timing, "_milliseconds", milliseconds)
+    with torch.inference_mode():
+        assert not timing.is_faster("one", ours, theirs)
+    assert timing.is_faster("one", ours, theirs)
+    assert not timing.is_faster("another", theirs, ours)
+    with torch.inference_mode():
+        assert timing.is_faster("one", ours, theirs)
+    assert (len(quick), len(slow)) == (2, 2)
+    torch.use_deterministic_algorithms(mode=True)
+    try:
+        assert timing.is_faster("another", theirs, ours)
+    finally:
+        torch.use_deterministic_algorithms(mode=False)
+
+
+def test_a_slower_convolution_is_left_to_torch(monkeypatch):
+    plain = nn.Sequential(depthwise(16))
+    quick, images = fuse(copy.deepcopy(plain)), drawn(2, 16, 4, 4)
+    monkeypatch.setattr("lost_and_found.training.fused.depthwise.is_faster", lambda *_: False)
+    monkeypatch.setattr("lost_and_found.training.fused.depthwise.convolved", None)
+    same(results(quick, images), results(plain, images), rtol=0, atol=0)
+
+
+def test_what_is_timed_is_the_same_work(monkeypatch):
+    """Both ways are run; on a CPU without being timed."""
+    found = {}
+
+    def run_both(kind, ours, theirs):
+        for work in (ours, theirs):
+            work()
+        found[kind] = True
+        return True
+
+    monkeypatch.setattr("lost_and_found.training.fused.depthwise.is_faster", run_both)
+    for shape, (size, stride) in itertools.product([(2, 16, 4, 4), (3, 16, 4, 4)], DEPTHWISE):
+        fuse(nn.Sequential(depthwise(16, size, stride)))(drawn(*shape))
+    assert len(found) == 4  # however many the pictures
 
 
 def test_long_trainings_are_compiled_only_where_kernels_can_be(monkeypatch):
