@@ -25,8 +25,13 @@ class Database:
     It is closed by `close`, or with the last reference to this object.
     """
 
-    def __init__(self, path: Path, *, tables: str) -> None:
+    def __init__(self, path: Path, *, tables: str, mode: int = 0o644) -> None:
         """Open the file, which is created with its folder and tables if absent.
+
+        Args:
+            path: of the file.
+            tables: SQL that creates them if absent.
+            mode: permissions of a new file; SQLite gives its -wal and -shm files the same.
 
         Raises:
             StorageFull: no room.
@@ -36,6 +41,9 @@ class Database:
         self._lock = threading.RLock()  # threads take turns: one connection holds one transaction
         with self._explained():
             path.parent.mkdir(parents=True, exist_ok=True)
+            if not path.exists():
+                with contextlib.suppress(OSError):  # what is in the way is told when SQLite meets it, too
+                    path.touch(mode=mode)
             self._connection = sqlite3.connect(
                 path, timeout=BUSY_S, isolation_level=None, check_same_thread=False
             )

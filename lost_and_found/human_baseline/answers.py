@@ -96,7 +96,7 @@ class Answers:
     """The file of answers, open in a server or a notebook; threads may share it."""
 
     def __init__(self, path: Path, *, list_name: str, list_digest: str) -> None:
-        """Open the file for the answers to one list; it is made if absent.
+        """Open the file for the answers to one list; it is made if absent, for its owner's eyes only.
 
         Raises:
             ListMismatch: it holds answers to another list.
@@ -104,7 +104,7 @@ class Answers:
             StorageFull: no room.
         """
         self.path = path
-        self._database = Database(path, tables=_TABLES)
+        self._database = Database(path, tables=_TABLES, mode=0o600)  # names of people, and what they know
         for name, value in (
             ("list", list_name),
             ("list_digest", list_digest),

@@ -200,6 +200,13 @@ except DatabaseUnusable as error:
     assert list(folder.iterdir()) == []
 
 
+def test_other_users_of_the_machine_can_not_read_the_answers(answers):
+    answers.join("Ann", experience="amateur", rounds=1, size=(1, 1))
+    modes = {path.name: oct(path.stat().st_mode & 0o777) for path in answers.path.parent.iterdir()}
+    name = answers.path.name
+    assert modes == {name: "0o600", f"{name}-wal": "0o600", f"{name}-shm": "0o600"}
+
+
 def test_reading_answers_before_anybody_played_says_what_to_do(tmp_path, answers):
     with pytest.raises(MissingInput, match="run `scripts/quiz`"):
         read_answers(tmp_path / "nothing.sqlite", **LIST)
