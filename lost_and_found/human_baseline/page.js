@@ -21,6 +21,16 @@
     const button = event.target.closest(".quiz :is(.primary, #leave)");
     if (button) button.setAttribute("aria-busy", "true");
   });
+  // Gradio makes each radio button a group of its own, in which the arrow keys find no other.
+  document.addEventListener("keydown", (event) => {
+    const step = { ArrowDown: 1, ArrowRight: 1, ArrowUp: -1, ArrowLeft: -1 }[event.key];
+    if (!step || event.altKey || event.metaKey || event.target.type !== "radio") return;
+    event.preventDefault();
+    const radios = [...document.querySelectorAll(".quiz [type=radio]")];
+    const next = radios.at((radios.indexOf(event.target) + step) % radios.length);
+    next.focus();
+    next.click();
+  });
   // A server that was started anew asks for the password again; until then no button would do anything.
   const send = window.fetch;
   window.fetch = async (...request) => {

@@ -262,6 +262,23 @@ def test_nobody_is_taken_for_an_amateur_who_has_not_said_so(on_page):
     assert [player.experience for player in quiz.answers.players()] == ["advanced"]
 
 
+def test_the_experience_is_chosen_with_the_arrow_keys_too(on_page):
+    async def play(page):
+        await page.wait_for_function("document.activeElement.closest('#player-name')")
+        await press(page, "Tab", "Space")
+        for key, chosen in (("ArrowDown", "advanced"), ("ArrowRight", "amateur"), ("ArrowUp", "advanced")):
+            await press(page, key)
+            await page.wait_for_function(
+                """chosen => {
+                  const [one, ...others] = document.querySelectorAll("[type=radio]:checked");
+                  return one === document.activeElement && one.value === chosen && !others.length;
+                }""",
+                arg=chosen,
+            )
+
+    on_page(play)
+
+
 def test_somebody_else_can_play_in_the_same_browser(on_page):
     async def play(page):
         await join(page, "Ann")
