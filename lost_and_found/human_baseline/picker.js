@@ -111,10 +111,10 @@ function setGuesses(codes) {
 
 function add(country) {
   if (sent) return;
+  close(); // what is said now would be hidden below the proposals
   if (guesses().length >= MOST) return say(`At most ${MOST} countries. Remove one first.`);
   setGuesses([...guesses(), country.code]);
   input.value = "";
-  close();
   const left = MOST - guesses().length;
   say(`${country.name} is guess ${guesses().length}. ${left ? `You can add ${left} more.` : "Press Enter to send."}`);
 }
@@ -151,7 +151,10 @@ function submit() {
 function take() {
   const typed = fold(input.value);
   const taken = guesses().findIndex((code) => byCode.get(code).names.includes(typed));
-  if (taken >= 0) return say(`${byCode.get(guesses()[taken]).name} is already guess ${taken + 1}.`);
+  if (taken >= 0 && active < 1) {
+    close();
+    return say(`${byCode.get(guesses()[taken]).name} is already guess ${taken + 1}.`);
+  }
   const found = active >= 0 ? matches[active] : search(input.value)[0];
   if (found) add(found);
   else say(`Not counted: no country matches “${input.value.trim().slice(0, 40)}”.`);

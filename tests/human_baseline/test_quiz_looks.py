@@ -135,6 +135,34 @@ def test_the_proposals_come_into_a_low_window_and_leave_the_field_there(on_page)
     on_page(play, viewport={"width": 1366, "height": 650})
 
 
+def test_why_a_country_is_not_added_is_not_hidden_below_the_proposals(on_page):
+    async def play(page):
+        message = page.locator(".picker-message")
+
+        async def is_seen():
+            return await message.evaluate(
+                """message => {
+                  const box = message.getBoundingClientRect();
+                  return document.elementFromPoint(box.x + 5, box.y + box.height / 2) === message;
+                }"""
+            )
+
+        await join(page, "Ann")
+        for text in ("guinea", "guinea"):
+            await page.keyboard.type(text)
+            await press(page, "Enter")
+        assert await message.inner_text() == "Guinea is already guess 1." and await is_seen()
+        await page.fill(FIELD, "guinea")
+        await press(page, "ArrowDown", "Enter")  # another one that was chosen is meant
+        assert await message.inner_text() == "Equatorial Guinea is guess 2. You can add 3 more."
+        for text in ("japan", "kenya", "peru", "sa"):
+            await page.keyboard.type(text)
+            await press(page, "Enter")
+        assert await message.inner_text() == "At most 5 countries. Remove one first." and await is_seen()
+
+    on_page(play)
+
+
 def test_the_marked_proposal_is_seen_in_high_contrast(on_page):
     async def play(page):
         await join(page, "Ann")
