@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from typing import Any
 
 import gradio as gr
@@ -48,7 +49,10 @@ def launch(
     }
     if port is not None and not 1 <= port <= LAST_PORT:
         raise InvalidConfig(f"port is {port}; it must be from 1 to {LAST_PORT}")
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
+        # Where it can't be listened on, Gradio would try a hundred ports for five seconds each.
+        socket.create_server((host, 0), family=family).close()
         _, local, public = page.launch(
             server_name=f"[{host}]" if ":" in host else host,
             server_port=port,

@@ -4,6 +4,7 @@ import json
 import re
 import urllib.request
 
+import gradio as gr
 import httpx
 import pytest
 from made_quiz import made_quiz
@@ -73,6 +74,13 @@ def test_the_page_listens_to_this_machine_alone(tmp_path):
 def test_other_machines_are_never_let_in_without_a_password(tmp_path, options):
     with pytest.raises(InvalidConfig, match="needs a password"):
         start(made_quiz(tmp_path), **options)
+
+
+@pytest.mark.parametrize("host", ["192.0.2.1", "2001:db8::1"])  # reserved for documentation, so nobody's
+def test_an_address_that_is_not_this_machines_is_refused_at_once(tmp_path, monkeypatch, host):
+    monkeypatch.setattr(gr.Blocks, "launch", lambda *_, **__: pytest.fail("Gradio tries it for minutes"))
+    with pytest.raises(InvalidConfig, match=f"{host}:7860 can't be listened on"):
+        start(made_quiz(tmp_path), host=host, password="s3same")
 
 
 def test_nothing_can_be_uploaded(tmp_path):
