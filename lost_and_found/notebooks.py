@@ -28,7 +28,8 @@ import yaml
 from lost_and_found import errors
 from lost_and_found.bars import AS_TEXT
 from lost_and_found.commands import command
-from lost_and_found.errors import InvalidConfig, LostAndFoundError, MissingInput, did_you_mean
+from lost_and_found.errors import InvalidConfig, LostAndFoundError, MissingInput, StorageFull, did_you_mean
+from lost_and_found.samples import NO_ROOM
 from lost_and_found.signals import STOPPED
 from lost_and_found.training.config import PRESETS, WEIGHTS, TrainingConfig, no_weights
 from lost_and_found.workspace import REPOSITORY, TRAIN, Workspace
@@ -232,6 +233,7 @@ def execute(path: Path, output: Path, parameters: Mapping[str, Scalar]) -> None:
     """Run one notebook and write the executed copy, even if it stops half-way.
 
     Raises:
+        StorageFull: no room for the executed copy; nothing is left of it.
         LostAndFoundError: the notebook stopped; the message is the error's own where the project raised it.
     """
     import papermill
@@ -263,6 +265,14 @@ def execute(path: Path, output: Path, parameters: Mapping[str, Scalar]) -> None:
         is_ours = hasattr(errors, error.ename)
         detail = error.evalue if is_ours else "\n".join(error.traceback)
         raise LostAndFoundError(f"{path.name} stopped: {detail}\nThe executed copy: {output}") from None
+    except OSError as error:  # of writing the copy, as papermill does after each cell
+        if error.errno not in NO_ROOM:
+            raise
+        output.unlink(missing_ok=True)  # it is cut off
+        raise StorageFull(
+            f"{path.name} stopped: no room for its executed copy {output} ({error.strerror}); free some "
+            "space and run again, finished files are kept"
+        ) from None
 
 
 def _place_for_sockets() -> str | None:

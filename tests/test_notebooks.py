@@ -18,6 +18,7 @@ from lost_and_found.errors import (
     MissingDevice,
     MissingInput,
     MissingWeights,
+    StorageFull,
 )
 from lost_and_found.signals import STOPPED
 
@@ -82,6 +83,14 @@ def test_a_notebook_that_stops_names_itself_and_keeps_its_copy(repository):
         notebooks.run(notebooks.read_profile("small", repository=repository), {}, repository=repository)
     assert (repository / "executed" / "y" / "1-one" / "01-write.ipynb").exists()
     assert not (repository / "executed" / "y" / "2-two").exists()
+
+
+def test_no_room_for_the_executed_copy_is_said_and_leaves_none_that_is_cut_off(repository):
+    copy = repository / "copy.ipynb"
+    copy.symlink_to("/dev/full")
+    with pytest.raises(StorageFull, match=r"01-write\.ipynb .* copy .*copy\.ipynb .*free some space and run"):
+        notebooks.execute(repository / "1-one" / "01-write.ipynb", copy, {})
+    assert not copy.is_symlink()
 
 
 def test_a_folder_for_temporary_files_may_have_a_long_path(repository, tmp_path, monkeypatch):
