@@ -97,16 +97,26 @@ def variance_examples(samples: Sequence[Sample], measures: pd.DataFrame) -> Figu
 
 
 def examples_page(samples: Sequence[Sample], measures: pd.DataFrame, thresholds: Thresholds) -> Figure:
-    """The pictures nearest to each threshold, those just removed above those just kept."""
+    """The pictures nearest to each threshold, those just removed above those just kept.
+
+    As in `clean`, pictures that the first threshold removes are not removed by the second, and only those
+    that pass both are kept.
+    """
     by_id = {sample.id: sample for sample in samples}
     rows, labels = [], []
+    limits = {name: getattr(thresholds, name) for name in MEASURES}
+    left = measures.dropna(subset=list(MEASURES))
+    good = left[(left[list(MEASURES)] >= list(limits.values())).all(axis=1)]
     for name, title in MEASURES.items():
-        threshold = getattr(thresholds, name)
-        ranked = measures.dropna(subset=[name]).sort_values([name, "id"])
-        removed = ranked[ranked[name] < threshold].tail(PICTURES_IN_A_ROW)
-        kept = ranked[ranked[name] >= threshold].head(PICTURES_IN_A_ROW)
+        threshold = limits[name]
+        is_below = left[name] < threshold
+        removed = left[is_below].sort_values([name, "id"]).tail(PICTURES_IN_A_ROW)
+        kept = good.sort_values([name, "id"]).head(PICTURES_IN_A_ROW)
+        left = left[~is_below]
         for part, sign in ((removed, "<"), (kept, "≥")):
-            rows.append([(by_id[row.id], f"{getattr(row, name):,.0f}") for row in part.itertuples()])
+            rows.append(
+                [(by_id[one], f"{value:,.0f}") for one, value in zip(part["id"], part[name], strict=True)]
+            )
             labels.append(
                 f"{title} {sign} {threshold:g}: {'removed as ' + DEFECTS[name] if sign == '<' else 'kept'}"
             )

@@ -91,6 +91,16 @@ def test_examples_stand_on_both_sides_of_each_threshold(collection):
     assert texts(exploration.examples_page(samples, measures, nothing_goes)).count("none") == 2
 
 
+def test_a_picture_that_one_threshold_removes_is_no_example_for_the_other(collection):
+    samples, _, _ = collection
+    variances = [(100, 50), (200, 10), (400, 20), (500, 60), (600, 70)]  # dark, dark, blurred, kept, kept
+    measures = pd.DataFrame(variances, columns=list(exploration.MEASURES))
+    measures.insert(0, "id", [sample.id for sample in samples[:5]])
+    figure = exploration.examples_page(samples, measures, Thresholds())
+    rows = [[axes.get_title() for axes in row.axes if axes.get_title()] for row in figure.subfigs]
+    assert rows == [["100", "200"], ["500", "600"], ["20"], ["60", "70"]]
+
+
 def test_the_other_figures_can_be_drawn_and_saved(collection, tmp_path):
     samples, table, measures = collection
     thresholds = Thresholds(laplacian_variance=10)
