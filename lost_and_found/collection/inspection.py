@@ -40,7 +40,7 @@ def country_names(samples: Sequence[Sample]) -> pd.Series:
 
 def counts_text(names: pd.Series) -> str:
     """How often each name occurs, the most frequent first, in lines that fit a page."""
-    counts = names.value_counts(dropna=False).rename({np.nan: UNKNOWN})
+    counts = names.fillna(UNKNOWN).value_counts()
     return in_lines(f"{name} {n:,}" for name, n in counts.items())
 
 

@@ -34,9 +34,10 @@ def titles(figure):
     return [text.get_text() for text in figure.findobj(plt.Text) if text.get_text()]
 
 
-def test_all_countries_are_counted_in_lines_that_fit_a_page_and_none_is_cut():
+@pytest.mark.parametrize("dtype", ["str", "object"])
+def test_all_countries_are_counted_in_lines_that_fit_a_page_and_none_is_cut(dtype):
     names = pd.Series(
-        ["Saint Vincent and the Grenadines"] * 1200 + [f"country{n}" for n in range(90)] + [None]
+        ["Saint Vincent and the Grenadines"] * 1200 + [f"country{n}" for n in range(90)] + [None], dtype=dtype
     )
     text = counts_text(names)
     assert text.startswith("Saint Vincent and the Grenadines 1,200, ")
