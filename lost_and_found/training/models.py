@@ -160,7 +160,11 @@ def _weights_from_file(path: Path) -> InitialWeights:
         is_pickle = path.suffix != ".safetensors"
         state: Any = torch.load(path, map_location="cpu", weights_only=True) if is_pickle else load_file(path)
     except Exception as error:  # whatever torch, pickle and zip raise for files that aren't theirs
-        raise UnfitWeights(f"{path} holds no weights that can be read safely ({error})") from error
+        # Not the error's own text: torch advises to load the file unsafely, others give just a number.
+        raise UnfitWeights(
+            f"{path} holds no weights that can be read safely ({type(error).__name__}); give a complete file "
+            "of a state dict, written by torch.save or as .safetensors, not a whole model"
+        ) from error
     for wrapper in WRAPPERS:
         if isinstance(state, dict) and isinstance(state.get(wrapper), dict):
             state = state[wrapper]

@@ -80,8 +80,15 @@ def test_a_file_without_weights_is_refused(tmp_path, content):
         torch.save([1, 2], tmp_path / "weights.pth")
     else:
         (tmp_path / "weights.pth").write_bytes(content)
-    with pytest.raises(InvalidConfig, match=r"weights\.pth holds no"):
+    with pytest.raises(InvalidConfig, match=r"weights\.pth holds no .*state dict"):
         initial_weights(config(tmp_path / "weights.pth"))
+
+
+def test_a_whole_model_is_refused_without_the_advice_to_load_it_unsafely(tmp_path):
+    torch.save(torch.nn.Linear(2, 2), tmp_path / "model.pth")
+    with pytest.raises(InvalidConfig, match=r"model\.pth holds no .* not a whole model") as refusal:
+        initial_weights(config(tmp_path / "model.pth"))
+    assert "weights_only" not in str(refusal.value)
 
 
 def test_a_missing_file_is_named(tmp_path):
