@@ -62,8 +62,9 @@ async def _play(visit: Visit, camera: Camera, round_id: str, number: int) -> Col
     guess = await visit.now(texts.guess)
     if guess:
         await visit.press(guess)
-    # The next round is looked for first: an answer shown together with its number belongs to it.
-    shown = await _first(visit, Phrase(rf"Round\s+{number + 1}\b"), texts.right_answer, texts.play_again)
+    # Later rounds are looked for first: an answer shown together with their number belongs to them.
+    later = Phrase(rf"Round\s+(?!{number}\b)\d")
+    shown = await _first(visit, later, texts.right_answer, texts.play_again)
     if shown.sign != texts.right_answer:
         trouble = trouble or "the right answer was gone before it could be read"
     if trouble:

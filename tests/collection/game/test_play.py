@@ -7,6 +7,7 @@ import pytest
 from fleets import playing
 from plays import ANN, is_the_scene, numbers
 
+from lost_and_found.collection.game import multiplayer
 from lost_and_found.collection.game.chromium import launched
 from lost_and_found.collection.game.play import play_game
 from lost_and_found.collection.game.rounds import CollectedRound, SkippedRound
@@ -191,6 +192,27 @@ def test_a_game_that_is_handed_out_again_is_not_played_again(player, tmp_path):
     with playing("same-game@1") as game:
         assert len(player.run(two_games(game))) == 5
         assert claimed == game.state.game_ids * 2
+
+
+@pytest.mark.parametrize("later", [2, 3])
+def test_a_round_whose_picture_took_until_a_later_answer_is_skipped(player, tmp_path, later):
+    class SlowCamera:
+        def __init__(self, visit):
+            self.visit = visit
+
+        async def street_view(self):
+            shown = f"Round {later}. Already made guesses. The right answer was Nigeria."
+            await self.visit.page.evaluate("shown => document.body.innerText = shown", shown)
+            return b"picture"
+
+    async def act(visit):
+        await visit.goto(visit.site.url)
+        async for round_ in multiplayer.rounds(visit, SlowCamera(visit), "GQhz7jYy4TqRqVkN"):
+            return round_
+
+    round_ = player.on_page("Round 1. Already made guesses.", act, tmp_path)
+    assert isinstance(round_, SkippedRound)
+    assert (round_.id[-2:], round_.reason) == ("_0", "the right answer was gone before it could be read")
 
 
 def test_a_game_that_is_over_or_unknown_has_no_rounds_left(player, tmp_path):
