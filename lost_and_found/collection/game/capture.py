@@ -37,6 +37,13 @@ HIDE = """viewer => {
   const {x, y, width, height} = document.querySelector(viewer)?.getBoundingClientRect() ?? {};
   return {show, box: width && {x, y, width, height}};
 }"""
+# Browsers decode images one after another: once this one is decoded, so are those that the page had before.
+# A page may forbid it; what the page decodes is then left to `site.rest_s`.
+DECODED = """async () => {
+  const image = new Image();
+  image.src = "data:image/gif;base64,R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7";
+  await image.decode().catch(() => {});
+}"""
 NEXT_FRAME = "new Promise(drawn => requestAnimationFrame(() => requestAnimationFrame(drawn)))"
 
 
@@ -52,10 +59,10 @@ class Camera:
     async def street_view(self) -> bytes:
         """The viewer's picture as PNG, with the browser's own pixels.
 
-        It counts as drawn when all parts that the page has requested have arrived, the page has had
-        `site.rest_s` to decode them, and the frames before and after it are equal. A WebGL viewer's pixels
-        can't be read from within the page, so frames are screenshots; PNGs are slow to encode, so the frames
-        before and after are JPEGs.
+        It counts as drawn when all parts that the page has requested have arrived and are decoded, the page
+        has had `site.rest_s` for decoding in a way of its own, and the frames before and after it are equal.
+        A WebGL viewer's pixels can't be read from within the page, so frames are screenshots; PNGs are slow
+        to encode, so the frames before and after are JPEGs.
 
         Raises:
             BlankPicture: parts of it never arrived, or the viewer stayed blank, kept showing the last round's
@@ -64,7 +71,7 @@ class Camera:
         visit, patience_s = self._visit, self._visit.site.patience_s
         try:
             async with asyncio.timeout(patience_s):
-                await visit.pictures.complete()
+                await self._decoded()
                 async with _alone(visit) as box:
                     return await self._at_rest(box)
         except TimeoutError:
@@ -92,8 +99,13 @@ class Camera:
                     return image
                 if time.monotonic() > since + visit.site.blank_s:
                     raise BlankPicture(trouble)
-            await pictures.complete()
+            await self._decoded()
             await visit.page.evaluate(NEXT_FRAME)
+
+    async def _decoded(self) -> None:
+        """Wait until all that was requested has arrived and is decoded."""
+        await self._visit.pictures.complete()
+        await self._visit.page.evaluate(DECODED)
 
     def _trouble_with(self, sketch: bytes) -> str:
         if self._activity == self._visit.pictures.activity:

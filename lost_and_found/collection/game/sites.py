@@ -144,6 +144,6 @@ def practice_site(url: str) -> Site:
         maps_link=re.compile(re.escape(url) + r"/maps\?" + PLACE),
         pictures=re.compile(re.escape(url) + "/scenes/"),
         patience_s=30.0,
-        rest_s=0.0,  # its page draws at once what has arrived
+        rest_s=0.0,  # its page draws at once what is decoded
         popup_s=1.5,
     )

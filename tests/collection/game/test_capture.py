@@ -114,6 +114,25 @@ def test_a_blurred_preview_is_not_taken_while_the_parts_that_came_are_decoded(on
     assert on_page(OVER_IT + CANVAS + PAINT, act, rest_s=5) == (0, 0, 0)
 
 
+def test_a_blurred_preview_is_not_taken_while_the_last_part_is_decoded_at_length(on_page):
+    file = io.BytesIO()
+    Image.new("L", (6000, 6000)).save(file, "JPEG", progressive=True)
+    draw = """() => {
+      const image = new Image();
+      image.src = "/scenes/2";
+      image.decode().then(() => context.drawImage(image, 300, 300, 100, 100));
+    }"""
+
+    async def act(visit, camera):
+        await visit.page.wait_for_function("context.getImageData(0, 0, 1, 1).data[2] === 200")
+        await visit.page.route("**/scenes/2", lambda route: route.fulfill(body=file.getvalue()))
+        async with visit.page.expect_event("requestfinished"):
+            await visit.page.evaluate(draw)
+        return (await shoot(visit, camera)).getpixel((350, 350))
+
+    assert on_page(OVER_IT + CANVAS + PAINT, act) == (0, 0, 0)
+
+
 def test_a_canvas_that_never_rests_is_given_up(on_page):
     restless = """<script>
       const move = now => {
