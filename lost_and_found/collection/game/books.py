@@ -30,13 +30,13 @@ class Books:
         (job.folder / BOOKS).mkdir(exist_ok=True)
         self.claims = Claims(job.folder / BOOKS / "claims.sqlite", worker="")
         self._log = Log(job.folder)
-        self._told: set[str] = set()
+        self._told: dict[str, set[str]] = {"round": set(), "skipped": set()}
         self.earlier_runs = 0
         self._saved_before = 0
         for one in read_events(job.folder):
             self.earlier_runs += one["event"] == "collecting"
-            if one["event"] == "round":
-                self._told.add(one["id"])
+            if one["event"] in self._told:
+                self._told[one["event"]].add(one["id"])
         self.events: Counter[str] = Counter()
         self.failures: Counter[str] = Counter()
         self.rounds_at: deque[float] = deque(maxlen=100)
@@ -64,7 +64,7 @@ class Books:
             if "_multiplayer_" in game:
                 self.claims.abandon(game)
                 self.note(event("abandoned", game=game))
-        for one in sorted(self.claims.saved() - self._told):
+        for one in sorted(self.claims.saved() - self._told["round"]):
             self.note(event("round", id=one, seconds=None))
 
     def forget_games(self) -> None:
@@ -73,17 +73,19 @@ class Books:
             self.note(event("abandoned", game=game))
 
     def note(self, one: Event) -> None:
-        """Write an event to the log and count it; a round only once.
+        """Write an event to the log and count it; a round is saved or skipped only once.
 
         Recovery after one worker's death may log a round that another has just saved, before that worker's
-        own report of it is read.
+        own report of it is read. A game that is resumed at a skipped round's result skips it again.
         """
-        if one["event"] == "round" and one["id"] in self._told:
+        told = self._told.get(one["event"])
+        if told is not None and one["id"] in told:
             return
         self._log.append(one)
         self.events[one["event"]] += 1
+        if told is not None:
+            told.add(one["id"])
         if one["event"] == "round":
-            self._told.add(one["id"])
             self.rounds_at.append(time.monotonic())
         elif one["event"] == "failure":
             self.failures[one["kind"]] += 1

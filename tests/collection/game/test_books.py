@@ -30,6 +30,19 @@ def test_a_round_that_is_found_on_the_disk_before_its_worker_reports_it_counts_o
     assert [one["id"] for one in read_events(job.folder) if one["event"] == "round"] == [sample]
 
 
+def test_a_skipped_round_counts_once_though_the_resumed_game_skips_it_again(tmp_path):
+    job = CollectJob(site="practice", mode="singleplayer", rounds=0, root=tmp_path)
+    job.folder.mkdir(parents=True)
+    sample = "practice_singleplayer_abc_0"
+    with closing(Books(job)) as books:
+        books.note(event("skipped", worker="1", id=sample, reason="the viewer stayed blank"))
+        books.note(event("skipped", worker="2", id=sample, reason="its picture is gone"))
+        assert books.events["skipped"] == 1
+    with closing(Books(job)) as later:
+        later.note(event("skipped", worker="3", id=sample, reason="its picture is gone"))
+    assert dict(summarise(job.folder).skipped) == {"the viewer stayed blank": 1}
+
+
 @pytest.mark.parametrize(
     "line", [b'{"event": "round", "wor', '{"event": "failure", "message": "©'.encode()[:-1]]
 )
