@@ -32,8 +32,9 @@ pytestmark = pytest.mark.filterwarnings("ignore:overflow encountered in exp:Runt
 
 @pytest.fixture(autouse=True)
 def exact(monkeypatch):
-    """TensorFloat-32 would hide what the kernels round."""
+    """TensorFloat-32 would hide what the kernels round, and torch would what they compute."""
     monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", False)
+    monkeypatch.setattr("lost_and_found.training.fused.depthwise.is_faster", lambda *_: True)
 
 
 def some_of_both(kinds, shapes):
@@ -99,10 +100,14 @@ def depthwise(channels, size=3, stride=1, **others):
     return nn.Conv2d(channels, channels, size, stride, **others).to(DEVICE)
 
 
-IN_TWO_PARTS = (Depthwise(3, 1), (8, 24, 9, 7))  # as many strips as make a weight's gradient two sums
+OTHER_STRIPS = [
+    (Depthwise(3, 1), (8, 24, 9, 7)),  # so many that a weight's gradient is the sum of two
+    *((Depthwise(size, 1), (2, 144, height, 3)) for size, height in ((3, 2), (5, 3), (3, 4), (5, 12))),
+    *((Depthwise(size, 2), (2, 144, height, 3)) for size, height in ((3, 10), (5, 13))),
+]
 
 
-@pytest.mark.parametrize(("form", "shape"), [*some_of_both(DEPTHWISE, SHAPES), IN_TWO_PARTS])
+@pytest.mark.parametrize(("form", "shape"), [*some_of_both(DEPTHWISE, SHAPES), *OTHER_STRIPS])
 def test_depthwise_convolutions_are_those_of_torch(form, shape):
     plain = nn.Sequential(depthwise(shape[1], *form))
     quick = fuse(copy.deepcopy(plain))
@@ -111,6 +116,15 @@ def test_depthwise_convolutions_are_those_of_torch(form, shape):
     same(results(quick, images), results(plain, images))
     with torch.no_grad():
         torch.testing.assert_close(quick(images), plain(images), rtol=1e-3, atol=1e-3)
+
+
+def test_few_outputs_of_strips_lie_below_the_pictures():
+    from lost_and_found.training.fused.depthwise import _high
+
+    for height in range(1, 200):
+        high = _high(torch.empty(1, 8, height, 1))
+        assert high <= 5
+        assert -height % high < -(-height // high)
 
 
 def test_outputs_and_gradients_of_rounded_pictures_are_about_as_exact_as_those_of_torch():

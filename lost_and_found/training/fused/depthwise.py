@@ -1,7 +1,7 @@
 """Depthwise convolutions of channels-last pictures, on a GPU.
 
 An output needs only a few products, so their time goes into reading inputs, which neighbouring outputs share.
-A program computes strips of four outputs, one above the other, for some channels: each input that it reads
+A program computes strips of a few outputs, one above the other, for some channels: each input that it reads
 serves all outputs of the strip. Sums are in float32 and in the same order every time.
 """
 
@@ -18,31 +18,56 @@ from torch.autograd.function import once_differentiable
 from lost_and_found.training.fused.tiles import SUMMING, processors
 from lost_and_found.training.fused.timing import is_faster
 
-HIGH = tl.constexpr(4)  # outputs in a strip
-# Strips and channels that a program works on at a time.
-TILE = {"STRIPS": 32, "CHANNELS": 32}
-SIZES = ["strips", "height", "width", "other_height", "other_width", "channels", "strips_each"]
+HIGHEST = 5  # outputs in a strip, at most
+# Strips and channels that a program works on at a time; elsewhere groups of eight channels of a strip.
+SUMMED = {"STRIPS": 32, "CHANNELS": 32}
+WRITTEN = {"GROUPS": 128}
+SIZES = ["strips", "height", "width", "other_height", "other_width"]
+SIZES += ["channels", "strips_each", "groups", "blocks"]
 
 
 @triton.jit
-def _places(strip, height, width):
+def _divided(number, by):
+    """Quotient and remainder; no number is negative, which is faster to divide."""
+    quotient = (number.to(tl.uint32) // by.to(tl.uint32)).to(tl.int32)
+    return quotient, number - quotient * by
+
+
+@triton.jit
+def _places(strip, height, width, HIGH: tl.constexpr):
     """The picture of each strip, and the row and column of its upper end."""
-    strips_high = tl.cdiv(height, HIGH)
-    line = strip // width
-    return line // strips_high, line % strips_high * HIGH, strip % width
+    line, column = _divided(strip, width)
+    picture, strips_above = _divided(line, tl.cdiv(height, HIGH))
+    return picture, strips_above * HIGH, column
+
+
+@triton.jit
+def _strips_and_channels(strips, groups, blocks, GROUPS: tl.constexpr):
+    """A program's strips, each with eight of its channels, and whether they exist.
+
+    Neighbouring programs have the same strips where there are several blocks of channels.
+    """
+    part, block = _divided(tl.program_id(0), blocks)
+    strip, group = _divided(part * GROUPS + tl.arange(0, GROUPS), groups)
+    channel = (block * groups + group)[:, None] * 8 + tl.arange(0, 8)[None, :]
+    return strip, channel, (strip < strips)[:, None]
 
 
 @triton.jit
 def _addresses(picture, row, column, height, width, channel, channels):
     pixel = (picture * height + row).to(tl.int64) * width + column
-    return pixel[:, None] * channels + channel[None, :]
+    return pixel[:, None] * channels + channel
 
 
 @triton.jit
-def _load(x, at, row, column, height, width, known):
+def _within(place, end):
+    return (place.to(tl.uint32) < end.to(tl.uint32))[:, None]  # nor below 0, in one comparison
+
+
+@triton.jit
+def _load(x, at, known):
     """The values at a row and column of each picture; 0 outside the pictures."""
-    inside = (row >= 0) & (row < height) & (column >= 0) & (column < width)
-    return tl.load(x + at, inside[:, None] & known, other=0).to(tl.float32)
+    return tl.load(x + at, known, other=0).to(tl.float32)
 
 
 @triton.jit
@@ -50,16 +75,15 @@ def _factors(weights, kx, channel, channels, SIZE: tl.constexpr):
     """The weights in a column of the filter, from top to bottom."""
     factors = ()
     for ky in tl.static_range(SIZE):
-        of_row = weights + (ky * SIZE + kx) * channels + channel
-        factors += (tl.load(of_row, channel < channels, other=0).to(tl.float32)[None, :],)  # type: ignore[assignment]
+        factors += (tl.load(weights + (ky * SIZE + kx) * channels + channel),)  # type: ignore[assignment]
     return factors
 
 
 @triton.jit
-def _zeros(COUNT: tl.constexpr, STRIPS: tl.constexpr, CHANNELS: tl.constexpr):
+def _zeros(COUNT: tl.constexpr, ROWS: tl.constexpr, COLUMNS: tl.constexpr):
     sums = ()
     for _ in tl.static_range(COUNT):
-        sums += (tl.zeros((STRIPS, CHANNELS), tl.float32),)  # type: ignore[assignment]
+        sums += (tl.zeros((ROWS, COLUMNS), tl.float32),)  # type: ignore[assignment]
     return sums
 
 
@@ -81,33 +105,30 @@ def _add(sums, value, factors, FIRST: tl.constexpr, STEP: tl.constexpr, EVERY: t
 
 @triton.jit
 def _store(y, sums, at, row, height, width, channels, known):
-    for place in tl.static_range(HIGH):
+    for place in tl.static_range(len(sums)):
         inside = (row + place < height)[:, None] & known
         tl.store(y + at + place * width * channels, sums[place].to(y.dtype.element_ty), inside)
 
 
 @triton.jit(do_not_specialize=SIZES)
 def _convolve(
-    x, weights, y, strips, height, width, other_height, other_width, channels,
-    SIZE: tl.constexpr, STRIDE: tl.constexpr, STRIPS: tl.constexpr, CHANNELS: tl.constexpr
+    x, weights, y, strips, height, width, other_height, other_width, groups, blocks,
+    SIZE: tl.constexpr, STRIDE: tl.constexpr, HIGH: tl.constexpr, GROUPS: tl.constexpr
 ):  # fmt: skip
     """y, of height and width, from x, of the others."""
     PAD: tl.constexpr = SIZE // 2
-    channels = channels // 8 * 8  # tells the compiler to read eight at once
-    strip = tl.program_id(0) * STRIPS + tl.arange(0, STRIPS)
-    channel = tl.program_id(1) * CHANNELS + tl.arange(0, CHANNELS)
-    known = (strip < strips)[:, None] & (channel < channels)[None, :]
-    picture, row, column = _places(strip, height, width)
+    strip, channel, known = _strips_and_channels(strips, groups, blocks, GROUPS)
+    channels = groups * blocks * 8
+    picture, row, column = _places(strip, height, width, HIGH)
     x_row, x_column = row * STRIDE, column * STRIDE
     at = _addresses(picture, x_row, x_column, other_height, other_width, channel, channels)
-    sums = _zeros(HIGH, STRIPS, CHANNELS)
+    sums = _zeros(HIGH, GROUPS, 8)
     for kx in range(SIZE):
         factors = _factors(weights, kx, channel, channels, SIZE)
+        beside = _within(x_column + kx - PAD, other_width) & known
         for down in tl.static_range(-PAD, STRIDE * (HIGH - 1) + PAD + 1):
             away = (down * other_width + kx - PAD) * channels
-            value = _load(
-                x, at + away, x_row + down, x_column + kx - PAD, other_height, other_width, known
-            )  # fmt: skip
+            value = _load(x, at + away, _within(x_row + down, other_height) & beside)
             sums = _add(sums, value, factors, down + PAD, -STRIDE)
     at = _addresses(picture, row, column, height, width, channel, channels)
     _store(y, sums, at, row, height, width, channels, known)
@@ -115,26 +136,25 @@ def _convolve(
 
 @triton.jit(do_not_specialize=SIZES)
 def _input_gradient(
-    dy, weights, dx, strips, height, width, other_height, other_width, channels,
-    SIZE: tl.constexpr, STRIDE: tl.constexpr, STRIPS: tl.constexpr, CHANNELS: tl.constexpr
+    dy, weights, dx, strips, height, width, other_height, other_width, groups, blocks,
+    SIZE: tl.constexpr, STRIDE: tl.constexpr, HIGH: tl.constexpr, GROUPS: tl.constexpr
 ):  # fmt: skip
     """dx, of height and width, from dy, of the others."""
     PAD: tl.constexpr = SIZE // 2
-    channels = channels // 8 * 8  # tells the compiler to read eight at once
-    strip = tl.program_id(0) * STRIPS + tl.arange(0, STRIPS)
-    channel = tl.program_id(1) * CHANNELS + tl.arange(0, CHANNELS)
-    known = (strip < strips)[:, None] & (channel < channels)[None, :]
-    picture, row, column = _places(strip, height, width)
-    dy_row = row // STRIDE  # exactly, as strips begin at multiples of four
-    sums = _zeros(HIGH, STRIPS, CHANNELS)
+    strip, channel, known = _strips_and_channels(strips, groups, blocks, GROUPS)
+    channels = groups * blocks * 8
+    picture, row, column = _places(strip, height, width, HIGH)
+    dy_row = row // STRIDE  # exactly, as HIGH is a multiple of the stride
+    sums = _zeros(HIGH, GROUPS, 8)
     for kx in range(SIZE):
         factors = _factors(weights, kx, channel, channels, SIZE)
         across = column + PAD - kx
         dy_column = tl.where(across % STRIDE == 0, across // STRIDE, -1)
+        beside = _within(dy_column, other_width) & known
         at = _addresses(picture, dy_row, dy_column, other_height, other_width, channel, channels)
         for down in tl.static_range(-(PAD // STRIDE), (HIGH - 1 + PAD) // STRIDE + 1):
             away = down * other_width * channels
-            value = _load(dy, at + away, dy_row + down, dy_column, other_height, other_width, known)
+            value = _load(dy, at + away, _within(dy_row + down, other_height) & beside)
             sums = _add(sums, value, factors, PAD - STRIDE * down, 1)
     at = _addresses(picture, row, column, height, width, channel, channels)
     _store(dx, sums, at, row, height, width, channels, known)
@@ -143,7 +163,7 @@ def _input_gradient(
 @triton.jit(do_not_specialize=SIZES)
 def _weight_gradient(
     x, dy, sums, strips, height, width, other_height, other_width, channels, strips_each,
-    SIZE: tl.constexpr, STRIDE: tl.constexpr, STRIPS: tl.constexpr, CHANNELS: tl.constexpr
+    SIZE: tl.constexpr, STRIDE: tl.constexpr, HIGH: tl.constexpr, STRIPS: tl.constexpr, CHANNELS: tl.constexpr
 ):  # fmt: skip
     """Sums over each part of the strips of dy, of height and width, with x, of the others.
 
@@ -158,17 +178,18 @@ def _weight_gradient(
     for first in range(part * strips_each, last, STRIPS):
         strip = first + tl.arange(0, STRIPS)
         known = (strip < last)[:, None] & (channel < channels)[None, :]
-        picture, row, column = _places(strip, height, width)
-        at = _addresses(picture, row, column, height, width, channel, channels)
+        picture, row, column = _places(strip, height, width, HIGH)
+        at = _addresses(picture, row, column, height, width, channel[None, :], channels)
         slopes = ()
         for place in tl.static_range(HIGH):
             away = place * width * channels
-            slopes += (_load(dy, at + away, row + place, column, height, width, known),)  # type: ignore[assignment]
+            slopes += (_load(dy, at + away, _within(row + place, height) & known),)  # type: ignore[assignment]
         x_row, x_column = row * STRIDE, column * STRIDE + kx - PAD
-        at = _addresses(picture, x_row, x_column, other_height, other_width, channel, channels)
+        beside = _within(x_column, other_width) & known
+        at = _addresses(picture, x_row, x_column, other_height, other_width, channel[None, :], channels)
         for down in tl.static_range(-PAD, STRIDE * (HIGH - 1) + PAD + 1):
             away = down * other_width * channels
-            value = _load(x, at + away, x_row + down, x_column, other_height, other_width, known)
+            value = _load(x, at + away, _within(x_row + down, other_height) & beside)
             totals = _add(totals, value, slopes, down + PAD, -1, STRIDE)
     for ky in tl.static_range(SIZE):
         to = (part * SIZE * SIZE + ky * SIZE + kx) * channels + channel
@@ -185,44 +206,49 @@ def convolved(x: Tensor, weight: Tensor, stride: int) -> Tensor:
     """
     shape = (*x.shape[:2], *(triton.cdiv(side, stride) for side in x.shape[2:]))
     y = torch.empty(shape, dtype=x.dtype, device=x.device, memory_format=torch.channels_last)
-    _convolve[_grid(y)](x, _by_pixel(weight, x.dtype), y, *_sizes(y, x), *_form(weight, stride), **TILE)
+    _write(_convolve, x, weight, y, stride, high=_high(y))
     return y
 
 
 def gradients(x: Tensor, dy: Tensor, weight: Tensor, stride: int) -> tuple[Tensor, Tensor]:
     """The gradients of x and of the weight from that of the output, dy, channels last."""
-    form, dx = _form(weight, stride), torch.empty_like(x)
-    _input_gradient[_grid(dx)](dy, _by_pixel(weight, x.dtype), dx, *_sizes(dx, dy), *form, **TILE)
-    strips, columns = _strips(dy), triton.cdiv(x.shape[1], TILE["CHANNELS"])
-    parts = max(1, SUMMING * processors(x.device) // (columns * form[0]))
-    strips_each = triton.cdiv(triton.cdiv(strips, parts), TILE["STRIPS"]) * TILE["STRIPS"]
+    dx = torch.empty_like(x)
+    _write(_input_gradient, dy, weight, dx, stride, high=_high(dx) if stride == 1 else 4)
+    size, channels, high = weight.shape[2], x.shape[1], _high(dy)
+    strips, columns = _strips(dy, high), triton.cdiv(channels, SUMMED["CHANNELS"])
+    parts = max(1, SUMMING * processors(x.device) // (columns * size))
+    strips_each = triton.cdiv(triton.cdiv(strips, parts), SUMMED["STRIPS"]) * SUMMED["STRIPS"]
     parts = triton.cdiv(strips, strips_each)
-    sums = x.new_empty((parts, form[0] ** 2, x.shape[1]), dtype=torch.float32)
-    _weight_gradient[form[0], parts, columns](x, dy, sums, *_sizes(dy, x), strips_each, *form, **TILE)
+    sums = x.new_empty((parts, size**2, channels), dtype=torch.float32)
+    _weight_gradient[size, parts, columns](
+        x, dy, sums, strips, *dy.shape[2:], *x.shape[2:], channels, strips_each, size, stride, high, **SUMMED
+    )
     return dx, sums.sum(0).t().reshape(weight.shape).to(weight.dtype)
 
 
-def _by_pixel(weight: Tensor, dtype: torch.dtype) -> Tensor:
-    """The weights (size * size, C), so that those of neighbouring channels can be read at once."""
-    return weight.to(dtype).flatten(1).t().contiguous()
+def _write(kernel: Any, source: Tensor, weight: Tensor, written: Tensor, stride: int, *, high: int) -> None:
+    # Rounded as torch would, but read in a type that needn't be converted; those of neighbours side by side.
+    rounded = weight.to(source.dtype).flatten(1).t()
+    weights = rounded.new_empty(rounded.shape, dtype=torch.float32).copy_(rounded)
+    strips, groups = _strips(written, high), written.shape[1] // 8
+    # A program has a few channels of many strips, which share inputs, but reads at least 64 bytes at a place.
+    each = next((each for each in range(4, groups, 2) if groups % each == 0), groups)
+    programs = triton.cdiv(strips * each, WRITTEN["GROUPS"]) * (groups // each)
+    kernel[(programs,)](
+        source, weights, written, strips, *written.shape[2:], *source.shape[2:], each, groups // each,
+        weight.shape[2], stride, high, **WRITTEN
+    )  # fmt: skip
 
 
-def _form(weight: Tensor, stride: int) -> tuple[int, int]:
-    return weight.shape[2], stride
+def _high(walked: Tensor) -> int:
+    """How many outputs a strip has, so that few of them lie below the pictures."""
+    height = walked.shape[2]
+    return triton.cdiv(height, triton.cdiv(height, HIGHEST))
 
 
-def _strips(pictures: Tensor) -> int:
-    count, _, height, width = pictures.shape
-    return count * triton.cdiv(height, HIGH.value) * width
-
-
-def _grid(written: Tensor) -> tuple[int, int]:
-    return triton.cdiv(_strips(written), TILE["STRIPS"]), triton.cdiv(written.shape[1], TILE["CHANNELS"])
-
-
-def _sizes(walked: Tensor, other: Tensor) -> tuple[int, ...]:
-    """The sizes that are passed to a program that walks over the strips of the first pictures."""
-    return _strips(walked), *walked.shape[2:], *other.shape[2:], walked.shape[1]
+def _strips(walked: Tensor, high: int) -> int:
+    count, _, height, width = walked.shape
+    return count * triton.cdiv(height, high) * width
 
 
 class _Convolution(torch.autograd.Function):
