@@ -22,6 +22,13 @@ from lost_and_found.errors import InvalidConfig
 from lost_and_found.training.models import pick_device
 
 LETTING_GO_S = 1.0
+# What gloo and NCCL say in a process when another one has ended.
+LOST = (
+    "Connection closed by peer",
+    "Connection reset by peer",
+    "Broken pipe",
+    "remote process exiting prematurely",
+)
 
 
 @dataclass(frozen=True)
@@ -103,6 +110,8 @@ def joined(device: str) -> Iterator[World]:
 
     Raises:
         InvalidConfig: this machine has no such device.
+        SystemExit: another process has ended. Its error is the reason, which a traceback of this one's broken
+            connection would bury.
     """
     size, local_rank = int(os.environ.get("WORLD_SIZE", "1")), os.environ.get("LOCAL_RANK", "0")
     place = pick_device(device)
@@ -124,6 +133,10 @@ def joined(device: str) -> Iterator[World]:
         dist.init_process_group("nccl" if place.type == "cuda" else "gloo")
     try:
         yield World(place, dist.get_rank(), size)
+    except RuntimeError as error:
+        if not any(text in str(error) for text in LOST):
+            raise
+        raise SystemExit("stopped, because another process of this training has ended") from error
     finally:
         if began:
             # Gloo's threads release their last tensors while holding a lock of their own, for which they

@@ -71,6 +71,15 @@ def counted(self, *arguments):
 CountryTarget.measure = counted
 """
 
+# The one that writes the run finds the disk full after the first epoch.
+FULL_DISK = """
+from lost_and_found.errors import StorageFull
+from lost_and_found.training import runs
+def full(*_):
+    raise StorageFull("no room for a checkpoint")
+runs.save_checkpoint = full
+"""
+
 
 @pytest.fixture(scope="module")
 def splits(tmp_path_factory):
@@ -165,6 +174,14 @@ def test_an_error_in_a_distributed_training_ends_all_processes_with_its_reason(s
     done = train_in_two(config, splits, tmp_path)
     assert done.returncode != 0
     assert "NotFinite" in done.stderr
+
+
+def test_the_reason_why_one_process_stopped_is_not_buried_by_what_the_others_say(splits, tmp_path):
+    done = train_in_two(CONFIG, splits, tmp_path, before=FULL_DISK)
+    assert done.returncode != 0
+    assert done.stderr.count("StorageFull: no room for a checkpoint") == 1, done.stderr
+    assert "stopped, because another process of this training has ended" in done.stderr
+    assert "RuntimeError" not in done.stderr
 
 
 @pytest.mark.parametrize(("count", "size"), [(7, 2), (6, 3), (5, 4)])
