@@ -71,8 +71,11 @@ def counted(self, *arguments):
 CountryTarget.measure = counted
 """
 
-# The one that writes the run finds the disk full after the first epoch.
+# The one that writes the run finds the disk full after the first epoch. Each lingers at its end, so that the
+# other one notices before torchrun ends it.
 FULL_DISK = """
+import atexit, time
+atexit.register(time.sleep, 5)
 from lost_and_found.errors import StorageFull
 from lost_and_found.training import runs
 def full(*_):
