@@ -105,6 +105,7 @@ class Camera:
     async def _decoded(self) -> None:
         """Wait until all that was requested has arrived and is decoded."""
         await self._visit.pictures.complete()
+        await self._visit.page.evaluate(NEXT_FRAME)  # by which the page has heard of it, too
         await self._visit.page.evaluate(DECODED)
 
     def _trouble_with(self, sketch: bytes) -> str:

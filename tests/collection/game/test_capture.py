@@ -121,6 +121,7 @@ def test_a_blurred_preview_is_not_taken_while_the_last_part_is_decoded_at_length
       const image = new Image();
       image.src = "/scenes/2";
       image.decode().then(() => context.drawImage(image, 300, 300, 100, 100));
+      return new Promise(loaded => image.onload = () => loaded());
     }"""
 
     async def act(visit, camera):
