@@ -37,8 +37,8 @@ HIDE = """viewer => {
   const {x, y, width, height} = document.querySelector(viewer)?.getBoundingClientRect() ?? {};
   return {show, box: width && {x, y, width, height}};
 }"""
-# Browsers decode images one after another: once this one is decoded, so are those that the page had before.
-# A page may forbid it; what the page decodes is then left to `site.rest_s`.
+# Chromium decodes images one after another: once this one is decoded, so are those asked for before. No
+# standard promises it, and a page may forbid this image: what it decodes is then left to `site.rest_s`.
 DECODED = """async () => {
   const image = new Image();
   image.src = "data:image/gif;base64,R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7";

@@ -66,7 +66,7 @@ def _within(place, end):
 
 @triton.jit
 def _load(x, at, known):
-    """The values at a row and column of each picture; 0 outside the pictures."""
+    """The values at these places; 0 for those that aren't known to lie within the pictures."""
     return tl.load(x + at, known, other=0).to(tl.float32)
 
 
