@@ -3,6 +3,7 @@
     python benchmarks/recipe.py --root FOLDER --dataset NAME [--architecture mobilenet_v2] [--weights FILE]
     python benchmarks/recipe.py --root FOLDER --dataset NAME --compare region-labels
     python benchmarks/recipe.py --root FOLDER --dataset NAME --compare coordinate-losses
+    python benchmarks/recipe.py --root FOLDER --dataset NAME --compare temperature [--target region]
 
 FOLDER is a workspace in which stages 1 and 2 have run. Each row of the table adds a change to the row above
 and is trained with the same seeds, for as many epochs. Scores of the table are of the validation split, on
@@ -12,7 +13,8 @@ The last row is then compared with the first on pictures that played no part in 
 train and the test split are divided into folds, and each is tested with networks trained on the others.
 The validation split still says which epoch is kept. `--compare region-labels` compares normalised with
 published labels in the same way, with exact ones between them in the table, and `--compare coordinate-losses`
-the angular loss with the published one. Runs that exist already are not trained again.
+the angular loss with the published one. `--compare temperature` compares what the same networks say at the
+temperature of their run with what they learned to say. Runs that exist already are not trained again.
 """
 
 from __future__ import annotations
@@ -39,6 +41,7 @@ from lost_and_found.training.config import COORDINATE_LOSSES, STUDY, TrainingCon
 from lost_and_found.training.pixel_cache import PixelCache, cache_splits
 from lost_and_found.training.runs import Run, load_run, predict
 from lost_and_found.training.targets.base import index_of, mean_recall, ranks
+from lost_and_found.training.temperature import SMALLEST
 from lost_and_found.training.trainer import train_run
 from lost_and_found.workspace import TRAIN, Workspace
 
@@ -56,6 +59,7 @@ CHANGES: dict[str, tuple[str, ...]] = {
 }
 # How the device computes: the study's way is slower, which has nothing to do with how well a network learns.
 NO_RECIPE = ("precision", "compile")
+LEARNED = "as learned"
 SHOWN = ("top1", "top5", "balanced_accuracy", "country_top1", "country_top5", "median_km", "geoscore")
 
 
@@ -82,12 +86,16 @@ class Guesses:
 
     Attributes:
         ranks: of the true country, 0 for the first, (seeds, N); (0, N) for a target of coordinates.
+        first: probability of the likeliest country, of the same shape.
+        true: probability of the true country, of the same shape.
         km: to the true point, (seeds, N); (0, N) for a country target.
         classes: the true country's number, (N,).
         groups: pictures of one game or place have one number, (N,).
     """
 
     ranks: np.ndarray
+    first: np.ndarray
+    true: np.ndarray
     km: np.ndarray
     classes: np.ndarray
     groups: np.ndarray
@@ -96,8 +104,9 @@ class Guesses:
         """The guesses for these pictures by as many networks, drawn with replacement."""
         count = max(len(self.ranks), len(self.km))
         seeds = rng.integers(count, size=count)
-        ranks, km = (one[np.ix_(seeds[: len(one)], rows)] for one in (self.ranks, self.km))
-        return Guesses(ranks, km, self.classes[rows], self.groups[rows])
+        of_seeds = (self.ranks, self.first, self.true, self.km)
+        drawn = (one[np.ix_(seeds[: len(one)], rows)] for one in of_seeds)
+        return Guesses(*drawn, classes=self.classes[rows], groups=self.groups[rows])
 
 
 def main() -> None:
@@ -107,9 +116,12 @@ def main() -> None:
         name: getattr(arguments, name)
         for name in ("dataset", "architecture", "weights", "normalisation", "epochs")
     }
-    table = {"recipe": recipe_rows, "region-labels": region_rows, "coordinate-losses": coordinate_rows}[
-        arguments.compare
-    ](fixed)
+    table = {
+        "recipe": recipe_rows,
+        "region-labels": region_rows,
+        "coordinate-losses": coordinate_rows,
+        "temperature": partial(temperature_rows, target=arguments.target),
+    }[arguments.compare](fixed)
     names = [list(table)[row] for row in arguments.rows or range(len(table))]
     workspace = Workspace(arguments.root, arguments.dataset)
     train, val, test = cache_splits(
@@ -130,7 +142,10 @@ def main() -> None:
     if folds:
         tested = trained[len(names) * len(seeds) :]
         half = len(seeds) * len(folds)
-        first, last = (guesses_of(runs, folds) for runs in (tested[:half], tested[half:]))
+        first, last = (
+            guesses_of(runs, folds, calibrated=name != LEARNED)
+            for name, runs in zip(ends, (tested[:half], tested[half:]), strict=True)
+        )
         print(f"\n{first.ranks.shape[1]} pictures in {len(folds)} folds, {len(seeds)} seeds: ", end="")
         over = "pictures and seeds" if len(seeds) > 1 else "pictures, not over trainings"
         print(" | ".join((*ends, f"difference with 95 % interval over {over}")))
@@ -150,7 +165,9 @@ def _parser() -> argparse.ArgumentParser:
     add("--epochs", type=int, default=12)
     add("--seeds", type=int, default=3)
     add("--folds", type=int, default=5, help="0 stays on the validation split")
-    add("--compare", choices=("recipe", "region-labels", "coordinate-losses"), default="recipe")
+    comparisons = ("recipe", "region-labels", "coordinate-losses", "temperature")
+    add("--compare", choices=comparisons, default="recipe")
+    add("--target", choices=("country", "region"), default="country", help="of --compare temperature")
     add("--rows", type=int, nargs="*", help="only these, counted from 0")
     add("--processes", type=int, default=1, help="runs to train at the same time")
     add("--threads", type=int, help="threads of each run")
@@ -181,6 +198,11 @@ def coordinate_rows(fixed: Settings) -> dict[str, Settings]:
         f"{loss} loss": {**fixed, "target": "coordinates", "coordinate_loss": loss}
         for loss in COORDINATE_LOSSES
     }
+
+
+def temperature_rows(fixed: Settings, *, target: str) -> dict[str, Settings]:
+    """The same settings twice: the runs are the same, too."""
+    return {name: {**fixed, "target": target} for name in (LEARNED, "calibrated")}
 
 
 def configured(settings: Settings, seed: int) -> TrainingConfig:
@@ -244,27 +266,31 @@ def row_text(name: str, runs: Sequence[Run]) -> str:
     return f"{name:48} {', '.join(parts)}; best epochs {epochs}, {seconds:.0f} s"
 
 
-def guesses_of(folders: Sequence[Path], folds: Sequence[Fold]) -> Guesses:
+def guesses_of(folders: Sequence[Path], folds: Sequence[Fold], *, calibrated: bool) -> Guesses:
     """What the runs, ordered by seed and then by fold, guess for the pictures that they haven't seen."""
     table = pd.concat([fold.test.table for fold in folds if fold.test], ignore_index=True)
-    places, km = [], []
+    places, first, true, km = [], [], [], []
     for folder, fold in zip(folders, [*folds] * (len(folders) // len(folds)), strict=True):
         run, test = load_run(folder), fold.test
         assert test is not None
+        if not calibrated:
+            run.target.temperature = 1.0
         decoded = predict(run, test.pixels)
         if run.target.country_codes:
             probabilities = torch.from_numpy(run.target.country_probabilities(decoded))
             truth = torch.from_numpy(index_of(test.table["country_code"], run.target.country_codes))
             places.append(ranks(probabilities, truth).numpy())
+            first.append(probabilities.amax(dim=1).numpy())
+            of_truth = probabilities.gather(1, truth.clamp(min=0)[:, None])[:, 0]
+            true.append(torch.where(truth < 0, 0, of_truth).numpy())
         if (points := run.target.points(decoded)) is not None:
             km.append(haversine_km(points, test.table[["lat", "lon"]].to_numpy(dtype=float)))
-    ranked, apart = (
+    of_seeds = (
         np.concatenate(parts).reshape(-1, len(table)) if parts else np.empty((0, len(table)))
-        for parts in (places, km)
+        for parts in (places, first, true, km)
     )
     return Guesses(
-        ranks=ranked,
-        km=apart,
+        *of_seeds,
         classes=np.unique(table["country_code"].to_numpy(dtype=str), return_inverse=True)[1],
         groups=group_samples(table),
     )
@@ -282,6 +308,10 @@ def comparison_text(reference: Guesses, candidate: Guesses) -> str:
         scores["country balanced accuracy %"] = lambda one: (
             100 * mean_recall((one.ranks < 1).mean(axis=0), one.classes)
         )
+        scores["probability of first guesses - top-1 %"] = lambda one: (
+            100 * (one.first.mean() - (one.ranks < 1).mean())
+        )
+        scores["log loss of countries"] = lambda one: float(-np.log(one.true + SMALLEST).mean())
     if reference.km.size:
         scores["median km"] = lambda one: float(np.median(one.km, axis=1).mean())
         scores["mean km"] = lambda one: float(one.km.mean())
@@ -298,8 +328,8 @@ def comparison_text(reference: Guesses, candidate: Guesses) -> str:
     draws = np.array([differences(reference, candidate), *resampled])
     low, high = percentiles(draws, np.asarray(len(np.unique(groups))))
     lines = [
-        f"{name:28} {score(reference):8.1f} | {score(candidate):8.1f} | {difference:+8.1f} "
-        f"[{lowest:+.1f}, {highest:+.1f}]"
+        f"{name:38} {score(reference):9.2f} | {score(candidate):9.2f} | {difference:+9.2f} "
+        f"[{lowest:+.2f}, {highest:+.2f}]"
         for (name, score), difference, lowest, highest in zip(
             scores.items(), draws[0], low, high, strict=True
         )

@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import torch
 from torch import Tensor
@@ -37,6 +38,7 @@ from lost_and_found.training.recording import RecordedSteps
 from lost_and_found.training.schedules import learning_rate_factor
 from lost_and_found.training.splits import Split, batches, epoch_order, read_splits
 from lost_and_found.training.targets import Labels, Target
+from lost_and_found.training.temperature import ENOUGH, best_temperature
 from lost_and_found.training.tracking import Tracker
 
 VALIDATION_BATCH_FACTOR = 4
@@ -139,7 +141,8 @@ class Training:
         if stopped:  # the process that received the signal has ended by now
             raise SystemExit(128 + signal.SIGTERM)
         if folder:
-            summary = {**self.summary(), "train_count": len(train), "val_count": len(val)}
+            temperature = self.temperature(val_split, runs.load_weights(folder / "model.safetensors"))
+            summary = {**self.summary(), **temperature, "train_count": len(train), "val_count": len(val)}
             write_json(folder / "summary.json", summary)
             tracker.summarise(summary)
 
@@ -248,8 +251,7 @@ class Training:
         """The part of a step that can be recorded: whatever changes between steps comes in tensors."""
         self.optimizer.zero_grad()
         images = self.augmentation.change(pixels, drawn, share=self.world.share, batch_size=count)
-        with autocast_for(self.config, self.device):
-            outputs = self.stepping(self.normalisation(images))
+        outputs = self.outputs(self.stepping, images)
         loss = self.target.loss(outputs, labels) * self.world.weight(count)
         self.scaler.scale(loss).backward()
         if self.config.clip_norm:
@@ -259,6 +261,12 @@ class Training:
         self.scaler.update()
         # Stays on the device: reading it would wait for every batch.
         self.loss_sum += loss.detach() * (count / self.world.size)
+
+    def outputs(self, model: torch.nn.Module, pixels: Tensor) -> Tensor:
+        """What a network says of these pixels, in the config's precision."""
+        with autocast_for(self.config, self.device):
+            outputs: Tensor = model(self.normalisation(pixels))
+        return outputs
 
     @torch.inference_mode()
     def validate(self, split: Split) -> dict[str, float] | None:
@@ -275,12 +283,25 @@ class Training:
             listens = self.world.size == 1 or (number % LISTEN_EVERY == 0 and number < of_all)
             if number and listens and self.is_stopped():
                 return None
-            with autocast_for(self.config, self.device):
-                outputs = model(self.normalisation(pixels))
-            measured.append(self.target.measure(outputs, labels))
+            measured.append(self.target.measure(self.outputs(model, pixels), labels))
         own = {name: torch.cat([one[name] for one in measured]).cpu() for name in measured[0]}
         shares = self.world.from_all(own)
         return self.target.summarise({name: torch.cat([one[name] for one in shares]).numpy() for name in own})
+
+    @torch.inference_mode()
+    def temperature(self, split: Split, weights: dict[str, Tensor]) -> dict[str, float]:
+        """That of these weights, by what they say of this split; empty if the target has no countries."""
+        if not self.target.country_codes:
+            return {}
+        model = self.validated_model.eval()
+        model.load_state_dict(weights)
+        rows = torch.arange(len(split))[:: math.ceil(len(split) / ENOUGH)]
+        found, truth = [], []
+        for pixels, labels in split.batches(rows.split(self.config.batch_size * VALIDATION_BATCH_FACTOR)):
+            decoded = self.target.decode(self.outputs(model, pixels)).cpu().numpy()
+            found.append(self.target.country_probabilities(decoded))
+            truth.append(labels["country"].cpu().numpy())
+        return {"temperature": best_temperature(np.concatenate(found), np.concatenate(truth))}
 
     # -- what the loops above ask --
 

@@ -239,6 +239,12 @@ def save_weights(path: Path, weights: Mapping[str, torch.Tensor]) -> None:
     write_atomically(path, safetensors.torch.save(dict(weights)))
 
 
+def load_weights(path: Path) -> dict[str, torch.Tensor]:
+    """What `save_weights` wrote, on the CPU."""
+    weights: dict[str, torch.Tensor] = safetensors.torch.load_file(path)
+    return weights
+
+
 def load_run(folder: Path, *, device: str = "auto") -> Run:
     """The run in a folder.
 
@@ -250,10 +256,12 @@ def load_run(folder: Path, *, device: str = "auto") -> Run:
         raise MissingInput(f"{folder} holds no complete run; run 3-training/01-train-model.ipynb")
     config = TrainingConfig.from_json(read_json(folder / "config.json"))
     labels = read_json(folder / "labels.json")
+    summary = read_json(folder / "summary.json")
     target = target_from_json(labels)
+    target.temperature = summary.get("temperature", 1.0)  # older runs, and those for coordinates, have none
     model = build_model(config.architecture, target.outputs)
     try:
-        model.load_state_dict(safetensors.torch.load_file(folder / "model.safetensors"))
+        model.load_state_dict(load_weights(folder / "model.safetensors"))
     except (RuntimeError, safetensors.SafetensorError) as error:
         raise InvalidConfig(f"{folder}: the weights don't fit the settings ({error}); train again") from error
     place = pick_device(device)
@@ -266,7 +274,7 @@ def load_run(folder: Path, *, device: str = "auto") -> Run:
         model=model.to(place, memory_format=torch.channels_last).eval(),  # type: ignore[call-overload]
         device=place,
         metrics=pd.read_csv(folder / "metrics.csv"),
-        summary=read_json(folder / "summary.json"),
+        summary=summary,
         list_digests=labels["lists"],
         environment=read_json(folder / "environment.json"),
         copy_size=tuple(labels.get("copy_size", COPY_SIZE)),
@@ -281,7 +289,8 @@ def ask_for(run: Run) -> None:
 def predict(run: Run, pixels: np.ndarray, *, batch_size: int = 256) -> np.ndarray:
     """The target's decoded predictions, float32, one row per picture.
 
-    For countries and regions these are probabilities (N, K) in the order of the labels, for coordinates
+    For countries and regions these are probabilities (N, K) in the order of the labels, as learned:
+    `run.target.country_probabilities` makes calibrated ones of countries from them. For coordinates they are
     (lat, lon) (N, 2) in degrees.
 
     Args:

@@ -36,6 +36,7 @@ class Target(Protocol):
         metrics: the keys of what `summarise` returns.
         best_metric: the metric by which epochs are compared.
         best_is_share: whether that is a share of pictures, the higher the better; else it is a distance.
+        temperature: of `country_probabilities`, see `temperature.py`; a finished run's, 1 in training.
     """
 
     name: str
@@ -44,6 +45,7 @@ class Target(Protocol):
     metrics: tuple[str, ...]
     best_metric: str
     best_is_share: bool
+    temperature: float
 
     def to(self, device: torch.device) -> Target:
         """This target, with its tensors moved to the device of outputs and labels."""

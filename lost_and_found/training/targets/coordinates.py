@@ -24,6 +24,7 @@ class CoordinatesTarget:
     metrics = ("loss", *DISTANCE_METRICS)
     best_metric = "median_km"
     best_is_share = False
+    temperature = 1.0
 
     def __init__(self, loss: str = "angular") -> None:
         """Make the target.

@@ -22,6 +22,7 @@ from lost_and_found.training.targets.base import (
     ranks,
     required,
 )
+from lost_and_found.training.temperature import tempered
 
 
 class CountryTarget:
@@ -31,6 +32,7 @@ class CountryTarget:
     metrics = ("loss", *(f"top{k}" for k in TOP_K), "balanced_accuracy")
     best_metric = "top1"
     best_is_share = True
+    temperature = 1.0
 
     def __init__(
         self,
@@ -121,7 +123,7 @@ class CountryTarget:
         }
 
     def decode(self, outputs: Tensor) -> Tensor:
-        """Probabilities (B, K), float32, of the countries in the order of `country_codes`.
+        """Probabilities (B, K), float32, of the countries in the order of `country_codes`, as learned.
 
         With `logit_adjustment` t they are as if countries were as frequent as their counts to the power
         1 - t.
@@ -129,8 +131,8 @@ class CountryTarget:
         return outputs.float().softmax(dim=1)
 
     def country_probabilities(self, decoded: np.ndarray) -> np.ndarray:
-        """What was decoded."""
-        return decoded
+        """What was decoded, at the target's temperature."""
+        return tempered(decoded, self.temperature)
 
     def points(self, decoded: np.ndarray) -> np.ndarray | None:
         """None: a country isn't a point."""

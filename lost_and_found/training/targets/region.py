@@ -30,6 +30,7 @@ from lost_and_found.training.targets.base import (
     required,
     true_points,
 )
+from lost_and_found.training.temperature import tempered
 
 ENRICH = "run 2-data-preparation/02-enrich-records"
 GUESSES_AT_ONCE = 4096
@@ -63,6 +64,7 @@ class RegionTarget:
     )
     best_metric = "top1"
     best_is_share = True
+    temperature = 1.0
 
     def __init__(
         self,
@@ -205,9 +207,8 @@ class RegionTarget:
         return outputs.float().softmax(dim=1)
 
     def country_probabilities(self, decoded: np.ndarray) -> np.ndarray:
-        """The probabilities of the regions, summed by country."""
-        summed: np.ndarray = decoded @ self._in_country.cpu().numpy()
-        return summed
+        """The probabilities of the regions, summed by country, at the target's temperature."""
+        return tempered(decoded @ self._in_country.cpu().numpy(), self.temperature)
 
     def points(self, decoded: np.ndarray) -> np.ndarray | None:
         """The centroids with the highest expected GeoScore."""
