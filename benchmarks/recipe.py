@@ -3,6 +3,7 @@
     python benchmarks/recipe.py --root FOLDER --dataset NAME [--architecture mobilenet_v2] [--weights FILE]
     python benchmarks/recipe.py --root FOLDER --dataset NAME --compare region-labels
     python benchmarks/recipe.py --root FOLDER --dataset NAME --compare coordinate-losses
+    python benchmarks/recipe.py --root FOLDER --dataset NAME --compare upsampling
     python benchmarks/recipe.py --root FOLDER --dataset NAME --compare temperature [--target region]
 
 FOLDER is a workspace in which stages 1 and 2 have run. Each row of the table adds a change to the row above
@@ -13,8 +14,10 @@ The last row is then compared with the first on pictures that played no part in 
 train and the test split are divided into folds, and each is tested with networks trained on the others.
 The validation split still says which epoch is kept. `--compare region-labels` compares normalised with
 published labels in the same way, with exact ones between them in the table, and `--compare coordinate-losses`
-the angular loss with the published one. `--compare temperature` compares what the same networks say at the
-temperature of their run with what they learned to say. Runs that exist already are not trained again.
+the angular loss with the published one. `--compare upsampling` compares networks that see the pictures
+enlarged with the study's recipe, which may train for longer in return. `--compare temperature` compares what
+the same networks say at the temperature of their run with what they learned to say. Runs that exist already
+are not trained again.
 """
 
 from __future__ import annotations
@@ -120,6 +123,7 @@ def main() -> None:
         "recipe": recipe_rows,
         "region-labels": region_rows,
         "coordinate-losses": coordinate_rows,
+        "upsampling": upsampling_rows,
         "temperature": partial(temperature_rows, target=arguments.target),
     }[arguments.compare](fixed)
     names = [list(table)[row] for row in arguments.rows or range(len(table))]
@@ -127,15 +131,20 @@ def main() -> None:
     train, val, test = cache_splits(
         workspace, folder=workspace.output(TRAIN) / "pixels", width=DEFAULTS.width, height=DEFAULTS.height
     )
-    ends = [name for name in (next(iter(table)), list(table)[-1]) if name in names] if arguments.folds else []
-    folds = cross(train, val, test, count=arguments.folds) if len(ends) > 1 else []
+    ends = (names[0], names[-1])
+    folds = cross(train, val, test, count=arguments.folds) if arguments.folds and len(names) > 1 else []
     seeds = range(arguments.seeds)
     work = [
         *((configured(table[name], seed), Fold(train, val, "runs")) for name in names for seed in seeds),
         *((configured(table[name], seed), fold) for name in ends for seed in seeds for fold in folds),
     ]
     job = partial(train_one, output=workspace.output(TRAIN), threads=arguments.threads)
-    trained = list(map_in_processes(job, work, description="runs", workers=arguments.processes, chunk_size=1))
+    jobs = {(config, fold.train.spec): (config, fold) for config, fold in work}  # rows may be the same runs
+    done = map_in_processes(
+        job, list(jobs.values()), description="runs", workers=arguments.processes, chunk_size=1
+    )
+    folder_of = dict(zip(jobs, done, strict=True))
+    trained = [folder_of[config, fold.train.spec] for config, fold in work]
     for number, name in enumerate(names):
         of_row = trained[number * len(seeds) : (number + 1) * len(seeds)]
         print(row_text(name, [load_run(folder) for folder in of_row]), flush=True)
@@ -165,7 +174,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--epochs", type=int, default=12)
     add("--seeds", type=int, default=3)
     add("--folds", type=int, default=5, help="0 stays on the validation split")
-    comparisons = ("recipe", "region-labels", "coordinate-losses", "temperature")
+    comparisons = ("recipe", "region-labels", "coordinate-losses", "upsampling", "temperature")
     add("--compare", choices=comparisons, default="recipe")
     add("--target", choices=("country", "region"), default="country", help="of --compare temperature")
     add("--rows", type=int, nargs="*", help="only these, counted from 0")
@@ -197,6 +206,16 @@ def coordinate_rows(fixed: Settings) -> dict[str, Settings]:
     return {
         f"{loss} loss": {**fixed, "target": "coordinates", "coordinate_loss": loss}
         for loss in COORDINATE_LOSSES
+    }
+
+
+def upsampling_rows(fixed: Settings) -> dict[str, Settings]:
+    """Of the first and the last, an epoch of the one takes about as long as four of the other."""
+    study = recipe_rows(fixed)["study"]
+    return {
+        "study, four times the epochs": {**study, "epochs": 4 * int(fixed["epochs"])},
+        "defaults": fixed,
+        "defaults, enlarged twofold": {**fixed, "upsampling": 2.0},
     }
 
 

@@ -55,6 +55,7 @@ DEVICES = re.compile(r"auto|cpu|cuda(:\d+)?")
 LOWER_BOUNDS: dict[str, tuple[float, bool]] = {
     "width": (32, True),  # the networks halve the picture five times
     "height": (32, True),
+    "upsampling": (1, True),
     "batch_size": (2, True),  # batch normalisation needs two pictures
     "epochs": (1, True),
     "learning_rate": (0, False),
@@ -72,6 +73,7 @@ LOWER_BOUNDS: dict[str, tuple[float, bool]] = {
     "seed": (0, True),
 }
 UPPER_BOUNDS: dict[str, float] = {
+    "upsampling": 4,
     "backbone_factor": 1,
     "gamma": 1,
     "label_smoothing": 0.9,
@@ -82,6 +84,7 @@ UPPER_BOUNDS: dict[str, float] = {
 # The recipe of the published study; fields not listed here (targets, sizes, seeds) aren't part of a recipe.
 STUDY: dict[str, str | int | float | bool] = {
     "normalisation": "half",
+    "upsampling": 1.0,
     "augmentation": "none",  # its own was drawn once, before caching, so every epoch saw the same pictures
     "batch_size": 200,
     "learning_rate": 1e-3,
@@ -128,6 +131,8 @@ class TrainingConfig:
         normalisation: one of `NORMALISATIONS`; should be the one that the weights were trained with.
         width: of the pictures, in pixels.
         height: of the pictures, in pixels.
+        upsampling: the network sees the pictures enlarged by this factor, without further detail; its time
+            grows with the square.
         augmentation: one of `AUGMENTATIONS`, drawn anew for every batch; see `augmentation.py`.
         batch_size: most pictures per step; with 2, one step of an epoch may take three.
         epochs: most passes over the train split.
@@ -172,6 +177,7 @@ class TrainingConfig:
     normalisation: str = "imagenet"
     width: int = 130
     height: int = 80
+    upsampling: float = 1.0
     augmentation: str = "light"
     batch_size: int = 32
     epochs: int = 6

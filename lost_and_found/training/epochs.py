@@ -81,7 +81,8 @@ class Training:
         self.model = share_batch_norm(model, self.world)
         self.stepping = self.world.wrap(self.model)
         self.recorded: RecordedSteps | None = None
-        self.normalisation = Normalisation(*NORMALISATIONS[config.normalisation]).to(self.device)
+        mean, std = NORMALISATIONS[config.normalisation]
+        self.normalisation = Normalisation(mean, std, upsampling=config.upsampling).to(self.device)
         self.augmentation = Augmentation(config.augmentation, device=self.device, seed=config.seed)
         pretrained = weights.state is not None
         self.optimizer = build_optimizer(self.model, config, pretrained=pretrained, device=self.device)

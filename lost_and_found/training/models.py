@@ -5,7 +5,7 @@ from __future__ import annotations
 import urllib.error
 import urllib.request
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ import torch
 import torchvision
 from safetensors.torch import load_file
 from torch import Tensor, nn
+from torch.nn import functional
 
 from lost_and_found.digests import digest
 from lost_and_found.errors import MissingDevice, MissingWeights, UnfitWeights, some_of
@@ -60,6 +61,8 @@ def initial_weights(config: TrainingConfig) -> InitialWeights:
         if config.weights == "default":
             raise
         warning = f"training {config.architecture} from random weights, which needs far more data: {error}"
+        if config.upsampling > 1:
+            warning += f"; they hardly gain from upsampling {config.upsampling:g}, and 1 takes less time"
         warnings.warn(warning, stacklevel=2)
         return InitialWeights("none", str(error))
     if config.normalisation != "imagenet":
@@ -98,21 +101,25 @@ def head(model: nn.Module) -> nn.Linear:
 
 
 class Normalisation(nn.Module):
-    """From uint8 pixels (B, 3, H, W) to what the network was made for: (pixel / 255 - mean) / std."""
+    """From uint8 pixels (B, 3, H, W) to a network's input: (pixel / 255 - mean) / std, enlarged."""
 
     factor: Tensor
     shift: Tensor
 
-    def __init__(self, mean: tuple[float, ...], std: tuple[float, ...]) -> None:
+    def __init__(self, mean: Sequence[float], std: Sequence[float], *, upsampling: float = 1.0) -> None:
         super().__init__()
+        self.upsampling = upsampling
         means, stds = torch.tensor(mean).view(3, 1, 1), torch.tensor(std).view(3, 1, 1)
         self.register_buffer("factor", 1 / (255 * stds))
         self.register_buffer("shift", -means / stds)
 
     def forward(self, pixels: Tensor) -> Tensor:
-        """Float32 of the same shape, channels last in memory, which CPU and GPU convolve faster."""
+        """Float32 of the shape times `upsampling`, channels last, which CPU and GPU convolve faster."""
         pixels = pixels.contiguous(memory_format=torch.channels_last)
-        return torch.addcmul(self.shift, pixels.float(), self.factor)
+        images = torch.addcmul(self.shift, pixels.float(), self.factor)
+        if self.upsampling == 1:
+            return images
+        return functional.interpolate(images, scale_factor=self.upsampling, mode="bilinear")
 
 
 def pick_device(name: str) -> torch.device:

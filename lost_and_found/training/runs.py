@@ -265,7 +265,8 @@ def load_run(folder: Path, *, device: str = "auto") -> Run:
     except (RuntimeError, safetensors.SafetensorError) as error:
         raise InvalidConfig(f"{folder}: the weights don't fit the settings ({error}); train again") from error
     place = pick_device(device)
-    normalisation = Normalisation(labels["normalisation"]["mean"], labels["normalisation"]["std"])
+    mean, std = (labels["normalisation"][name] for name in ("mean", "std"))
+    normalisation = Normalisation(mean, std, upsampling=config.upsampling)
     return Run(
         folder=folder,
         config=config,

@@ -18,6 +18,8 @@ from lost_and_found.workspace import REPOSITORY
         ("coordinate_loss", "manhattan", "mse, angular"),
         ("width", 31, "at least 32"),
         ("height", 80.0, "of type int"),
+        ("upsampling", 0.5, "at least 1 and at most 4"),
+        ("upsampling", 5, "at least 1 and at most 4"),
         ("batch_size", 1, "at least 2"),
         ("batch_size", True, "of type int"),
         ("epochs", 0, "at least 1"),

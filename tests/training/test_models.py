@@ -113,6 +113,8 @@ def test_default_weights_that_are_unavailable_are_an_error_with_ways_out(without
 def test_auto_falls_back_to_random_weights_with_a_warning(without_network):
     with pytest.warns(UserWarning, match="from random weights"):
         weights = initial_weights(config("auto"))
+    with pytest.warns(UserWarning, match="they hardly gain from upsampling 2, and 1 takes less time"):
+        initial_weights(dataclasses.replace(config("auto"), upsampling=2.0))
     assert (weights.used, weights.state) == ("none", None)
     assert "can't be downloaded" in weights.reason
 
@@ -146,6 +148,19 @@ def test_pixels_are_normalised_as_stated(name, white, black):
     dark, light = Normalisation(*NORMALISATIONS[name])(pixels)[:, :, 2, 3]
     np.testing.assert_allclose(dark, black or -mean / std, atol=1e-6)
     np.testing.assert_allclose(light, white or (1 - mean) / std, atol=1e-6)
+
+
+@pytest.mark.parametrize(("upsampling", "size"), [(1.5, (120, 195)), (2.0, (160, 260)), (1.01, (80, 131))])
+def test_enlarged_pictures_show_the_same_with_more_pixels(upsampling, size):
+    pixels = torch.arange(130).expand(1, 3, 80, 130).to(torch.uint8)  # brighter to the right
+    mean, std = NORMALISATIONS["half"]
+    plain, enlarged = (Normalisation(mean, std, upsampling=factor)(pixels) for factor in (1, upsampling))
+    assert enlarged.shape == (1, 3, *size)
+    assert enlarged.is_contiguous(memory_format=torch.channels_last)
+    middles = (torch.arange(size[1]) + 0.5) / upsampling - 0.5  # of the new columns, in old ones
+    wanted = (middles.clamp(0, 129) / 127.5 - 1).expand(3, *size)
+    torch.testing.assert_close(enlarged[0], wanted, atol=1e-4, rtol=0)
+    torch.testing.assert_close(plain[0, 0, 0], torch.arange(130) / 127.5 - 1)
 
 
 def test_a_device_that_is_not_there_is_refused():

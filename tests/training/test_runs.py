@@ -84,14 +84,16 @@ def test_a_run_holds_all_that_prediction_needs(trained, eight_pictures):
     } < set(trained.metrics)
 
 
-def test_a_loaded_model_gives_the_same_logits(eight_pictures, tmp_path):
-    config = dataclasses.replace(CONFIG, epochs=1, normalisation="half")
+@pytest.mark.parametrize("upsampling", [1.0, 1.5])
+def test_a_loaded_model_gives_the_same_logits(eight_pictures, tmp_path, upsampling):
+    config = dataclasses.replace(CONFIG, epochs=1, normalisation="half", upsampling=upsampling)
     training = begun(config, eight_pictures)
     training.fit(eight_pictures, eight_pictures, folder=tmp_path, tracker=Tracker())
     pixels = torch.from_numpy(eight_pictures.pixels)
     run = load_run(tmp_path, device="cpu")
     with torch.inference_mode():
         kept, loaded = (one.model.eval()(one.normalisation(pixels)) for one in (training, run))
+        assert run.normalisation(pixels).shape[2:] == (40 * upsampling, 64 * upsampling)
     torch.testing.assert_close(loaded, kept, rtol=0, atol=0)
     assert runs.measure(run, eight_pictures)["loss"] == pytest.approx(run.summary["val/loss"], rel=1e-4)
 
