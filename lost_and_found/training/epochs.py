@@ -142,7 +142,7 @@ class Training:
         if stopped:  # the process that received the signal has ended by now
             raise SystemExit(128 + signal.SIGTERM)
         if folder:
-            temperature = self.temperature(val_split, runs.load_weights(folder / "model.safetensors"))
+            temperature = self.fit_temperature(val_split, runs.load_weights(folder / "model.safetensors"))
             summary = {**self.summary(), **temperature, "train_count": len(train), "val_count": len(val)}
             write_json(folder / "summary.json", summary)
             tracker.summarise(summary)
@@ -290,8 +290,8 @@ class Training:
         return self.target.summarise({name: torch.cat([one[name] for one in shares]).numpy() for name in own})
 
     @torch.inference_mode()
-    def temperature(self, split: Split, weights: dict[str, Tensor]) -> dict[str, float]:
-        """That of these weights, by what they say of this split; empty if the target has no countries."""
+    def fit_temperature(self, split: Split, weights: dict[str, Tensor]) -> dict[str, float]:
+        """The temperature that suits these weights and this split; empty if the target has no countries."""
         if not self.target.country_codes:
             return {}
         model = self.validated_model.eval()
