@@ -44,8 +44,8 @@ def build_page(run: Run) -> gr.Blocks:
             "# Where was this photo taken?\n"
             "A model guesses from the middle of the photo, cropped to the shape of "
             f"{'x'.join(map(str, run.copy_size))} and shrunk to {run.config.width}x{run.config.height} "
-            "pixels. Photos don't leave this machine. Probabilities are meant for photos like those that it "
-            "learned from; for others they are too high."
+            "pixels. Photos don't leave this machine. Probabilities are calibrated on photos like those that "
+            "it learned from; for others they mean little."
         )
         with gr.Row():
             photo = gr.Image(

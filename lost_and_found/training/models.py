@@ -62,7 +62,7 @@ def initial_weights(config: TrainingConfig) -> InitialWeights:
             raise
         warning = f"training {config.architecture} from random weights, which needs far more data: {error}"
         if config.upsampling > 1:
-            warning += f"; they hardly gain from upsampling {config.upsampling:g}, and 1 takes less time"
+            warning += "; upsampling was only seen to help pretrained ones, and 1 takes less time"
         warnings.warn(warning, stacklevel=2)
         return InitialWeights("none", str(error))
     if config.normalisation != "imagenet":

@@ -1,6 +1,6 @@
-"""One number by which a model's probabilities of countries become as large as the share that is right.
+"""One number by which a model's first guesses become, on average, as probable as they are right.
 
-Networks that train for long are too sure of their guesses, those that learn smoothed labels not enough.
+Networks that have learned their training pictures by heart are too sure of their guesses about others.
 """
 
 from __future__ import annotations

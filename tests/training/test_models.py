@@ -113,7 +113,7 @@ def test_default_weights_that_are_unavailable_are_an_error_with_ways_out(without
 def test_auto_falls_back_to_random_weights_with_a_warning(without_network):
     with pytest.warns(UserWarning, match="from random weights"):
         weights = initial_weights(config("auto"))
-    with pytest.warns(UserWarning, match="they hardly gain from upsampling 2, and 1 takes less time"):
+    with pytest.warns(UserWarning, match="upsampling was only seen to help pretrained ones, and 1 takes"):
         initial_weights(dataclasses.replace(config("auto"), upsampling=2.0))
     assert (weights.used, weights.state) == ("none", None)
     assert "can't be downloaded" in weights.reason
