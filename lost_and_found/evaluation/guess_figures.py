@@ -1,4 +1,4 @@
-"""Figures of guesses for photos: the photo, the likeliest countries, and a map of the probability."""
+"""Figures of guesses for photos: the photo, what speaks for the guess, the likeliest countries, and a map."""
 
 from __future__ import annotations
 
@@ -12,7 +12,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from lost_and_found.bars import progress_bar
-from lost_and_found.evaluation.photos import PhotoGuesses, point_text, without_dots
+from lost_and_found.evaluation.evidence import evidence_maps, evidence_unit
+from lost_and_found.evaluation.evidence_plots import evidence_text, overlay
+from lost_and_found.evaluation.photos import PhotoGuesses, photo_pixels, point_text, without_dots
 from lost_and_found.evaluation.predictions import GUESSES
 from lost_and_found.figures import BLUE, ORANGE, plot_world, save_figure, short_name, tidy
 from lost_and_found.geo.countries import find_country
@@ -45,7 +47,7 @@ def write_guess_figures(
     for (_, guess), shares in progress_bar(rows, desc="figures", total=len(read), unit=" photos"):
         photo = without_dots(Path(guess["photo"]))
         path = folder / photo.relative_to(within).with_name(f"{photo.name}.png")
-        figure = plot_photo_guess(guess, shares, copy_size=run.copy_size)
+        figure = plot_photo_guess(run, guess, shares)
         path.parent.mkdir(parents=True, exist_ok=True)
         save_figure(figure, path)
         plt.close(figure)
@@ -63,31 +65,56 @@ def country_shares(run: Run, decoded: np.ndarray) -> list[dict[str, float]]:
     ]
 
 
-def plot_photo_guess(guess: pd.Series, shares: Mapping[str, float], *, copy_size: tuple[int, int]) -> Figure:
-    """The photo as it is cropped for the model, the likeliest countries, and the world with the guess.
+def photo_evidence(run: Run, guess: pd.Series) -> tuple[np.ndarray, str]:
+    """The photo as the model gets it with its evidence, uint8 (H, W, 3), and a title.
 
     Args:
+        run: whose guess it is.
+        guess: a row without a problem of `PhotoGuesses.table`.
+
+    Raises:
+        BrokenSample: the photo can't be read any more.
+    """
+    config = run.config
+    pixels = photo_pixels(
+        Path(guess["photo"]), width=config.width, height=config.height, copy_size=run.copy_size
+    )
+    (evidence,) = evidence_maps(run, pixels[None])
+    return overlay(pixels, evidence), evidence_text(evidence, unit=evidence_unit(run))
+
+
+def plot_photo_guess(run: Run, guess: pd.Series, shares: Mapping[str, float]) -> Figure:
+    """The photo as it is cropped, what speaks for the guess, the likeliest countries, and the world.
+
+    Args:
+        run: whose guess it is.
         guess: a row without a problem of `PhotoGuesses.table`.
         shares: the probability of each country by alpha-2 code; empty for a run that has none.
-        copy_size: (width, height) of the working copies.
     """
     figure, panels = plt.subplot_mosaic(
-        "pw;cw" if shares else "pw",  # photo, world, countries
-        figsize=(12, 4),
+        "pw;ew;ec" if shares else "pw;ew",  # photo, world, evidence, countries
+        figsize=(12, 5),
         width_ratios=[1, 2.2],
-        height_ratios=[1.5, 1] if shares else [1],
+        height_ratios=[1, 0.5, 0.5] if shares else [1, 1],
         layout="constrained",
     )
-    path, photo, world = Path(guess["photo"]), panels["p"], panels["w"]
-    photo.imshow(fit(read_image(path, at_least=copy_size), copy_size))
-    photo.set_axis_off()
-    photo.set_anchor("N")
-    tidy(photo, printable(path.name))
+    path = Path(guess["photo"])
+    photo = np.asarray(fit(read_image(path, at_least=run.copy_size), run.copy_size))
+    plot_picture(panels["p"], photo, printable(path.name))
+    plot_picture(panels["e"], *photo_evidence(run, guess))
     if shares:
         plot_likeliest(panels["c"], shares)
-    plot_guess_map(world, guess, shares)
-    tidy(world, point_text(guess) if "place" in guess else "Where it may have been taken")
+    plot_guess_map(panels["w"], guess, shares)
+    tidy(panels["w"], point_text(guess) if "place" in guess else "Where it may have been taken")
     return figure
+
+
+def plot_picture(axes: Axes, picture: np.ndarray, title: str) -> None:
+    """A picture (H, W, 3) at the top of its panel."""
+    axes.imshow(picture, interpolation="bicubic")
+    axes.set_axis_off()
+    axes.set_anchor("NW")
+    tidy(axes, title)
 
 
 def plot_guess_map(axes: Axes, guess: pd.Series, shares: Mapping[str, float]) -> None:

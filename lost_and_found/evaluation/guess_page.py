@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import gradio as gr
 import numpy as np
@@ -13,7 +15,8 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from lost_and_found import pages
-from lost_and_found.evaluation.guess_figures import country_shares, plot_guess_map
+from lost_and_found.evaluation.evidence_plots import EVIDENCE, explanation
+from lost_and_found.evaluation.guess_figures import country_shares, photo_evidence, plot_guess_map
 from lost_and_found.evaluation.photos import guess_photos, point_text
 from lost_and_found.evaluation.predictions import GUESSES
 from lost_and_found.geo.countries import find_country
@@ -25,17 +28,22 @@ KEPT_S = 600  # after which uploaded photos are deleted; the page shows them unt
 def build_page(run: Run) -> gr.Blocks:
     """The page as a Gradio app, to be launched."""
 
-    def guess(photo: str | None) -> tuple[dict[str, float] | None, str, Image.Image | None]:
+    def guess(photo: str | None) -> Iterator[tuple[dict[str, float] | None, str, Image.Image | None, Any]]:
         if photo is None:
-            return None, "", None
+            yield None, "", None, None
+            return
         guesses = next(guess_photos(run, [Path(photo)]))
         row = guesses.table.iloc[0]
         if row["problem"]:
-            return None, f"**This photo can't be read: {row['problem']}.**", None
+            yield None, f"**This photo can't be read: {row['problem']}.**", None, None
+            return
         (shares,) = country_shares(run, guesses.decoded)
-        named = {find_country(code).name: share for code, share in shares.items()}
+        named = {find_country(code).name: share for code, share in shares.items()} or None
         point = f"Guessed point: {point_text(row)}" if "place" in row else ""
-        return named or None, point, _map_image(row, shares)
+        world = _map_image(row, shares)
+        yield named, point, world, None
+        picture, title = photo_evidence(run, row)
+        yield named, point, world, gr.Image(_enlarged(picture), label=title)
 
     with gr.Blocks(
         title="Lost & Found", analytics_enabled=False, delete_cache=(KEPT_S, KEPT_S), fill_width=True
@@ -45,7 +53,7 @@ def build_page(run: Run) -> gr.Blocks:
             "A model guesses from the middle of the photo, cropped to the shape of "
             f"{'x'.join(map(str, run.copy_size))} and shrunk to {run.config.width}x{run.config.height} "
             "pixels. Photos don't leave this machine. Probabilities are calibrated on photos like those that "
-            "it learned from; for others they mean little."
+            f"it learned from; for others they mean little. {explanation(run)}"
         )
         with gr.Row():
             photo = gr.Image(
@@ -58,6 +66,13 @@ def build_page(run: Run) -> gr.Blocks:
             countries = gr.Label(
                 label="Country", num_top_classes=GUESSES, visible=bool(run.target.country_codes)
             )
+            evidence = gr.Image(
+                label=EVIDENCE,
+                alt_text="What the model sees: orange where it speaks for the guess, blue where against",
+                interactive=False,
+                buttons=["fullscreen"],
+                height=320,
+            )
         point = gr.Markdown()
         gr.Markdown("## Probability map" if run.target.country_codes else "## The guessed point")
         world = gr.Image(
@@ -67,7 +82,9 @@ def build_page(run: Run) -> gr.Blocks:
             interactive=False,
             buttons=["fullscreen"],
         )
-        photo.change(guess, photo, [countries, point, world], api_name="guess", show_progress="minimal")
+        photo.change(
+            guess, photo, [countries, point, world, evidence], api_name="guess", show_progress="minimal"
+        )
     return page
 
 
@@ -87,6 +104,13 @@ def launch(page: gr.Blocks, *, port: int | None = None) -> str:
 def _path_of(dropped: FileData | None) -> str | None:
     """Path of the file as it was dropped, which need not be an image."""
     return dropped.path if dropped else None
+
+
+def _enlarged(picture: np.ndarray) -> Image.Image:
+    """Smoothly; browsers would show the few pixels that there are as squares or not, as each likes."""
+    height, width = picture.shape[:2]
+    factor = max(1, round(640 / width))
+    return Image.fromarray(picture).resize((factor * width, factor * height), Image.Resampling.BICUBIC)
 
 
 def _map_image(row: pd.Series, shares: dict[str, float]) -> Image.Image:

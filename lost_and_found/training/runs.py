@@ -332,7 +332,8 @@ def _outputs(run: Run, pixels: np.ndarray, batch_size: int) -> Iterator[tuple[sl
             f"run {run.id} predicts from uint8 pixels of shape (N, {', '.join(map(str, wanted))}), "
             f"not from {pixels.dtype} {pixels.shape}"
         )
-    for start in progress_bar(range(0, len(pixels), batch_size), desc="predicting", unit=" batches"):
+    starts = range(0, len(pixels), batch_size)
+    for start in progress_bar(starts, desc="predicting", unit=" batches", disable=len(starts) < 2):
         rows = slice(start, start + batch_size)
         yield rows, run.model(run.normalisation(as_tensor(pixels[rows]).to(run.device)))
 

@@ -1,6 +1,7 @@
 """The page to drop photos on, in a real browser."""
 
 import asyncio
+import io
 import os
 import signal
 import subprocess
@@ -15,6 +16,7 @@ from PIL import Image
 
 from lost_and_found.errors import InvalidConfig
 from lost_and_found.evaluation.__main__ import main
+from lost_and_found.evaluation.guess_figures import photo_evidence
 from lost_and_found.evaluation.guess_page import build_page, launch
 from lost_and_found.evaluation.photos import guess_photos, point_text
 from lost_and_found.geo.countries import find_country
@@ -75,6 +77,25 @@ def test_a_dropped_photo_gets_the_guess_that_the_shell_gives(run_of, in_browser,
         assert f"{100 * row['probability_1']:.0f}%" in text
     if target != "country":
         assert f"Guessed point: {point_text(row)}" in text
+
+
+@pytest.mark.parametrize("target", ["country", "coordinates"])
+def test_the_page_shows_what_speaks_for_the_guess(run_of, in_browser, photo, target):
+    run = run_of(target)
+    picture, title = photo_evidence(run, next(guess_photos(run, [photo])).table.iloc[0])
+
+    async def drop(browser):
+        async with dropped(browser, address, photo) as page:
+            shown = page.get_by_role("img", name="What the model sees")
+            await shown.wait_for()
+            await page.get_by_text(title).wait_for()
+            answer = await page.request.get(await shown.get_attribute("src"))
+            return await answer.body()
+
+    with served(run) as address:
+        body = in_browser(drop)
+    sent = Image.open(io.BytesIO(body)).convert("RGB").resize(picture.shape[1::-1], Image.Resampling.BOX)
+    assert np.abs(np.asarray(sent).astype(int) - picture).mean() < 8
 
 
 def test_the_photo_has_a_name_for_screen_readers_and_nothing_lies_over_the_map(run_of, in_browser, photo):

@@ -140,7 +140,7 @@ def test_figures_are_in_the_same_subfolders_as_the_photos(guess, tmp_path, targe
         "a.png.png",
         "deep/a.jpg.png",
     ]
-    assert all(read_image(path).size == (1440, 480) for path in written)
+    assert all(read_image(path).size == (1440, 600) for path in written)
 
 
 def test_a_country_is_shaded_by_its_probability_and_one_that_the_model_does_not_know_is_grey():

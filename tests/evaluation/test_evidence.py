@@ -1,0 +1,231 @@
+"""What in a picture speaks for the guess, by runs of every target."""
+
+import dataclasses
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from lost_and_found import notebooks
+from lost_and_found.errors import InvalidConfig
+from lost_and_found.evaluation.evidence import (
+    blurring_losses,
+    blurring_table,
+    blurring_text,
+    evidence_maps,
+    evidence_unit,
+    strongest_spots,
+)
+from lost_and_found.evaluation.evidence_plots import (
+    evidence_text,
+    example_titles,
+    overlay,
+    plot_examples,
+    plot_frame,
+)
+from lost_and_found.training.models import Normalisation
+from lost_and_found.training.targets.coordinates import CoordinatesTarget
+from lost_and_found.training.targets.country import CountryTarget
+
+HEIGHT, WIDTH = 48, 80
+MARK = (slice(8, 16), slice(56, 64))
+
+
+class Stripes(torch.nn.Module):
+    """A network whose outputs follow by hand: the contrast of the pixels at the mark, and zeros."""
+
+    def __init__(self, outputs):
+        super().__init__()
+        self.outputs = outputs
+
+    def forward(self, images):
+        contrast = images[:, :, *MARK].std(dim=(1, 2, 3))
+        others = torch.zeros(len(images), self.outputs - 1)
+        return torch.cat([contrast[:, None] / 60, others], dim=1)
+
+
+@pytest.fixture
+def reading_a_mark(run_of):
+    """A run of a given target that sees nothing but the mark, in the pixels' own units."""
+
+    def run(target):
+        return dataclasses.replace(
+            run_of("country"),
+            config=dataclasses.replace(run_of("country").config, width=WIDTH, height=HEIGHT),
+            target=target,
+            model=Stripes(target.outputs),
+            normalisation=Normalisation([0.0] * 3, [1 / 255] * 3),
+        )
+
+    return run
+
+
+def striped(*, mark):
+    """A picture that is grey but for black and white stripes at a place."""
+    pixels = np.full((3, HEIGHT, WIDTH), 128, np.uint8)
+    pixels[:, *mark] = np.where(np.arange(8) % 2, 255, 0)
+    return pixels
+
+
+def test_the_evidence_is_strongest_where_the_network_looks(reading_a_mark):
+    run = reading_a_mark(CountryTarget(["FR", "NA", "US"]))
+    pixels = np.stack([striped(mark=MARK), striped(mark=(slice(30, 38), slice(10, 18)))])
+    seen, unseen = evidence_maps(run, pixels)
+    rows, columns = MARK
+    y, x = np.unravel_index(seen.argmax(), seen.shape)
+    assert rows.start <= y < rows.stop and columns.start <= x < columns.stop
+    assert seen.max() > 10
+    assert seen[:, :30].max() < 0.01 * seen.max()
+    # The stripes lie elsewhere: this network doesn't see them.
+    assert np.abs(unseen).max() < 1e-3
+
+
+def test_no_value_exceeds_what_the_guess_can_lose(reading_a_mark):
+    run = reading_a_mark(CountryTarget(["FR", "NA"]))
+    sure = 1 / (1 + np.exp(-127.7 / 60))  # the standard deviation of as many 0 as 255
+    (seen,) = evidence_maps(run, striped(mark=MARK)[None])
+    assert 0 < seen.max() <= 100 * (sure - 0.5) + 0.2
+
+
+def test_evidence_against_the_guess_is_negative(reading_a_mark):
+    target = CountryTarget(["FR", "NA"])
+    run = reading_a_mark(target)
+    against = Stripes(2)
+    run = dataclasses.replace(run, model=torch.nn.Sequential(against, Shift(torch.tensor([0.0, 4.0]))))
+    (seen,) = evidence_maps(run, striped(mark=MARK)[None])
+    y, x = np.unravel_index(seen.argmin(), seen.shape)
+    assert (seen[y, x] < -0.1) and MARK[0].start <= y < MARK[0].stop and MARK[1].start <= x < MARK[1].stop
+    assert seen.max() < 0.01
+
+
+class Shift(torch.nn.Module):
+    def __init__(self, by):
+        super().__init__()
+        self.by = by
+
+    def forward(self, outputs):
+        return outputs + self.by
+
+
+def test_for_coordinates_it_is_how_far_the_guess_moves(reading_a_mark):
+    run = reading_a_mark(CoordinatesTarget())
+    run = dataclasses.replace(run, model=torch.nn.Sequential(run.model, Shift(torch.tensor([0.0, 1.0, 0.0]))))
+    (seen,) = evidence_maps(run, striped(mark=MARK)[None])
+    y, x = np.unravel_index(seen.argmax(), seen.shape)
+    assert evidence_unit(run) == "km"
+    assert MARK[0].start <= y < MARK[0].stop and MARK[1].start <= x < MARK[1].stop
+    # From nearly (1, 0, 0) towards (0, 1, 0): a quarter of the Earth's circumference at most.
+    assert 1000 < seen.max() < 10_008
+    assert seen.min() >= 0
+
+
+@pytest.mark.parametrize(
+    ("width", "height"), [(130, 80), (320, 180), (32, 32), (48, 90)], ids=lambda size: str(size)
+)
+def test_a_grey_picture_of_any_size_has_no_evidence(run_of, width, height):
+    run = run_of("region")
+    run = dataclasses.replace(run, config=dataclasses.replace(run.config, width=width, height=height))
+    maps = evidence_maps(run, np.full((1, 3, height, width), 90, np.uint8))
+    assert maps.shape == (1, height, width)
+    assert np.abs(maps).max() < 0.01
+
+
+def test_pictures_of_another_size_are_refused(run_of):
+    with pytest.raises(InvalidConfig, match=r"pixels of shape \(N, 3, 32, 32\), not from uint8"):
+        evidence_maps(run_of("country"), np.zeros((1, 3, 16, 32), np.uint8))
+
+
+def test_blurring_the_evidence_costs_the_guess_more_than_blurring_anything_else(reading_a_mark):
+    run = reading_a_mark(CountryTarget(["FR", "NA"]))
+    pixels = np.stack([striped(mark=MARK), striped(mark=(slice(30, 38), slice(10, 18)))])
+    # The second map is made up: highest at the left, where the first picture has nothing.
+    maps = np.concatenate([evidence_maps(run, pixels[:1]), np.zeros((1, HEIGHT, WIDTH), np.float32)])
+    maps[1, :, :10] = 1
+    losses = blurring_losses(run, pixels, maps, share=0.1)
+    assert losses[0, 0] > 10
+    assert losses[0, 1:] == pytest.approx(0, abs=1e-3)
+    assert losses[1] == pytest.approx(0, abs=1e-3)
+
+
+@pytest.mark.parametrize("share", [0.0, 1.0, -1, 2])
+def test_a_share_that_is_none_is_refused(run_of, share):
+    pixels = np.zeros((2, 3, 32, 32), np.uint8)
+    with pytest.raises(InvalidConfig, match=r"a share of .* can't be compared"):
+        blurring_losses(run_of("country"), pixels, np.zeros((2, 32, 32)), share=share)
+
+
+def test_the_maps_of_a_single_picture_cannot_be_checked(run_of):
+    with pytest.raises(InvalidConfig, match="of 1 pictures can't be compared"):
+        blurring_losses(
+            run_of("country"), np.zeros((1, 3, 32, 32), np.uint8), np.zeros((1, 32, 32)), share=0.2
+        )
+
+
+def test_losses_are_averaged_with_intervals_over_groups():
+    losses = np.random.default_rng(0).normal([20, 10, 0], 5, (200, 3))
+    table = blurring_table(losses)
+    assert table["mean"].tolist() == losses.mean(axis=0).tolist()
+    assert (table["low"] < table["mean"]).all() and (table["mean"] < table["high"]).all()
+    # Twice as many pictures that are the same ones say nothing new.
+    twice = blurring_table(np.repeat(losses, 2, axis=0), groups=np.repeat(np.arange(200), 2))
+    widths = [(one["high"] - one["low"]).to_numpy() for one in (table, twice)]
+    assert widths[1] == pytest.approx(widths[0], rel=0.15)
+    text = blurring_text(table, unit="points")
+    assert "costs the guess, points" in text and "its least evidence" in text
+
+
+def test_the_strongest_spot_is_given_as_shares_of_the_picture():
+    maps = np.zeros((2, 4, 10), np.float32)
+    maps[0, 3, 0], maps[1, 0, 9] = 2, 7
+    table = strongest_spots(maps)
+    assert table.to_dict("list") == {"evidence": [2, 7], "x": [0.05, 0.95], "y": [0.875, 0.125]}
+
+
+def test_a_picture_without_evidence_stays_grey_and_the_strongest_is_orange_or_blue():
+    pixels = np.random.default_rng(0).integers(0, 256, (3, 4, 5), np.uint8)
+    plain = overlay(pixels, np.zeros((4, 5)))
+    assert (np.ptp(plain.astype(int), axis=2) == 0).all()
+    evidence = np.zeros((4, 5))
+    evidence[0, 0], evidence[3, 4] = 2.0, -2.0
+    red, _, blue = np.moveaxis(overlay(pixels, evidence).astype(int), 2, 0)
+    assert red[0, 0] > blue[0, 0] and red[3, 4] < blue[3, 4]
+
+
+def test_titles_name_the_truth_and_another_guess():
+    guesses = pd.DataFrame(
+        {"guess_1": ["NA", "FR", "NO"], "probability_1": [0.61, 0.34, np.nan]}, index=[4, 7, 9]
+    )
+    titles = example_titles(guesses, ["NA", "NA", "SE"])
+    assert titles == ["Namibia: 61 %", "Namibia: taken for France 34 %", "Sweden: taken for Norway"]
+
+
+def test_evidence_against_the_guess_alone_is_none_for_it():
+    assert evidence_text(np.array([[-3.0, -1.0]]), unit="points") == "What speaks for it: up to 0.0 points"
+    assert evidence_text(np.array([[1234.56]]), unit="km") == "What speaks for it: up to 1,234.6 km"
+
+
+def test_figures_of_an_odd_number_of_pictures_are_drawn():
+    pixels = np.random.default_rng(0).integers(0, 256, (3, 3, 8, 10), np.uint8)
+    maps = np.random.default_rng(1).normal(size=(3, 8, 10))
+    examples = plot_examples(pixels, maps, ["one $", "two $", "three"], unit="points")
+    assert sum(len(axes.images) for axes in examples.axes) == 6
+    frame = plot_frame(pixels, maps, unit="points")
+    shown = frame.axes[1].images[0].get_array()
+    assert np.allclose(shown, maps.mean(axis=0))
+    plt.close("all")
+
+
+@pytest.mark.end_to_end
+@pytest.mark.parametrize("target", ["country", "coordinates"])
+def test_the_notebook_writes_a_row_for_each_picture(three_runs, run_of, tmp_path, target):
+    run = run_of(target)
+    parameters = {"root": str(three_runs.root), "dataset": "made", "run": run.id, "pictures": 6, "shown": 3}
+    notebook = notebooks.REPOSITORY / "4-evaluation" / "05-locate-evidence.ipynb"
+    notebooks.execute(notebook, tmp_path / "executed.ipynb", parameters)
+    folder = three_runs.root / "4-evaluation/05-locate-evidence/made" / run.id
+    table = pd.read_csv(folder / "evidence.csv", keep_default_na=False)
+    assert len(table) == 6
+    assert set(table["truth"]) <= set(run_of("country").target.country_codes)
+    assert all((folder / name).stat().st_size > 10_000 for name in ("frame.png", "examples.png"))
