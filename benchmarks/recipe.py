@@ -155,7 +155,7 @@ def main() -> None:
             guesses_of(runs, folds, calibrated=name != LEARNED)
             for name, runs in zip(ends, (tested[:half], tested[half:]), strict=True)
         )
-        print(f"\n{first.ranks.shape[1]} pictures in {len(folds)} folds, {len(seeds)} seeds: ", end="")
+        print(f"\n{first.ranks.shape[1]} pictures in {len(folds)} folds, trained {len(seeds)}x: ", end="")
         over = "pictures and seeds" if len(seeds) > 1 else "pictures, not over trainings"
         print(" | ".join((*ends, f"difference with 95 % interval over {over}")))
         print(comparison_text(first, last))

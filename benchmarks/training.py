@@ -80,6 +80,8 @@ def main() -> None:
     )
     print(f"{describe(device)}, torch {torch.__version__}")
     print(f"{config.architecture}, {config.width}x{config.height}, batches of {config.batch_size}")
+    if arguments.scratch:
+        arguments.scratch.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=arguments.scratch) as scratch, tuned_backends(config):
         images = arguments.images or (20_480 if device.type == "cuda" else 512)
         if images < config.batch_size:
