@@ -17,6 +17,7 @@ from lost_and_found.geo.countries import find_country
 from lost_and_found.training.runs import Run
 
 STRONGEST, FADING = 0.85, 1.3  # opacity of a picture's strongest evidence, and how fast it fades
+FAINTEST = 0.1  # points or km; colours are never scaled to less, or rounding errors would shine
 LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601
 COLUMNS = 2
 EVIDENCE = "What speaks for it"
@@ -28,10 +29,11 @@ def overlay(pixels: np.ndarray, evidence: np.ndarray) -> np.ndarray:
 
     Args:
         pixels: uint8 (3, H, W), RGB.
-        evidence: (H, W), one of `evidence_maps`; its highest absolute value is shown strongest.
+        evidence: (H, W), one of `evidence_maps`; its highest absolute value is shown strongest, unless it is
+            below `FAINTEST`.
     """
     grey = np.tensordot(LUMA, pixels.astype(float), axes=1)[..., None]
-    strength = np.abs(evidence) / max(np.abs(evidence).max(), 1e-9)
+    strength = np.abs(evidence) / max(np.abs(evidence).max(), FAINTEST)
     opacity = STRONGEST * strength[..., None] ** FADING
     colour = 255 * np.where(evidence[..., None] > 0, to_rgb(ORANGE), to_rgb(BLUE))
     return ((1 - opacity) * grey + opacity * colour).round().astype(np.uint8)
@@ -105,7 +107,7 @@ def plot_frame(pixels: np.ndarray, maps: np.ndarray, *, unit: str) -> Figure:
         unit: from `evidence_unit`.
     """
     mean = maps.mean(axis=0)
-    limit = max(np.abs(mean).max(), 1e-9)
+    limit = max(np.abs(mean).max(), FAINTEST)
     figure, (left, right) = plt.subplots(1, 2, figsize=(11, 3.6), layout="constrained")
     left.imshow(pixels.mean(axis=0).transpose(1, 2, 0) / 255)
     tidy(left, f"The mean of {len(pixels):,} pictures")

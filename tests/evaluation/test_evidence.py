@@ -193,6 +193,16 @@ def test_a_picture_without_evidence_stays_grey_and_the_strongest_is_orange_or_bl
     assert red[0, 0] > blue[0, 0] and red[3, 4] < blue[3, 4]
 
 
+def test_rounding_errors_are_not_coloured_as_evidence():
+    rng = np.random.default_rng(0)
+    pixels = rng.integers(0, 256, (1, 3, 8, 10), np.uint8)
+    errors = 1e-5 * rng.normal(size=(1, 8, 10))
+    assert np.ptp(overlay(pixels[0], errors[0]).astype(int), axis=2).max() == 0
+    frame = plot_frame(pixels, errors, unit="points")
+    assert frame.axes[1].images[0].get_clim() == (-0.1, 0.1)
+    plt.close("all")
+
+
 def test_titles_name_the_truth_and_another_guess():
     guesses = pd.DataFrame(
         {"guess_1": ["NA", "FR", "NO"], "probability_1": [0.61, 0.34, np.nan]}, index=[4, 7, 9]
