@@ -65,20 +65,18 @@ def country_shares(run: Run, decoded: np.ndarray) -> list[dict[str, float]]:
     ]
 
 
-def photo_evidence(run: Run, guess: pd.Series) -> tuple[np.ndarray, str]:
+def photo_evidence(run: Run, photo: Path) -> tuple[np.ndarray, str]:
     """The photo as the model gets it with its evidence, uint8 (H, W, 3), and a title.
 
     Args:
         run: whose guess it is.
-        guess: a row without a problem of `PhotoGuesses.table`.
+        photo: path of the photo.
 
     Raises:
-        BrokenSample: the photo can't be read any more.
+        BrokenSample: it can't be read.
     """
     config = run.config
-    pixels = photo_pixels(
-        Path(guess["photo"]), width=config.width, height=config.height, copy_size=run.copy_size
-    )
+    pixels = photo_pixels(photo, width=config.width, height=config.height, copy_size=run.copy_size)
     (evidence,) = evidence_maps(run, pixels[None])
     return overlay(pixels, evidence), evidence_text(evidence, unit=evidence_unit(run))
 
@@ -101,7 +99,7 @@ def plot_photo_guess(run: Run, guess: pd.Series, shares: Mapping[str, float]) ->
     path = Path(guess["photo"])
     photo = np.asarray(fit(read_image(path, at_least=run.copy_size), run.copy_size))
     plot_picture(panels["p"], photo, printable(path.name))
-    plot_picture(panels["e"], *photo_evidence(run, guess))
+    plot_picture(panels["e"], *photo_evidence(run, path))
     if shares:
         plot_likeliest(panels["c"], shares)
     plot_guess_map(panels["w"], guess, shares)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import gradio as gr
 import numpy as np
@@ -15,6 +14,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from lost_and_found import pages
+from lost_and_found.errors import BrokenSample
 from lost_and_found.evaluation.evidence_plots import EVIDENCE, explanation
 from lost_and_found.evaluation.guess_figures import country_shares, photo_evidence, plot_guess_map
 from lost_and_found.evaluation.photos import guess_photos, point_text
@@ -28,22 +28,27 @@ KEPT_S = 600  # after which uploaded photos are deleted; the page shows them unt
 def build_page(run: Run) -> gr.Blocks:
     """The page as a Gradio app, to be launched."""
 
-    def guess(photo: str | None) -> Iterator[tuple[dict[str, float] | None, str, Image.Image | None, Any]]:
+    def guess(photo: str | None) -> tuple[dict[str, float] | None, str, Image.Image | None]:
         if photo is None:
-            yield None, "", None, None
-            return
+            return None, "", None
         guesses = next(guess_photos(run, [Path(photo)]))
         row = guesses.table.iloc[0]
         if row["problem"]:
-            yield None, f"**This photo can't be read: {row['problem']}.**", None, None
-            return
+            return None, f"**This photo can't be read: {row['problem']}.**", None
         (shares,) = country_shares(run, guesses.decoded)
-        named = {find_country(code).name: share for code, share in shares.items()} or None
+        named = {find_country(code).name: share for code, share in shares.items()}
         point = f"Guessed point: {point_text(row)}" if "place" in row else ""
-        world = _map_image(row, shares)
-        yield named, point, world, None
-        picture, title = photo_evidence(run, row)
-        yield named, point, world, gr.Image(_enlarged(picture), label=title)
+        return named or None, point, _map_image(row, shares)
+
+    def explain(photo: str | None) -> Iterator[gr.Image]:
+        yield gr.Image(None, label=EVIDENCE)  # not an earlier photo's while this one's is computed
+        if photo is None:
+            return
+        try:
+            picture, title = photo_evidence(run, Path(photo))
+        except (BrokenSample, OSError):  # `guess` says so
+            return
+        yield gr.Image(_enlarged(picture), label=title)
 
     with gr.Blocks(
         title="Lost & Found", analytics_enabled=False, delete_cache=(KEPT_S, KEPT_S), fill_width=True
@@ -82,8 +87,17 @@ def build_page(run: Run) -> gr.Blocks:
             interactive=False,
             buttons=["fullscreen"],
         )
-        photo.change(
-            guess, photo, [countries, point, world, evidence], api_name="guess", show_progress="minimal"
+        guessed = photo.change(
+            guess, photo, [countries, point, world], api_name="guess", show_progress="minimal"
+        )
+        # On its own: evidence takes seconds, in which another photo may already be guessed.
+        guessed.then(
+            explain,
+            photo,
+            evidence,
+            api_name="explain",
+            show_progress="minimal",
+            trigger_mode="always_last",
         )
     return page
 

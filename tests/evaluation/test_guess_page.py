@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 from contextlib import asynccontextmanager, contextmanager
 
 import httpx
@@ -15,6 +16,7 @@ import pytest
 from PIL import Image
 
 from lost_and_found.errors import InvalidConfig
+from lost_and_found.evaluation import guess_page
 from lost_and_found.evaluation.__main__ import main
 from lost_and_found.evaluation.guess_figures import photo_evidence
 from lost_and_found.evaluation.guess_page import build_page, launch
@@ -82,7 +84,7 @@ def test_a_dropped_photo_gets_the_guess_that_the_shell_gives(run_of, in_browser,
 @pytest.mark.parametrize("target", ["country", "coordinates"])
 def test_the_page_shows_what_speaks_for_the_guess(run_of, in_browser, photo, target):
     run = run_of(target)
-    picture, title = photo_evidence(run, next(guess_photos(run, [photo])).table.iloc[0])
+    picture, title = photo_evidence(run, photo)
 
     async def drop(browser):
         async with dropped(browser, address, photo) as page:
@@ -96,6 +98,45 @@ def test_the_page_shows_what_speaks_for_the_guess(run_of, in_browser, photo, tar
         body = in_browser(drop)
     sent = Image.open(io.BytesIO(body)).convert("RGB").resize(picture.shape[1::-1], Image.Resampling.BOX)
     assert np.abs(np.asarray(sent).astype(int) - picture).mean() < 8
+
+
+def test_a_removed_photo_takes_its_guess_along_even_while_its_evidence_is_computed(
+    run_of, in_browser, photo, monkeypatch
+):
+    may_end = threading.Event()
+
+    def slow(run, path):
+        assert may_end.wait(60)
+        return photo_evidence(run, path)
+
+    async def drop(browser):
+        async with dropped(browser, address, photo) as page:
+            world = page.get_by_role("img", name="The world")
+            await world.wait_for()
+            await page.get_by_label("Remove").click()
+            await world.wait_for(state="hidden")
+            may_end.set()
+            await page.wait_for_timeout(1000)
+            return await page.get_by_role("img", name="What the model sees").count()
+
+    monkeypatch.setattr(guess_page, "photo_evidence", slow)
+    try:
+        with served(run_of("country")) as address:
+            assert in_browser(drop) == 0
+    finally:
+        may_end.set()
+
+
+def test_how_much_speaks_for_a_guess_is_not_said_of_the_next_photo(run_of, in_browser, photo):
+    async def drop(browser):
+        async with dropped(browser, address, photo) as page:
+            title = page.get_by_text("What speaks for it: up to")
+            await title.wait_for()
+            await page.get_by_label("Remove").click()
+            await title.wait_for(state="hidden", timeout=5000)
+
+    with served(run_of("country")) as address:
+        in_browser(drop)
 
 
 def test_the_photo_has_a_name_for_screen_readers_and_nothing_lies_over_the_map(run_of, in_browser, photo):
@@ -145,20 +186,22 @@ def test_a_file_that_is_no_photo_is_reported_and_the_next_one_is_guessed(run_of,
             await page.get_by_label("Remove").click()
             await page.get_by_text("can't be read").wait_for(state="hidden")
             await page.set_input_files("input[type=file]", photo)
-            await page.wait_for_selector("img[alt^='The world']")
+            await page.get_by_role("img", name="What the model sees").wait_for()
+            assert await page.get_by_text("Error").count() == 0
 
     with served(run_of("country")) as address:
         in_browser(drop)
 
 
+@pytest.mark.parametrize("function", [0, 1], ids=["guess", "explain"])
 @pytest.mark.parametrize("told", [{}, {"meta": {"_type": "gradio.FileData"}}], ids=["path", "file"])
-def test_no_file_is_opened_that_was_not_dropped(run_of, photo, told):
-    asked = {"data": [{"path": str(photo), **told}], "fn_index": 0, "session_hash": "made"}
+def test_no_file_is_opened_that_was_not_dropped(run_of, photo, told, function):
+    asked = {"data": [{"path": str(photo), **told}], "fn_index": function, "session_hash": "made"}
     with served(run_of("country")) as address, httpx.Client(base_url=address, timeout=60) as client:
         assert client.post("gradio_api/queue/join", json=asked).status_code == 200
         answer = client.get("gradio_api/queue/data", params={"session_hash": "made"}).text
     assert '"success":false' in answer
-    assert "confidences" not in answer
+    assert "confidences" not in answer and "image.webp" not in answer
 
 
 def test_a_port_that_is_taken_is_named(run_of):
