@@ -55,7 +55,7 @@ def example_titles(guesses: pd.DataFrame, country_codes: Sequence[str]) -> list[
     """For each picture the true country, the first guess if it is another, and its probability if known.
 
     Args:
-        guesses: from `PhotoGuesses.table`, without problems.
+        guesses: from `guesses_table`.
         country_codes: (N,) alpha-2 codes of the truth.
     """
     titles = []

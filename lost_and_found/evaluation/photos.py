@@ -117,22 +117,17 @@ def guess_photos(run: Run, photos: Sequence[Path]) -> Iterator[PhotoGuesses]:
         decoded = np.empty((0, run.target.outputs), np.float32)
         if pixels:
             decoded = predict(run, np.stack(pixels))
-            table = table.join(_guesses(run, decoded).set_index(rows))
+            table = table.join(guesses_table(run, decoded).set_index(rows))
         yield PhotoGuesses(table, decoded)
 
 
-def _pixels_or_problem(
-    path: Path, *, width: int, height: int, copy_size: tuple[int, int]
-) -> np.ndarray | str:
-    try:
-        return photo_pixels(path, width=width, height=height, copy_size=copy_size)
-    except BrokenSample as error:
-        return error.reason
-    except OSError as error:
-        return error.strerror or str(error)
+def guesses_table(run: Run, decoded: np.ndarray) -> pd.DataFrame:
+    """A row per picture, with the columns of `PhotoGuesses.table` but photo and problem.
 
-
-def _guesses(run: Run, decoded: np.ndarray) -> pd.DataFrame:
+    Args:
+        run: whose guesses they are.
+        decoded: (N, outputs), from `predict`.
+    """
     table = pd.DataFrame(index=range(len(decoded)))
     if run.target.country_codes:
         table = best_guesses(run.target.country_probabilities(decoded), run.target.country_codes)
@@ -148,6 +143,17 @@ def _guesses(run: Run, decoded: np.ndarray) -> pd.DataFrame:
         if not run.target.country_codes:
             table["guess_1"] = locate(*points.astype(float).T)["country_code"].to_numpy()
     return table
+
+
+def _pixels_or_problem(
+    path: Path, *, width: int, height: int, copy_size: tuple[int, int]
+) -> np.ndarray | str:
+    try:
+        return photo_pixels(path, width=width, height=height, copy_size=copy_size)
+    except BrokenSample as error:
+        return error.reason
+    except OSError as error:
+        return error.strerror or str(error)
 
 
 def text_of(table: pd.DataFrame) -> str:
