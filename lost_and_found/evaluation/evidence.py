@@ -94,8 +94,10 @@ def blurring_losses(run: Run, pixels: np.ndarray, maps: np.ndarray, *, share: fl
     Raises:
         InvalidConfig: a single picture, or no such share.
     """
-    if len(pixels) < 2 or not 0 < share < 1:
-        raise InvalidConfig(f"a share of {share:g} of {len(pixels)} pictures can't be compared")
+    if not 0 < share < 1:
+        raise InvalidConfig(f"the share to blur is {share:g}; it must be above 0 and below 1")
+    if len(pixels) < 2:
+        raise InvalidConfig(f"maps are checked against those of other pictures: {len(pixels)} isn't enough")
     guesses = predict(run, pixels)
     losses = np.empty((len(pixels), len(PARTS)))
     for row in progress_bar(range(len(pixels)), desc="blurring", unit=" pictures"):

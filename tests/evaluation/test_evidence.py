@@ -152,12 +152,12 @@ def test_blurring_the_evidence_costs_the_guess_more_than_blurring_anything_else(
 @pytest.mark.parametrize("share", [0.0, 1.0, -1, 2])
 def test_a_share_that_is_none_is_refused(run_of, share):
     pixels = np.zeros((2, 3, 32, 32), np.uint8)
-    with pytest.raises(InvalidConfig, match=r"a share of .* can't be compared"):
+    with pytest.raises(InvalidConfig, match=r"the share to blur is .*; it must be above 0 and below 1"):
         blurring_losses(run_of("country"), pixels, np.zeros((2, 32, 32)), share=share)
 
 
 def test_the_maps_of_a_single_picture_cannot_be_checked(run_of):
-    with pytest.raises(InvalidConfig, match="of 1 pictures can't be compared"):
+    with pytest.raises(InvalidConfig, match="other pictures: 1 isn't enough"):
         blurring_losses(
             run_of("country"), np.zeros((1, 3, 32, 32), np.uint8), np.zeros((1, 32, 32)), share=0.2
         )
@@ -228,14 +228,22 @@ def test_figures_of_an_odd_number_of_pictures_are_drawn():
 
 
 @pytest.mark.end_to_end
-@pytest.mark.parametrize("target", ["country", "coordinates"])
-def test_the_notebook_writes_a_row_for_each_picture(three_runs, run_of, tmp_path, target):
+@pytest.mark.parametrize(
+    ("target", "pictures", "shown", "rows"),
+    [("country", 6, 3, 6), ("region", 100, 100, 8), ("coordinates", 0, 0, 2)],
+    ids=["some", "more than there are", "none"],
+)
+def test_the_notebook_writes_a_row_for_each_picture(
+    three_runs, run_of, tmp_path, target, pictures, shown, rows
+):
     run = run_of(target)
-    parameters = {"root": str(three_runs.root), "dataset": "made", "run": run.id, "pictures": 6, "shown": 3}
+    parameters = {"root": str(three_runs.root), "dataset": "made", "run": run.id}
     notebook = notebooks.REPOSITORY / "4-evaluation" / "05-locate-evidence.ipynb"
-    notebooks.execute(notebook, tmp_path / "executed.ipynb", parameters)
+    notebooks.execute(
+        notebook, tmp_path / "executed.ipynb", parameters | {"pictures": pictures, "shown": shown}
+    )
     folder = three_runs.root / "4-evaluation/05-locate-evidence/made" / run.id
     table = pd.read_csv(folder / "evidence.csv", keep_default_na=False)
-    assert len(table) == 6
+    assert len(table) == rows
     assert set(table["truth"]) <= set(run_of("country").target.country_codes)
     assert all((folder / name).stat().st_size > 10_000 for name in ("frame.png", "examples.png"))
