@@ -100,7 +100,8 @@ def _parser() -> argparse.ArgumentParser:
         "--figures",
         type=Path,
         metavar="FOLDER",
-        help="write a figure of each guess to this folder: photo, countries, and a probability map",
+        help="write a figure of each guess to this folder: photo, what speaks for the guess, countries, and "
+        "a probability map; takes seconds for each",
     )
     add("--device", default="auto", help="auto, cpu or cuda (default: auto)")
     add("--root", type=Path, default=REPOSITORY, help="where the stages write (default: the repository)")

@@ -39,7 +39,8 @@ def evidence_maps(run: Run, pixels: np.ndarray) -> np.ndarray:
     guess moves. A place has the mean evidence of the spots that cover it, weighted by how much they do.
 
     Blurring takes detail away, and neither colour nor light, so plain sky has no evidence. What can be seen
-    in two places may be missed in neither.
+    in two places may have little in both, since one is left when the other is blurred; and a guess of nearly
+    100 % may lose nothing by any single spot.
 
     Args:
         run: from `load_run`.
@@ -81,9 +82,9 @@ def strongest_spots(maps: np.ndarray) -> pd.DataFrame:
 def blurring_losses(run: Run, pixels: np.ndarray, maps: np.ndarray, *, share: float) -> np.ndarray:
     """What it costs each guess to blur a share of its picture: (N, 3), measured as evidence is.
 
-    The columns are `PARTS`: where the picture's own map is highest; where the next picture's is, which only
-    knows where in a frame evidence usually lies; and where its own is lowest. If maps tell what matters, the
-    first costs most.
+    The columns are `PARTS`: where the picture's own map is highest; where that of the picture before it is
+    (before the first, the last), which only knows where in a frame evidence usually lies; and where its own
+    is lowest. If maps tell what matters, the first costs most.
 
     Args:
         run: whose maps they are.
