@@ -94,7 +94,7 @@ def plot_examples(pixels: np.ndarray, maps: np.ndarray, titles: Sequence[str], *
         left.imshow(picture.transpose(1, 2, 0), interpolation="bicubic")
         left.set_title(title, fontsize=9, loc="left", parse_math=False)
         right.imshow(overlay(picture, evidence), interpolation="bicubic")
-        right.set_title(f"{evidence.min():.1f} to {evidence.max():.1f} {unit}", fontsize=8, loc="right")
+        right.set_title(f"{evidence.min():,.1f} to {evidence.max():,.1f} {unit}", fontsize=8, loc="right")
     return figure
 
 

@@ -227,6 +227,13 @@ def test_figures_of_an_odd_number_of_pictures_are_drawn():
     plt.close("all")
 
 
+def test_thousands_of_kilometres_are_separated_as_everywhere():
+    maps = np.linspace(2, 4321, 80).reshape(1, 8, 10)
+    examples = plot_examples(np.zeros((1, 3, 8, 10), np.uint8), maps, ["one"], unit="km")
+    assert examples.axes[1].get_title(loc="right") == "2.0 to 4,321.0 km"
+    plt.close("all")
+
+
 @pytest.mark.end_to_end
 @pytest.mark.parametrize(
     ("target", "pictures", "shown", "rows"),
