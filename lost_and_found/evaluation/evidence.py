@@ -23,6 +23,7 @@ from lost_and_found.training.splits import as_tensor
 SPOT, BLUR, SPACING = 1 / 8, 1 / 8, 1 / 6
 BATCH = 16  # spots at a time: on a CPU faster than all at once, in far less memory
 PARTS = ("its own evidence", "another picture's evidence", "its least evidence")
+DIFFERENCE = "the first less the second"
 
 
 def evidence_unit(run: Run) -> str:
@@ -112,7 +113,9 @@ def blurring_losses(run: Run, pixels: np.ndarray, maps: np.ndarray, *, share: fl
 def blurring_table(
     losses: np.ndarray, *, groups: Sequence[object] | None = None, resamples: int = 1000, seed: int = 0
 ) -> pd.DataFrame:
-    """Mean losses by part, with 95 % intervals: columns blurred, mean, low, high.
+    """Mean losses by part, and by how much the first exceeds the second: columns blurred, mean, low, high.
+
+    The ends are those of 95 % intervals. That of the difference is of pictures paired with themselves.
 
     Args:
         losses: from `blurring_losses`.
@@ -125,9 +128,10 @@ def blurring_table(
     """
     numbers = group_numbers(groups, len(losses))
     drawn = resampled_rows(numbers, resamples=resamples, seed=seed)
-    means = np.stack([losses.mean(axis=0), *(losses[rows].mean(axis=0) for rows in drawn)])
-    low, high = percentiles(means, np.full(len(PARTS), numbers.max() + 1))
-    return pd.DataFrame({"blurred": PARTS, "mean": means[0], "low": low, "high": high})
+    values = np.column_stack([losses, losses[:, 0] - losses[:, 1]])
+    means = np.stack([values.mean(axis=0), *(values[rows].mean(axis=0) for rows in drawn)])
+    low, high = percentiles(means, np.full(values.shape[1], numbers.max() + 1))
+    return pd.DataFrame({"blurred": [*PARTS, DIFFERENCE], "mean": means[0], "low": low, "high": high})
 
 
 def blurring_text(table: pd.DataFrame, *, unit: str) -> str:

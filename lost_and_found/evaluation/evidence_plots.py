@@ -20,7 +20,6 @@ STRONGEST, FADING = 0.85, 1.3  # opacity of a picture's strongest evidence, and 
 FAINTEST = 0.1  # points or km; colours are never scaled to less, or rounding errors would shine
 LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601
 COLUMNS = 2
-EVIDENCE = "What speaks for it"
 AGAINST_AND_FOR = LinearSegmentedColormap.from_list("evidence", [BLUE, "#ffffff", ORANGE])
 
 
@@ -39,9 +38,16 @@ def overlay(pixels: np.ndarray, evidence: np.ndarray) -> np.ndarray:
     return ((1 - opacity) * grey + opacity * colour).round().astype(np.uint8)
 
 
-def evidence_text(evidence: np.ndarray, *, unit: str) -> str:
-    """A title that says how strong the strongest evidence of a picture (H, W) is, in `evidence_unit`."""
-    return f"{EVIDENCE}: up to {max(evidence.max(), 0):,.1f} {unit}"
+def evidence_text(evidence: np.ndarray, *, unit: str, country: str) -> str:
+    """A title that says how high the evidence of a picture (H, W) is.
+
+    Args:
+        evidence: one of `evidence_maps`.
+        unit: from `evidence_unit`.
+        country: code of the first guess.
+    """
+    of = "What moves the guess" if unit == "km" else f"What speaks for {_name(country)}"
+    return f"{of}: up to {max(evidence.max(), 0):,.1f} {unit}"
 
 
 def explanation(run: Run) -> str:
@@ -60,11 +66,10 @@ def example_titles(guesses: pd.DataFrame, country_codes: Sequence[str]) -> list[
     """
     titles = []
     for (_, row), code in zip(guesses.iterrows(), country_codes, strict=True):
-        true, guessed = (short_name(find_country(one).name) for one in (code, row["guess_1"]))
-        _, share = guesses_of(row)[0]
-        found = "" if true == guessed else f"taken for {guessed}"
-        sure = "" if np.isnan(share) else f"{100 * share:.0f} %"
-        titles.append(": ".join(filter(None, [true, " ".join(filter(None, [found, sure]))])))
+        guessed, share = guesses_of(row)[0]
+        found = [] if guessed == code else [f"taken for {_name(guessed)}"]
+        sure = [] if np.isnan(share) else [f"{100 * share:.0f} %"]
+        titles.append(": ".join(filter(None, [_name(code), " ".join(found + sure)])))
     return titles
 
 
@@ -109,15 +114,19 @@ def plot_frame(pixels: np.ndarray, maps: np.ndarray, *, unit: str) -> Figure:
     mean = maps.mean(axis=0)
     limit = max(np.abs(mean).max(), FAINTEST)
     figure, (left, right) = plt.subplots(1, 2, figsize=(11, 3.6), layout="constrained")
-    left.imshow(pixels.mean(axis=0).transpose(1, 2, 0) / 255)
+    left.imshow(pixels.mean(axis=0).transpose(1, 2, 0) / 255, interpolation="bicubic")
     tidy(left, f"The mean of {len(pixels):,} pictures")
     right.imshow(mean, cmap=AGAINST_AND_FOR, vmin=-limit, vmax=limit)
     tidy(right, "The mean of their evidence")
     for axes in (left, right):
         axes.set_axis_off()
-    scale = figure.colorbar(
-        ScalarMappable(Normalize(-limit, limit), AGAINST_AND_FOR), ax=right, shrink=0.8, label=unit
-    )
+    scale = figure.colorbar(ScalarMappable(Normalize(-limit, limit), AGAINST_AND_FOR), ax=right, shrink=0.8)
+    scale.ax.set_ylim(min(mean.min(), 0), max(mean.max(), 0))
+    scale.set_label("km" if unit == "km" else "points of probability")
     scale.outline.set_visible(False)
     scale.ax.tick_params(labelsize=8, length=0)
     return figure
+
+
+def _name(country: str) -> str:
+    return short_name(find_country(country).name)

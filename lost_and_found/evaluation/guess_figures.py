@@ -14,14 +14,20 @@ from matplotlib.figure import Figure
 from lost_and_found.bars import progress_bar
 from lost_and_found.evaluation.evidence import evidence_maps, evidence_unit
 from lost_and_found.evaluation.evidence_plots import evidence_text, overlay
-from lost_and_found.evaluation.photos import PhotoGuesses, photo_pixels, point_text, without_dots
+from lost_and_found.evaluation.photos import (
+    PhotoGuesses,
+    guesses_table,
+    photo_pixels,
+    point_text,
+    without_dots,
+)
 from lost_and_found.evaluation.predictions import GUESSES
 from lost_and_found.figures import BLUE, ORANGE, plot_world, save_figure, short_name, tidy
 from lost_and_found.geo.countries import find_country
 from lost_and_found.preparation.pictures import fit
 from lost_and_found.samples import read_image
 from lost_and_found.texts import printable
-from lost_and_found.training.runs import Run
+from lost_and_found.training.runs import Run, predict
 
 
 def write_guess_figures(
@@ -75,10 +81,11 @@ def photo_evidence(run: Run, photo: Path) -> tuple[np.ndarray, str]:
     Raises:
         BrokenSample: it can't be read.
     """
-    config = run.config
-    pixels = photo_pixels(photo, width=config.width, height=config.height, copy_size=run.copy_size)
-    (evidence,) = evidence_maps(run, pixels[None])
-    return overlay(pixels, evidence), evidence_text(evidence, unit=evidence_unit(run))
+    size = {"width": run.config.width, "height": run.config.height}
+    pixels = photo_pixels(photo, copy_size=run.copy_size, **size)[None]
+    (evidence,) = evidence_maps(run, pixels)
+    (country,) = guesses_table(run, predict(run, pixels))["guess_1"]
+    return overlay(pixels[0], evidence), evidence_text(evidence, unit=evidence_unit(run), country=country)
 
 
 def plot_photo_guess(run: Run, guess: pd.Series, shares: Mapping[str, float]) -> Figure:

@@ -15,13 +15,14 @@ from PIL import Image
 
 from lost_and_found import pages
 from lost_and_found.errors import BrokenSample
-from lost_and_found.evaluation.evidence_plots import EVIDENCE, explanation
+from lost_and_found.evaluation.evidence_plots import explanation
 from lost_and_found.evaluation.guess_figures import country_shares, photo_evidence, plot_guess_map
 from lost_and_found.evaluation.photos import guess_photos, point_text
 from lost_and_found.evaluation.predictions import GUESSES
 from lost_and_found.geo.countries import find_country
 from lost_and_found.training.runs import Run
 
+EVIDENCE = "What speaks for the guess"
 KEPT_S = 600  # after which uploaded photos are deleted; the page shows them until then
 
 

@@ -61,12 +61,13 @@ def resized(path: Path, size: tuple[int, int]) -> tuple[bytes, str]:
         suffix = ".jpg" if file.read(len(JPEG_MAGIC)) == JPEG_MAGIC else ".png"
     if image.size == fitted_size(image.size, size) and _is_plain(path, image.size):
         return path.read_bytes(), suffix
-    encoded = io.BytesIO()
+    encoded, made = io.BytesIO(), fit(image, size)
+    made.info.clear()  # or Pillow would write an original's comment or colour profile into the copy
     if suffix == ".jpg":
         # Full colour resolution: at this size a road line is a pixel wide, and its colour is evidence.
-        fit(image, size).save(encoded, "JPEG", quality=JPEG_QUALITY, subsampling=0)
+        made.save(encoded, "JPEG", quality=JPEG_QUALITY, subsampling=0)
     else:
-        fit(image, size).save(encoded, "PNG")
+        made.save(encoded, "PNG")
     return encoded.getvalue(), suffix
 
 

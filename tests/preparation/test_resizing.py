@@ -13,7 +13,7 @@ from lost_and_found.data_loader import find_pairs
 from lost_and_found.errors import InvalidConfig, MissingInput
 from lost_and_found.preparation.enrichment import enrich_collection
 from lost_and_found.preparation.measures import measure_images
-from lost_and_found.preparation.pictures import fit, resized
+from lost_and_found.preparation.pictures import HARMLESS, fit, resized
 from lost_and_found.preparation.resizing import resize_collection
 from lost_and_found.samples import read_image
 from lost_and_found.workspace import UNFINISHED
@@ -119,6 +119,25 @@ def test_a_photo_stored_on_its_side_is_turned_and_loses_its_metadata(tmp_path):
     assert made.getpixel((160, 20))[2] < 60 < 200 < made.getpixel((160, 20))[0]
     assert not made.getexif()
     assert b"a maker" not in data
+
+
+@pytest.mark.parametrize(
+    ("name", "written"),
+    [
+        ("one.jpg", {"comment": "a maker of cameras"}),
+        ("one.jpg", {"icc_profile": b"a maker of cameras"}),
+        ("one.jpg", {"xmp": b"a maker of cameras"}),
+        ("one.png", {"icc_profile": b"a maker of cameras"}),
+    ],
+    ids=["a comment", "a profile", "xmp", "a png's profile"],
+)
+@pytest.mark.parametrize("size", [(640, 360), (320, 180)], ids=str)
+def test_a_copy_has_nothing_but_its_pixels_and_is_not_encoded_again(tmp_path, name, written, size):
+    data, suffix = resized(saved(tmp_path, photo(1, size), name, **written), (320, 180))
+    assert decoded(data).info.keys() <= HARMLESS
+    copy = tmp_path / f"copy{suffix}"
+    copy.write_bytes(data)
+    assert resized(copy, (320, 180))[0] == data
 
 
 def test_a_right_sized_photo_with_a_position_in_its_exif_loses_it(tmp_path):
