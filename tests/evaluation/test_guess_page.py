@@ -130,7 +130,7 @@ def test_a_removed_photo_takes_its_guess_along_even_while_its_evidence_is_comput
 def test_how_much_speaks_for_a_guess_is_not_said_of_the_next_photo(run_of, in_browser, photo):
     async def drop(browser):
         async with dropped(browser, address, photo) as page:
-            title = page.get_by_text("What speaks for it: up to")
+            title = page.get_by_text(": up to ")
             await title.wait_for()
             await page.get_by_label("Remove").click()
             await title.wait_for(state="hidden", timeout=5000)
