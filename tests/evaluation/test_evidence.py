@@ -16,7 +16,7 @@ from lost_and_found.evaluation.evidence import (
     blurring_text,
     evidence_maps,
     evidence_unit,
-    strongest_spots,
+    highest_evidence,
 )
 from lost_and_found.evaluation.evidence_plots import (
     evidence_text,
@@ -180,7 +180,7 @@ def test_losses_are_averaged_with_intervals_over_groups():
 def test_the_strongest_spot_is_given_as_shares_of_the_picture():
     maps = np.zeros((2, 4, 10), np.float32)
     maps[0, 3, 0], maps[1, 0, 9] = 2, 7
-    table = strongest_spots(maps)
+    table = highest_evidence(maps)
     assert table.to_dict("list") == {"evidence": [2, 7], "x": [0.05, 0.95], "y": [0.875, 0.125]}
 
 
