@@ -94,6 +94,9 @@ def _radians(points: Any) -> tuple[Any, Any]:  # noqa: ANN401
 
 
 def _root(xp: Any, squared: Any) -> Any:  # noqa: ANN401
-    """Square root whose slope at zero is zero instead of infinite; rounding below zero counts as zero."""
-    positive = squared > 0
+    """Square root whose slope at zero is zero instead of infinite; rounding below zero counts as zero.
+
+    That of NaN is NaN: a network that has diverged must not be at every true point.
+    """
+    positive = ~(squared <= 0)
     return xp.sqrt(xp.where(positive, squared, 1.0)) * positive

@@ -133,3 +133,13 @@ def test_unit_vectors_and_chords_give_the_distances_that_degrees_give():
     chords = np.linalg.norm(vectors[0] - vectors[1], axis=1)
     np.testing.assert_allclose(chord_to_km(chords), km, rtol=1e-6, atol=1e-6)
     np.testing.assert_allclose([km_to_chord(one) for one in km], chords, rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize("kind", [np.asarray, torch.tensor])
+def test_the_distance_of_an_unknown_place_is_unknown_and_not_zero(kind):
+    places = kind([[np.nan, np.nan], [1.0, np.nan], [1.0, 2.0]])
+    unknown = [True, True, False]
+    assert np.isnan(np.asarray(haversine_km(places, kind([1.0, 2.0])))).tolist() == unknown
+    vectors = to_unit_vectors(places)
+    assert np.isnan(np.asarray(great_circle_km(vectors, vectors[2]))).tolist() == unknown
+    assert np.isnan(np.asarray(from_unit_vectors(vectors))).all(axis=1).tolist() == unknown

@@ -85,6 +85,17 @@ def test_the_metrics_are_distances():
     assert [metrics[f"within_{km}_km"] for km in (1, 25, 200, 750, 2500)] == [0.5, 0.5, 0.5, 0.5, 1]
 
 
+@pytest.mark.parametrize("loss", ["mse", "angular"])
+@pytest.mark.parametrize("number", [float("nan"), float("inf")])
+def test_a_network_that_has_diverged_is_not_taken_for_a_perfect_one(loss, number):
+    target, labels = CoordinatesTarget(loss), {"xyz": torch.tensor([[0.6, 0.0, 0.8]])}
+    outputs = torch.full((1, 3), number)
+    assert not torch.isfinite(target.loss(outputs, labels))
+    measured = {name: one.numpy() for name, one in target.measure(outputs, labels).items()}
+    metrics = target.summarise(measured)
+    assert not np.isfinite(metrics["loss"]) and np.isnan(metrics["median_km"])
+
+
 def test_it_has_no_countries():
     assert CoordinatesTarget().country_probabilities(np.zeros((4, 2))).shape == (4, 0)
 
