@@ -113,13 +113,15 @@ def group_table(ranks: pd.DataFrame) -> pd.DataFrame:
 def player_table(ranks: pd.DataFrame) -> pd.DataFrame:
     """One row per player, the most answers first.
 
-    Columns player, experience, n, top1 to top5 with low and high, median_seconds, and model_top1 on the same.
+    Columns player, experience, n, top1 to top5 with low and high as in `group_table`, median_seconds, and
+    model_top1 on the same.
     """
     rows = []
     for (player, experience), part in ranks.groupby(["player", "experience"]):
         row = {"player": player, "experience": experience, "n": len(part)}
         for k in KS:
-            share = _share(_hits(part["rank"], k))
+            hits = _hits(part["rank"], k)
+            share = _share(hits, independent=_independent(hits, part))
             row |= {f"top{k}": share.value, f"top{k}_low": share.low, f"top{k}_high": share.high}
         if part["model_rank"].notna().all():
             row["model_top1"] = _share(_hits(part["model_rank"], 1)).value

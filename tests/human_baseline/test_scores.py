@@ -294,3 +294,12 @@ def test_pictures_that_were_answered_more_often_weigh_more_and_widen_the_models_
     low = scores.group_table(uneven).query("who == 'model' and k == 1")["low"].iloc[0]
     assert low == pytest.approx(worth / (worth + 1.95996**2), abs=1e-4)
     assert scores.country_table(uneven)["model_low"].iloc[0] == pytest.approx(low)
+
+
+def test_pictures_of_one_scene_are_one_piece_of_evidence_about_a_player_too():
+    right = np.repeat([1, 0, 1, 0], 5)[None]
+    frames = many_answers(1, 20, right).assign(scene=lambda table: table["scene"] // 5)
+    player, group = scores.player_table(frames).iloc[0], scores.group_table(frames).iloc[0]
+    assert player[["top1_low", "top1_high"]].tolist() == group[["low", "high"]].tolist()
+    assert (player["n"], player["top1"]) == (20, 0.5)
+    assert player["top1_low"] < 0.15, "four scenes, not twenty pictures"
