@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import urllib.error
 import urllib.request
 import warnings
@@ -123,22 +124,38 @@ class Normalisation(nn.Module):
 
 
 def pick_device(name: str) -> torch.device:
-    """The device of that name; "auto" is the first GPU, else the CPU.
+    """The device of that name; "auto" is the first GPU if torch can use it, else the CPU.
 
     Raises:
-        MissingDevice: this machine has no such device.
+        MissingDevice: this machine has no such device, or torch can't use it.
     """
     if name == "auto":
-        name = "cuda" if torch.cuda.is_available() else "cpu"
+        name = "cuda" if _is_usable(0) else "cpu"
     try:
         device = torch.device(name)
     except RuntimeError:
         raise MissingDevice(f"device is {name!r}; it must be auto, cpu, cuda or cuda:<number>") from None
     # Not Apple's GPUs: there torch 2.12 lacks the `grid_sample` with which pictures are cropped and rotated.
-    usable = {"cpu": True, "cuda": (device.index or 0) < torch.cuda.device_count()}
-    if not usable.get(device.type, False):
-        raise MissingDevice(f"device is {name!r}, which this machine lacks; 'auto' uses what there is")
+    if device.type != "cpu" and not (device.type == "cuda" and _is_usable(device.index or 0)):
+        raise MissingDevice(
+            f"device is {name!r}, which this machine lacks, or for which torch {torch.__version__} has no "
+            "kernels; 'auto' uses what there is"
+        )
     return device
+
+
+def _is_usable(gpu: int) -> bool:
+    """Whether there is this GPU and torch has kernels for it; it may have none for old and for new ones."""
+    if not torch.cuda.is_available() or gpu >= torch.cuda.device_count():
+        return False
+    major, minor = torch.cuda.get_device_capability(gpu)
+    built_for = re.findall(r"(sm|compute)_(\d+)", " ".join(torch.cuda.get_arch_list()))
+    # Code for a GPU (sm) runs on later ones of its generation, what is yet to be compiled on all later ones.
+    # Other names are of other makers' GPUs, of which nothing is known here.
+    return not built_for or any(
+        int(least) <= 10 * major + minor and (kind == "compute" or int(least) // 10 == major)
+        for kind, least in built_for
+    )
 
 
 def _default_weights(architecture: str) -> InitialWeights:

@@ -1,11 +1,12 @@
 import dataclasses
+from contextlib import nullcontext
 
 import numpy as np
 import pytest
 import torch
 from safetensors.torch import save_file
 
-from lost_and_found.errors import InvalidConfig, MissingWeights
+from lost_and_found.errors import InvalidConfig, MissingDevice, MissingWeights
 from lost_and_found.training.config import ARCHITECTURES, NORMALISATIONS, TrainingConfig
 from lost_and_found.training.models import (
     Normalisation,
@@ -167,3 +168,23 @@ def test_a_device_that_is_not_there_is_refused():
     assert pick_device("auto").type in {"cpu", "cuda"}
     with pytest.raises(InvalidConfig, match="lacks"):
         pick_device("cuda:77")
+
+
+@pytest.mark.parametrize(
+    ("capability", "kernels", "is_used"),
+    [
+        ((8, 9), ["sm_75", "sm_86", "sm_90"], True),  # RTX 4060
+        ((7, 5), ["sm_75", "sm_86", "sm_90"], True),  # T4
+        ((6, 1), ["sm_75", "sm_86", "sm_90"], False),  # GTX 1050
+        ((12, 0), ["sm_75", "sm_86", "sm_90"], False),  # RTX 5060, with an old torch
+        ((12, 0), ["sm_75", "sm_90a", "compute_90"], True),
+    ],
+)
+def test_a_gpu_for_which_torch_has_no_kernels_is_left_alone(monkeypatch, capability, kernels, is_used):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda _: capability)
+    monkeypatch.setattr(torch.cuda, "get_arch_list", lambda: kernels)
+    assert pick_device("auto").type == ("cuda" if is_used else "cpu")
+    with nullcontext() if is_used else pytest.raises(MissingDevice, match=r"torch .* has no kernels; 'auto'"):
+        assert pick_device("cuda").type == "cuda"
