@@ -44,6 +44,9 @@ FILES = ("config.json", "metrics.csv", "summary.json", "model.safetensors", "lab
 CHECKPOINT = "checkpoint.pt"
 PACKAGES = ("lost-and-found", "torch", "torchvision", "numpy", "pandas", "pillow")
 NOT_IN_DIGEST = ("device", "weights")  # weights count by their content
+# What a network sees at a time when it predicts; the largest takes 1.3 GB for it. Of large pictures, as many
+# as of small ones would take more memory than training did.
+PIXELS_AT_ONCE = 256 * 130 * 80
 
 
 @dataclass(frozen=True)
@@ -297,7 +300,7 @@ def predict(run: Run, pixels: np.ndarray, *, batch_size: int = 256) -> np.ndarra
     Args:
         run: from `load_run`.
         pixels: uint8 (N, 3, height, width), RGB, of the size that the run was trained with.
-        batch_size: pictures at a time.
+        batch_size: pictures at a time; fewer if they are large.
 
     Raises:
         InvalidConfig: pixels of another type or size.
@@ -332,9 +335,11 @@ def _outputs(run: Run, pixels: np.ndarray, batch_size: int) -> Iterator[tuple[sl
             f"run {run.id} predicts from uint8 pixels of shape (N, {', '.join(map(str, wanted))}), "
             f"not from {pixels.dtype} {pixels.shape}"
         )
-    starts = range(0, len(pixels), batch_size)
+    each = run.config.width * run.config.height * run.config.upsampling**2
+    at_once = max(1, min(batch_size, int(PIXELS_AT_ONCE / each)))
+    starts = range(0, len(pixels), at_once)
     for start in progress_bar(starts, desc="predicting", unit=" batches", disable=len(starts) < 2):
-        rows = slice(start, start + batch_size)
+        rows = slice(start, start + at_once)
         yield rows, run.model(run.normalisation(as_tensor(pixels[rows]).to(run.device)))
 
 

@@ -16,9 +16,9 @@ from lost_and_found.errors import FolderInUse, InvalidConfig, LeakyList, Missing
 from lost_and_found.locks import sole_writer
 from lost_and_found.samples import write_table
 from lost_and_found.training import runs
-from lost_and_found.training.config import TrainingConfig
+from lost_and_found.training.config import NORMALISATIONS, TrainingConfig
 from lost_and_found.training.epochs import Training
-from lost_and_found.training.models import InitialWeights
+from lost_and_found.training.models import InitialWeights, Normalisation
 from lost_and_found.training.optimizer import learning_rate_of
 from lost_and_found.training.runs import load_run, predict
 from lost_and_found.training.tracking import Tracker
@@ -105,6 +105,20 @@ def test_predictions_are_probabilities_in_any_batch_size(trained, eight_pictures
     np.testing.assert_allclose(at_once.sum(axis=1), 1, atol=1e-5)
     np.testing.assert_allclose(at_once, in_parts, atol=1e-5)
     assert predict(trained, eight_pictures.pixels[:0]).shape == (0, 4)
+
+
+@pytest.mark.parametrize(("room", "sizes"), [(3.5, [3, 3, 2]), (0.5, [1] * 8), (1000, [8])])
+def test_of_large_pictures_few_are_predicted_at_a_time(trained, eight_pictures, monkeypatch, room, sizes):
+    enlarged = dataclasses.replace(
+        trained,
+        config=dataclasses.replace(CONFIG, upsampling=2.0),
+        normalisation=Normalisation(*NORMALISATIONS[CONFIG.normalisation], upsampling=2.0),
+    )
+    monkeypatch.setattr(runs, "PIXELS_AT_ONCE", room * 128 * 80)
+    seen = []
+    with trained.model.register_forward_pre_hook(lambda _, inputs: seen.append(tuple(inputs[0].shape))):
+        assert predict(enlarged, eight_pictures.pixels).shape == (8, 4)
+    assert seen == [(size, 3, 80, 128) for size in sizes]
 
 
 @pytest.mark.parametrize("pixels", [np.zeros((2, 3, 64, 40), np.uint8), np.zeros((2, 3, 40, 64), np.float32)])
