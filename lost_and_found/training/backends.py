@@ -16,8 +16,8 @@ from lost_and_found.training.fused import problem_of
 
 # Compiling takes more than a minute (EfficientNet-B1, H200), which shorter training doesn't win back.
 COMPILING_PAYS_FROM_IMAGES = 10_000_000
-# Messages about lack of memory from the CPU's allocators, from CUDA while it records, and from cuBLAS; all
-# others have exception types of their own.
+# Messages about lack of memory from the CPU's allocators, from CUDA while it records, from cuBLAS, and from
+# torch where none of cuDNN's algorithms has enough; all others have exception types of their own.
 NO_MEMORY = (
     "not enough memory",
     "can't allocate memory",
@@ -25,6 +25,7 @@ NO_MEMORY = (
     "bad_alloc",
     "CUDA error: out of memory",
     "CUBLAS_STATUS_ALLOC_FAILED",
+    "was unable to find an engine to execute this computation",
 )
 
 

@@ -253,8 +253,15 @@ def test_too_little_memory_suggests_half_the_batch():
     assert "try batch_size 256. " in done.stderr
 
 
-def test_a_library_without_room_on_a_gpu_is_reported_as_too_little_memory():
-    said = "CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"
+@pytest.mark.parametrize(
+    "said",
+    [
+        "CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`",
+        "FIND was unable to find an engine to execute this computation",
+        "GET was unable to find an engine to execute this computation",  # in deterministic mode
+    ],
+)
+def test_a_library_without_room_on_a_gpu_is_reported_as_too_little_memory(said):
     with (
         pytest.raises(OutOfMemory, match=r"try batch_size 2\. "),
         explained_memory(CONFIG, torch.device("cuda")),
