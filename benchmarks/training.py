@@ -65,7 +65,7 @@ def main() -> None:
     arguments = _parser().parse_args()
     device = pick_device(arguments.device)
     if device.type == "cuda":
-        torch.cuda.set_device(device)  # where Triton starts kernels
+        torch.cuda.set_device(device.index or 0)  # where Triton starts kernels
     config = TrainingConfig(
         dataset="benchmark",
         architecture=arguments.architecture
