@@ -17,11 +17,11 @@ from lost_and_found.errors import InvalidConfig, OutOfMemory
 from lost_and_found.training import epochs, fused, splits
 from lost_and_found.training.augmentation import SETS, crop_and_rotate, jitter_colours
 from lost_and_found.training.backends import autocast_for, explained_memory, tuned_backends
-from lost_and_found.training.config import TrainingConfig
+from lost_and_found.training.config import NORMALISATIONS, TrainingConfig
 from lost_and_found.training.degradation import degrade
 from lost_and_found.training.distributed import joined
 from lost_and_found.training.fused import ACTIVATION_NAMES, Depthwise, fuse, mistake_of, timing
-from lost_and_found.training.models import build_model
+from lost_and_found.training.models import Normalisation, build_model
 from lost_and_found.training.recording import STEPS_BEFORE
 from lost_and_found.training.splits import Split, read_splits
 from lost_and_found.training.targets import build_target
@@ -142,22 +142,23 @@ def test_gradients_of_fused_networks_are_as_exact_as_those_of_torch(architecture
 
 
 @pytest.mark.parametrize(
-    ("augmentation", "resident", "precision"),
+    ("augmentation", "resident", "others"),
     [
-        ("none", True, "auto"),
-        ("strong", True, "auto"),
-        ("light", False, "auto"),
-        ("light", True, "float16"),
+        ("none", True, {}),
+        ("strong", True, {}),
+        ("light", False, {}),
+        ("light", True, {"precision": "float16"}),
+        ("light", True, {"upsampling": 1.5}),
     ],
 )
 def test_recorded_steps_learn_the_same_to_the_last_bit(
-    split, tmp_path, monkeypatch, augmentation, resident, precision
+    split, tmp_path, monkeypatch, augmentation, resident, others
 ):
     if not resident:
         monkeypatch.setattr(splits, "RESIDENT_SHARE", 0.0)
     # Nine batches of four, then three of three: steps are recorded, forgotten, and recorded again.
     config = dataclasses.replace(
-        CONFIG, deterministic=True, augmentation=augmentation, precision=precision, batch_size=4, epochs=3
+        CONFIG, deterministic=True, augmentation=augmentation, batch_size=4, epochs=3, **others
     )
     one = train(config, split, tmp_path / "recorded")
     monkeypatch.setattr(epochs, "RecordedSteps", lambda device: None)
@@ -168,7 +169,7 @@ def test_recorded_steps_learn_the_same_to_the_last_bit(
 @pytest.mark.filterwarnings("ignore:Synchronization debug mode is a prototype")
 @pytest.mark.parametrize("target", ["country", "region", "coordinates"])
 def test_no_step_waits_for_the_gpu(split, target):
-    config = dataclasses.replace(CONFIG, target=target, augmentation="strong", compile="off")
+    config = dataclasses.replace(CONFIG, target=target, augmentation="strong", upsampling=1.5, compile="off")
     split = located(split, range(len(split)))
     with tuned_backends(config):
         training = begun(config, split)
@@ -187,6 +188,15 @@ def test_auto_precision_is_the_fastest_that_the_gpu_has():
         product = torch.ones(2, 2, device=GPU) @ torch.ones(2, 2, device=GPU)
     bfloat16 = torch.cuda.is_bf16_supported(including_emulation=False)
     assert product.dtype == (torch.bfloat16 if bfloat16 else torch.float16)  # of GPUs that torch still knows
+
+
+@pytest.mark.parametrize("deterministic", [False, True])  # where torch enlarges in another way
+def test_pictures_are_enlarged_as_on_a_cpu(split, deterministic):
+    enlarge = Normalisation(*NORMALISATIONS["imagenet"], upsampling=1.5)
+    wanted = enlarge(torch.from_numpy(split.pixels[:3]))
+    with tuned_backends(dataclasses.replace(CONFIG, deterministic=deterministic)):
+        found = enlarge.to(GPU)(torch.from_numpy(split.pixels[:3]).to(GPU)).cpu()
+    torch.testing.assert_close(found, wanted, atol=1e-4, rtol=0)
 
 
 @pytest.mark.parametrize("name", ["light", "study", "strong"])
