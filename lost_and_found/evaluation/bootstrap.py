@@ -7,7 +7,7 @@ the number of groups, as they do with Student's t.
 
 The interval of a score that is a ratio of sums takes four steps: `count_table` counts by group,
 `resampled_sums` sums the counts of each resample, `ratio` turns the sums into scores, and `proportion` (for
-shares) or `percentiles` (for all else) gives the interval.
+shares) or `percentiles` (for all else) gives the interval. `shares_by_column` takes all four.
 """
 
 from __future__ import annotations
@@ -147,6 +147,23 @@ def proportion(draws: np.ndarray, n: np.ndarray, groups: np.ndarray) -> Estimate
     variance = np.where(known, (resampled - mean) ** 2, 0).sum(axis=0) / count
     effective = effective_samples(value * (1 - value), variance, n=n, most=n, groups=groups)
     return exact_interval(value, np.where(groups == n, n, effective))
+
+
+def shares_by_column(
+    hits: np.ndarray, groups: np.ndarray, columns: np.ndarray, *, width: int, resamples: int, seed: int
+) -> tuple[np.ndarray, Estimate]:
+    """(1 + width,) how many samples there are, and the shares of hits among them: in all, and by column.
+
+    Arguments are those of `count_table`, with `hits` for its `values`, and of `resampled_sums`.
+
+    Raises:
+        InvalidConfig: fewer than 100 resamples.
+    """
+    counts, found = (
+        count_table(values, groups, columns, width=width) for values in (np.ones_like(hits), hits)
+    )
+    n, sums = resampled_sums([counts, found], resamples=resamples, seed=seed)
+    return n[0], proportion(ratio(sums, n), n[0], groups_with(counts))
 
 
 def effective_samples(

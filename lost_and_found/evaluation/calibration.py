@@ -11,14 +11,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from lost_and_found.errors import InvalidConfig
-from lost_and_found.evaluation.bootstrap import (
-    count_table,
-    group_numbers,
-    groups_with,
-    proportion,
-    ratio,
-    resampled_sums,
-)
+from lost_and_found.evaluation.bootstrap import group_numbers, shares_by_column
 from lost_and_found.figures import BLUE, GREY, draw_intervals, tidy
 
 FEWEST_IN_BIN = 10
@@ -63,11 +56,7 @@ def calibration_table(
     bins = min(MOST_BINS, max(1, len(sure) // FEWEST_IN_BIN))
     places = np.argsort(np.argsort(sure, kind="stable"), kind="stable") * bins // len(sure)
     numbers = group_numbers(groups, len(truth))
-    counts, hits = (
-        count_table(values, numbers, places, width=bins) for values in (np.ones_like(right), right)
-    )
-    n, found = resampled_sums([counts, hits], resamples=resamples, seed=seed)
-    share = proportion(ratio(found, n), n[0], groups_with(counts))
+    _, share = shares_by_column(right, numbers, places, width=bins, resamples=resamples, seed=seed)
     rows = np.concatenate([np.zeros_like(places), 1 + places])
     by_bin = pd.Series(np.tile(sure.astype(float), 2)).groupby(rows)
     table = by_bin.agg(n="size", lowest="min", highest="max", mean="mean").reset_index(drop=True)

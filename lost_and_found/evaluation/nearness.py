@@ -8,14 +8,7 @@ import numpy as np
 import pandas as pd
 from scipy.spatial import cKDTree
 
-from lost_and_found.evaluation.bootstrap import (
-    count_table,
-    group_numbers,
-    groups_with,
-    proportion,
-    ratio,
-    resampled_sums,
-)
+from lost_and_found.evaluation.bootstrap import group_numbers, shares_by_column
 from lost_and_found.evaluation.tables import aligned
 from lost_and_found.geo.distances import chord_to_km, to_unit_vectors
 
@@ -64,13 +57,10 @@ def nearness_table(
         return pd.DataFrame(columns=COLUMNS)
     numbers = group_numbers(np.asarray(groups)[known], known.sum())
     places = np.digitize(km[known], LIMITS_KM, right=True)
-    counts, hits = (
-        count_table(values, numbers, places, width=len(RANGES))
-        for values in (np.ones(len(places), dtype=bool), right[known])
+    n, share = shares_by_column(
+        right[known], numbers, places, width=len(RANGES), resamples=resamples, seed=seed
     )
-    n, found = resampled_sums([counts, hits], resamples=resamples, seed=seed)
-    share = proportion(ratio(found, n), n[0], groups_with(counts))
-    table = pd.DataFrame({"n": n[0].astype(int), "right": share.value, "low": share.low, "high": share.high})
+    table = pd.DataFrame({"n": n.astype(int), "right": share.value, "low": share.low, "high": share.high})
     return table[1:].assign(nearest=RANGES).query("n > 0")[COLUMNS].reset_index(drop=True)
 
 
