@@ -12,10 +12,10 @@ from typing import Any
 
 import pandas as pd
 
-from lost_and_found.errors import InvalidConfig, MissingInput
+from lost_and_found.errors import InvalidConfig
 from lost_and_found.samples import read_json
 from lost_and_found.training import tracking
-from lost_and_found.training.runs import is_complete
+from lost_and_found.training.runs import complete_runs
 from lost_and_found.workspace import TRAIN, Workspace
 
 # All other settings are the recipe, and shown where runs differ in them; the last two exist in W&B only.
@@ -71,14 +71,8 @@ def runs_on_disk(root: Path, datasets: Sequence[str]) -> list[ComparedRun]:
     Raises:
         MissingInput: one of the datasets has none.
     """
-    found = []
-    for dataset in datasets:
-        folder = Workspace(root, dataset).input(TRAIN) / "runs"
-        complete = [path for path in sorted(folder.glob("*")) if is_complete(path)]
-        if not complete:
-            raise MissingInput(f"{folder} holds no complete run; run {TRAIN}.ipynb first")
-        found += [read_compared(path) for path in complete]
-    return found
+    folders = [Workspace(root, dataset).input(TRAIN) / "runs" for dataset in datasets]
+    return [read_compared(path) for folder in folders for path in complete_runs(folder)]
 
 
 def read_compared(folder: Path) -> ComparedRun:

@@ -14,7 +14,7 @@ from lost_and_found.errors import InvalidConfig, LeakyList, ListMismatch, Missin
 from lost_and_found.samples import Sample, read_json
 from lost_and_found.training.config import TARGETS
 from lost_and_found.training.pixel_cache import CacheSpec, PixelCache, cache_pixels, read_cache
-from lost_and_found.training.runs import ASKED_FOR, Run, is_complete, predict
+from lost_and_found.training.runs import ASKED_FOR, Run, complete_runs, predict
 from lost_and_found.workspace import ENRICH, TRAIN, Workspace
 
 SPLIT = "2-data-preparation/05-split-list"
@@ -33,9 +33,7 @@ def find_run(folder: Path, run_id: str = "", *, targets: Sequence[str] = TARGETS
     Raises:
         MissingInput: no complete run, or none with this id or these targets.
     """
-    found = [path for path in sorted(folder.glob("*")) if is_complete(path)] if folder.is_dir() else []
-    if not found:
-        raise MissingInput(f"{folder} holds no complete run; run {TRAIN}.ipynb first")
+    found = complete_runs(folder)
     if run_id and run_id not in [path.name for path in found]:
         names = ", ".join(path.name for path in found)
         raise MissingInput(f"{folder} holds no complete run {run_id!r}; there are: {names}")

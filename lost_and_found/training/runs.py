@@ -38,6 +38,7 @@ from lost_and_found.training.models import InitialWeights, Normalisation, build_
 from lost_and_found.training.pixel_cache import COPY_SIZE, PixelCache
 from lost_and_found.training.splits import as_tensor
 from lost_and_found.training.targets import Target, target_from_json
+from lost_and_found.workspace import TRAIN
 
 ASKED_FOR = ".asked-for"  # in a run's folder, see `ask_for`
 FILES = ("config.json", "metrics.csv", "summary.json", "model.safetensors", "labels.json", "environment.json")
@@ -112,6 +113,18 @@ def list_digests(caches: Mapping[str, PixelCache]) -> dict[str, str]:
 def is_complete(folder: Path) -> bool:
     """Whether this is a run with all its files; runs still being written have hidden names."""
     return not folder.name.startswith(".") and all((folder / name).is_file() for name in FILES)
+
+
+def complete_runs(folder: Path) -> list[Path]:
+    """The folders of all complete runs in a folder, sorted by id.
+
+    Raises:
+        MissingInput: there is none.
+    """
+    found = [path for path in sorted(folder.glob("*")) if is_complete(path)]
+    if not found:
+        raise MissingInput(f"{folder} holds no complete run; run {TRAIN}.ipynb first")
+    return found
 
 
 @contextmanager
@@ -256,7 +269,7 @@ def load_run(folder: Path, *, device: str = "auto") -> Run:
         InvalidConfig: its files were edited and no longer match.
     """
     if not is_complete(folder):
-        raise MissingInput(f"{folder} holds no complete run; run 3-training/01-train-model.ipynb")
+        raise MissingInput(f"{folder} holds no complete run; run {TRAIN}.ipynb")
     config = TrainingConfig.from_json(read_json(folder / "config.json"))
     labels = read_json(folder / "labels.json")
     summary = read_json(folder / "summary.json")
