@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import heapq
-import math
 from functools import cache
 
+import numpy as np
+
+from lost_and_found.geo.distances import to_unit_vectors
 from lost_and_found.practice.facts import read_table
 
 BIOMES = {
@@ -35,23 +36,19 @@ def biome_at(lat: float, lon: float, *, waver: float = 0.5) -> str:
         waver: in [0, 1], 0.5 for the plain answer; a random number makes the belt between two
             climates gradual.
     """
-    x, y, z = _unit_vector(lat, lon)
+    xyz, classes = _towns()
     # Squared chords: the second town counts only when it is nearly as close as the first.
-    ranked = heapq.nsmallest(2, ((2 - 2 * (x * u + y * v + z * w), koppen) for u, v, w, koppen in _towns()))
-    (near, first), (far, second) = ranked
-    koppen = second if waver > 1 - near / (near + far) else first
+    squares = ((xyz - to_unit_vectors((lat, lon))) ** 2).sum(axis=1)
+    first, second = np.argsort(squares, kind="stable")[:2]
+    near, far = squares[first], squares[second]
+    koppen = classes[second if waver > 1 - near / (near + far) else first]
     if koppen in ("Cfa", "Cwa") and abs(lat) > _SUBTROPICAL_UP_TO_LAT:
         return "oceanic"
     return _BIOME_OF[koppen]
 
 
-def _unit_vector(lat: float, lon: float) -> tuple[float, float, float]:
-    phi, lam = math.radians(lat), math.radians(lon)
-    return math.cos(phi) * math.cos(lam), math.cos(phi) * math.sin(lam), math.sin(phi)
-
-
 @cache
-def _towns() -> tuple[tuple[float, float, float, str], ...]:
+def _towns() -> tuple[np.ndarray, list[str]]:
+    """Unit vectors (N, 3) and Köppen classes."""
     table = read_table("climates.csv")
-    points = zip(table["lat"].astype(float), table["lon"].astype(float), table["koppen"], strict=True)
-    return tuple((*_unit_vector(lat, lon), koppen) for lat, lon, koppen in points)
+    return to_unit_vectors(table[["lat", "lon"]].astype(float).to_numpy()), table["koppen"].tolist()
