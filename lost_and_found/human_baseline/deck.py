@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property, lru_cache
+from functools import lru_cache
 from math import isnan
 from pathlib import Path
 
@@ -60,13 +60,8 @@ class Deck:
 
     def order(self, seed: int) -> Iterator[str]:
         """All ids, shuffled: one order for each seed, whatever the machine."""
-        ids = self.ids
+        ids = list(self.items)
         return (ids[place] for place in np.random.default_rng(seed).permutation(len(ids)))
-
-    @cached_property
-    def ids(self) -> list[str]:
-        """The ids in the order of the list."""
-        return list(self.items)
 
 
 def load_deck(workspace: Workspace, list_name: str) -> Deck:

@@ -259,11 +259,9 @@ class Quiz:
         same = bool(model) and len(model) == len(ranks)
         return Standing(player.name, player.experience, _top(ranks), _top(model) if same else {})
 
-    def extend(self, player: Player) -> bool:
-        """Lengthen a finished session; returns whether there were pictures left for it."""
-        longer = min(player.rounds + self.rounds, len(self.deck))
-        self.answers.extend(player, rounds=longer)
-        return longer > player.rounds
+    def extend(self, player: Player) -> None:
+        """Lengthen a finished session by as many pictures as a session has, or by those that are left."""
+        self.answers.extend(player, rounds=min(player.rounds + self.rounds, len(self.deck)))
 
     def can_extend(self, player: Player) -> bool:
         """Whether there are pictures that the player has not seen."""

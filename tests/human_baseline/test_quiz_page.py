@@ -348,7 +348,7 @@ def test_when_no_picture_is_left_the_focus_is_on_the_button_for_somebody_else(on
 
 def test_without_pictures_the_player_is_told_and_goes_on_when_they_are_back(on_page, tmp_path, capsys):
     quiz = made_quiz(tmp_path, rounds=3)
-    folder = quiz.deck.items[quiz.deck.ids[0]].path.parent
+    folder = next(iter(quiz.deck.items.values())).path.parent
 
     async def play(page):
         await join(page, "Ann")
