@@ -21,7 +21,7 @@ from lost_and_found.geo.outlines import country_outlines
 from lost_and_found.samples import Sample, read_image, write_atomically
 
 BLUE, ORANGE, GREY = "#2f6f9f", "#c8612c", "#8a8a8a"
-LAND, BORDER = "#eeeeee", "#b5b5b5"
+LAND, BORDER, GRID = "#eeeeee", "#b5b5b5", "#dddddd"
 # Begins where a shaded country can be told from plain land.
 SHADES = ListedColormap(plt.get_cmap("Blues")(np.linspace(0.12, 1, 256)))
 PICTURE = (320, 180)
@@ -53,8 +53,16 @@ def tidy(axes: Axes, title: str, *, grid: bool = False) -> None:
     if grid:
         axes.tick_params(length=0)
         axes.spines["left"].set_visible(False)
-        axes.grid(axis="x", color="#dddddd", linewidth=0.8)
+        axes.grid(axis="x", color=GRID, linewidth=0.8)
         axes.set_axisbelow(True)
+
+
+def tidy_epochs(axes: Axes, title: str) -> None:
+    """`tidy`, with whole epochs on the x axis and lines to read curves by."""
+    tidy(axes, title)
+    axes.set_xlabel("epoch")
+    axes.locator_params("x", integer=True, min_n_ticks=1)
+    axes.grid(axis="y", color=GRID, linewidth=0.8)
 
 
 def draw_intervals(

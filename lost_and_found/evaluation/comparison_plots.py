@@ -13,7 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure, SubFigure
 
 from lost_and_found.evaluation.comparison import LOWER_IS_BETTER, ComparedRun, differing_settings
-from lost_and_found.figures import BLUE, GREY, ORANGE, short_name, tidy
+from lost_and_found.figures import BLUE, GREY, ORANGE, short_name, tidy, tidy_epochs
 
 # Most of Okabe and Ito's colours, which colour-blind people can tell apart, too.
 COLOURS = (BLUE, ORANGE, "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#222222", "#b8b8b8")
@@ -52,11 +52,9 @@ def _draw_curves(figure: SubFigure, runs: Sequence[ComparedRun], *, target: str,
         drawn = [float(value) for line in axes.lines for value in line.get_ydata()]
         if column == "loss" and drawn and 0 < FAR_APART * min(drawn) < max(drawn):
             axes.set_yscale("log")  # or a loss that diverged would flatten all others
-        axes.set_xlabel("epoch")
-        axes.xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)
-        axes.grid(axis="y", color="#dddddd", linewidth=0.8)
         better = "lower" if column in LOWER_IS_BETTER else "higher"
-        tidy(axes, f"{target}: {column.replace('_', ' ')} on the validation split ({better} is better)")
+        title = f"{target}: {column.replace('_', ' ')} on the validation split ({better} is better)"
+        tidy_epochs(axes, title)
     handles, labels = panels[0].get_legend_handles_labels()
     ncols = 2 if max(map(len, labels), default=0) <= LETTERS_IN_HALF else 1
     figure.legend(handles, labels, loc="outside lower left", ncols=ncols, fontsize=8, frameon=False)

@@ -8,7 +8,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from lost_and_found.figures import BLUE, GREY, ORANGE, draw_intervals, short_name, tidy
+from lost_and_found.figures import BLUE, GREY, GRID, ORANGE, draw_intervals, short_name, tidy
 from lost_and_found.human_baseline.quiz import KS
 
 COLOURS = {"people": ORANGE, "model": BLUE}
@@ -87,5 +87,5 @@ def _name_colours(figure: Figure) -> None:
 def _percent_axis(axes: Axes, label: str) -> None:
     axes.set_ylim(-3, 103)
     axes.set_ylabel(label)
-    axes.grid(axis="y", color="#dddddd", linewidth=0.8)
+    axes.grid(axis="y", color=GRID, linewidth=0.8)
     axes.set_axisbelow(True)

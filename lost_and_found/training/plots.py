@@ -10,7 +10,7 @@ import torch
 from matplotlib import pyplot
 from matplotlib.figure import Figure
 
-from lost_and_found.figures import BLUE, GREY, ORANGE, tidy
+from lost_and_found.figures import BLUE, GREY, ORANGE, tidy_epochs
 from lost_and_found.training.augmentation import Augmentation
 from lost_and_found.training.config import STUDY, TrainingConfig
 from lost_and_found.training.pixel_cache import PixelCache
@@ -41,10 +41,7 @@ def plot_curves(run: Run) -> Figure:
             line = LINES[number // 3]
             axes.plot(metrics.index, metrics[name], marker=".", color=colour, linestyle=line, label=name)
         axes.axvline(run.summary["best_epoch"], color=GREY, linestyle=":", linewidth=1)
-        tidy(axes, title)
-        axes.set_xlabel("epoch")
-        axes.xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)
-        axes.grid(axis="y", color="#dddddd", linewidth=0.8)
+        tidy_epochs(axes, title)
         if len(names) > 1:  # below, where no line can run through it
             axes.legend(frameon=False, fontsize=8, ncols=2, loc="upper center", bbox_to_anchor=(0.5, -0.18))
     figure.suptitle(run.id, fontsize=9, color=GREY)
