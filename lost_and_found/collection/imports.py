@@ -7,7 +7,6 @@ left alone. A copy has the modification time of its original, so a changed origi
 
 from __future__ import annotations
 
-import hashlib
 import io
 import json
 import os
@@ -23,6 +22,7 @@ from PIL import Image
 
 from lost_and_found import samples
 from lost_and_found.data_loader import check_link
+from lost_and_found.digests import digest
 from lost_and_found.errors import BrokenSample, InvalidConfig, MissingInput
 from lost_and_found.locks import filling
 from lost_and_found.processes import map_in_processes
@@ -232,9 +232,9 @@ def photo_id(site: str, file: str) -> str:
 
     The hash tells apart paths with the same readable part, such as names that differ only in accents.
     """
-    digest = hashlib.sha256(unicodedata.normalize("NFC", file).encode(errors="surrogateescape")).hexdigest()
+    hexdigits = digest(unicodedata.normalize("NFC", file).encode(errors="surrogateescape"))
     readable = _slug(file.rpartition(".")[0] or file)[-LONGEST_SLUG:].strip("-")
-    return f"{_slug(site) or 'photos'}_photo_{readable}{'-' if readable else ''}{digest[:8]}_0"
+    return f"{_slug(site) or 'photos'}_photo_{readable}{'-' if readable else ''}{hexdigits[:8]}_0"
 
 
 def _slug(text: str) -> str:
@@ -356,7 +356,7 @@ def _refuse_lost(before: set[str], now: set[str], source: Path, destination: Pat
 
 def _path_digest(source: Path) -> str:
     """Tells apart two sources with the same name, without revealing where they are."""
-    return hashlib.sha256(str(source.resolve()).encode(errors="surrogateescape")).hexdigest()[:16]
+    return digest(str(source.resolve()).encode(errors="surrogateescape"))[:16]
 
 
 def _remove_pairs_but(kept: set[str], destination: Path) -> int:

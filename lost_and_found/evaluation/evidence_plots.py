@@ -14,11 +14,11 @@ from matplotlib.figure import Figure
 from lost_and_found.evaluation.predictions import guesses_of
 from lost_and_found.figures import BLUE, ORANGE, short_name, tidy
 from lost_and_found.geo.countries import find_country
+from lost_and_found.training.augmentation import LUMA
 from lost_and_found.training.runs import Run
 
 STRONGEST, FADING = 0.85, 1.3  # opacity of a picture's strongest evidence, and how fast it fades
 FAINTEST = 0.1  # points or km; colours are never scaled to less, or rounding errors would shine
-LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601
 COLUMNS = 2
 AGAINST_AND_FOR = LinearSegmentedColormap.from_list("evidence", [BLUE, "#ffffff", ORANGE])
 

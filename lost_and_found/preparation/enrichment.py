@@ -21,7 +21,7 @@ from lost_and_found.errors import BrokenSample, InvalidConfig, UnknownCountry
 from lost_and_found.geo.countries import find_country
 from lost_and_found.geo.regions import locate, nearest_regions, region_source, regions
 from lost_and_found.geo.towns import nearest_town
-from lost_and_found.preparation.pairs import Outcome, Transfer, transfer_pairs, write_table
+from lost_and_found.preparation.pairs import Outcome, Transfer, transfer_pairs
 from lost_and_found.processes import map_in_processes
 from lost_and_found.samples import (
     IMAGE_SUFFIXES,
@@ -30,6 +30,7 @@ from lost_and_found.samples import (
     read_record,
     record_bytes,
     write_atomically,
+    write_table,
 )
 from lost_and_found.stamps import link_or_copy, mark_finished
 
