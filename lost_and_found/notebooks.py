@@ -72,7 +72,7 @@ def read_profile(name: str, *, repository: Path = REPOSITORY) -> Profile:
     except yaml.YAMLError as error:
         raise InvalidConfig(f"{path} is not valid YAML ({error})") from None
     match content:
-        case {"notebooks": [*names], **others} if all(isinstance(one, str) for one in names):
+        case {"notebooks": [_, *_] as names, **others} if all(isinstance(one, str) for one in names):
             parameters: Any = others.pop("parameters", None) or {}
             if not others and _are_parameters(parameters):
                 return Profile(tuple(names), parameters)

@@ -235,6 +235,7 @@ def test_an_unknown_profile_names_those_there_are():
         ("", "must have the key `notebooks`"),
         ("parameters: {count: 1}", "must have the key `notebooks`"),
         ("notebooks: 1-one/01-write", "a list of their paths"),
+        ("notebooks: []", "a list of their paths"),
         ("notebooks: [1-one/01-write]\nparameters: [count]", "a mapping of names to plain values"),
         ("notebooks: [1-one/01-write]\nparameters: {count: [1, 2]}", "a mapping of names to plain values"),
         ("notebooks: [1-one/01-write]\nparameter: {count: 1}", "no other keys"),
