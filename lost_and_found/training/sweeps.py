@@ -310,7 +310,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     load_dotenv(REPOSITORY / ".env")
     exit_when_stopped()
     sweep = read_sweep(options.sweep, fixed=fixed, name=options.name)
-    folder = sweep_folder(Workspace(options.root, dataset_of(sweep)), sweep)
+    folder = sweep_folder(Workspace(places.get("root", REPOSITORY), dataset_of(sweep)), sweep)
     trials = run_sweep(sweep, folder=folder, limit=options.trials, places=places, seed=options.seed)
     table = ranking(trials, sweep.goal)[["rank", "trial", "metric", *sweep.varied, "status", "run"]]
     table = table.astype({"rank": object}).fillna({"rank": ""})  # else "<NA>", whatever `na_rep` says

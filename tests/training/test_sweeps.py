@@ -278,10 +278,11 @@ def test_wandbs_agent_would_start_the_repositorys_sweeps_alike(name):
     assert (REPOSITORY / config["program"]).is_file()
 
 
-def test_the_command_line_sets_what_it_is_asked_to(write_sweep, tmp_path, monkeypatch, capsys):
+@pytest.mark.parametrize("option", [["--root"], ["-p", "root"]], ids=" ".join)
+def test_the_command_line_sets_what_it_is_asked_to(write_sweep, tmp_path, monkeypatch, capsys, option):
     monkeypatch.setattr(signal, "signal", lambda *_: None)  # a command line's handlers would outlive the test
     path = write_sweep()
-    arguments = [str(path), "--root", str(tmp_path), "--dataset", "made", "--trials", "1", "--name", "other"]
+    arguments = [str(path), *option, str(tmp_path), "--dataset", "made", "--trials", "1", "--name", "other"]
     assert main([*arguments, "-p", "epochs", "3", "-p", "tracking", "off", "-p", "target", "region"]) == 0
     folder = tmp_path / "3-training" / "02-tune-model" / "made" / "other"
     (trial,) = read_trials(folder)
