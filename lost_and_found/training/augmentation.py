@@ -179,7 +179,7 @@ def _saturation_matrices(factors: Tensor) -> Tensor:
 
 def _hue_matrices(angles: Tensor) -> Tensor:
     """(B, 3, 3): turn colours about the grey axis, in YIQ, which leaves luma as it is."""
-    to_yiq, from_yiq = (on_device(values, angles.device).to(angles.dtype) for values in (TO_YIQ, FROM_YIQ))
+    to_yiq, from_yiq = (on_device(values, angles.device) for values in (TO_YIQ, FROM_YIQ))
     cosine, sine, zero, one = angles.cos(), angles.sin(), torch.zeros_like(angles), torch.ones_like(angles)
     turns = torch.stack([one, zero, zero, zero, cosine, -sine, zero, sine, cosine], dim=1).view(-1, 3, 3)
     return from_yiq @ turns @ to_yiq
