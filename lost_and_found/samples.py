@@ -232,7 +232,9 @@ def write_pair(folder: Path, sample_id: str, *, image: bytes, suffix: str, recor
         record: JSON-serialisable, without NaN.
 
     Raises:
+        InvalidConfig: no such id or suffix.
         BrokenSample: the record can't be written; neither file is.
+        StorageFull: no room.
     """
     parse_id(sample_id)
     if suffix not in IMAGE_SUFFIXES:

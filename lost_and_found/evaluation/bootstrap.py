@@ -121,7 +121,7 @@ def groups_with(table: sparse.csr_array) -> np.ndarray:
 
 
 def ratio(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
-    """Part over whole, NaN where the whole is zero."""
+    """Part over whole, two arrays of one shape; NaN where the whole is zero."""
     return np.divide(part, whole, out=np.full(part.shape, np.nan), where=whole > 0)
 
 
@@ -170,6 +170,8 @@ def effective_samples(
     spread: np.ndarray, variance: np.ndarray, *, n: np.ndarray, most: np.ndarray, groups: np.ndarray
 ) -> np.ndarray:
     """How many independent samples would say as much about a share, or about a difference of shares.
+
+    All arguments are numbers or arrays that fit one shape, which is that of the result.
 
     Args:
         spread: variance of a single sample: p (1 - p) for a share p.

@@ -68,7 +68,7 @@ def evidence_maps(run: Run, pixels: np.ndarray) -> np.ndarray:
 
 
 def highest_evidence(maps: np.ndarray) -> pd.DataFrame:
-    """Where each map is highest: evidence, and x and y, shares of width and height from the top left."""
+    """Where each map (H, W) is highest: evidence, and x and y, shares of width and height from top left."""
     height, width = maps.shape[1:]
     y, x = np.divmod(maps.reshape(len(maps), -1).argmax(axis=1), width)
     return pd.DataFrame(

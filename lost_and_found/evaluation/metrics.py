@@ -51,7 +51,7 @@ def truth_ranks(probabilities: np.ndarray, truth: np.ndarray) -> np.ndarray:
 
 
 def most_confused_pairs(predicted: np.ndarray, truth: np.ndarray, *, limit: int) -> list[tuple[int, int]]:
-    """(true, predicted) classes of the most frequent errors, the most frequent first."""
+    """(true, predicted) classes of the most frequent errors, the most frequent first, from classes (N,)."""
     wrong = predicted != truth
     pairs, counts = np.unique(np.stack([truth[wrong], predicted[wrong]], axis=1), axis=0, return_counts=True)
     order = np.argsort(-counts, kind="stable")[:limit]

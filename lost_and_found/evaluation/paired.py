@@ -119,7 +119,7 @@ def paired_differences(
     Intervals are 95 %, from a bootstrap over groups, in which both runs are resampled together, so that the
     difficulty of a picture, which is the same for both, cancels out. With few pictures a bootstrap is too
     sure: if the runs agree on all of five, it says that they always do. So each end is at least as far out as
-    that of Bonett and Price, which allows for small numbers, for the effective number of pictures.
+    that of `bonett_price`, which allows for small numbers, for the effective number of pictures.
 
     How often the interval covered the true difference, in simulated pairs of runs:
 
@@ -139,10 +139,6 @@ def paired_differences(
     Returns:
         Columns country_code (empty for all), country, n, reference, candidate (recalls), difference
         (candidate less reference), low, high. Countries with the largest differences come first.
-
-    Source:
-        Bonett and Price, Adjusted Wald confidence interval for a difference of binomial proportions based
-        on paired data (2012).
     """
     codes, columns = np.unique(np.asarray(truth, dtype=str), return_inverse=True)
     rows = group_numbers(group, len(columns))

@@ -264,7 +264,7 @@ class Training:
         self.loss_sum += loss.detach() * (count / self.world.size)
 
     def outputs(self, model: torch.nn.Module, pixels: Tensor) -> Tensor:
-        """What a network says of these pixels, in the config's precision."""
+        """What a network says (B, outputs) of these pixels (B, 3, H, W), in the config's precision."""
         with autocast_for(self.config, self.device):
             outputs: Tensor = model(self.normalisation(pixels))
         return outputs

@@ -203,6 +203,7 @@ def cache_pixels(
         spec: the list, which must be the one that the samples were loaded with, and the size.
 
     Raises:
+        InvalidConfig: there are no samples.
         BrokenSample: a picture can't be read; the message names it.
         ListMismatch: the existing cache isn't made from these samples, or is damaged.
         StorageFull: no room; nothing that looks like a cache is left.

@@ -51,7 +51,7 @@ class RecordedSteps:
         Args:
             compute: the same in every call. It writes its results to tensors that persist, and never waits
                 for the device. It isn't stored here, which would make a reference cycle with its owner.
-            pixels: the whole batch.
+            pixels: the whole batch, uint8 (B, 3, H, W).
             drawn: one row per picture.
             labels: one row per picture in each.
         """

@@ -153,8 +153,8 @@ def expected_improvement(mean: np.ndarray, deviation: np.ndarray, *, best: float
     """By how much each candidate is expected to exceed the best score, counting what doesn't as 0.
 
     Args:
-        mean: predicted scores, higher for better.
-        deviation: their standard deviations.
+        mean: predicted scores (N,), higher for better.
+        deviation: their standard deviations (N,).
         best: the score to exceed.
     """
     deviation = np.maximum(deviation, 1e-9)

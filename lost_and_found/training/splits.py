@@ -108,7 +108,7 @@ def read_splits(caches: Sequence[PixelCache], target: Target, device: torch.devi
 
 
 def batches(order: Tensor, batch_size: int) -> tuple[Tensor, ...]:
-    """The rows in as few batches of at most `batch_size` as possible, of nearly equal size.
+    """The rows (N,) in as few batches of at most `batch_size` as possible, of nearly equal size.
 
     A batch of one picture would break batch normalisation, so there is none unless there is only one row: an
     odd number of rows in batches of two gives one batch of three.

@@ -207,7 +207,7 @@ class Visit:
 
     @contextlib.contextmanager
     def translating(self) -> Iterator[None]:
-        """Turn Playwright's errors within this block into the project's own."""
+        """Turn Playwright's errors within this block into BrowserLost, PageCrashed or SiteError."""
         try:
             yield
         except PlaywrightError as error:

@@ -162,7 +162,7 @@ def index_of(values: pd.Series, classes: Sequence[str]) -> np.ndarray:
 
 
 def log_prior(counts: Tensor, strength: float) -> Tensor:
-    """Log frequency of each class times `strength`, to be added to the outputs in the loss.
+    """Log frequency (K,) of each class times `strength`, to be added to the outputs in the loss.
 
     Source:
         Menon et al., Long-tail learning via logit adjustment (2021), equation 10.
