@@ -11,7 +11,8 @@ LINE = 100  # characters; a notebook breaks longer lines, in the middle of words
 def in_lines(items: Iterable[str]) -> str:
     """The items, separated by commas, with line breaks only between items."""
     unbroken = ", ".join(item.replace(" ", "\xa0") for item in items)
-    return textwrap.fill(unbroken, LINE).replace("\xa0", " ")
+    lines = textwrap.fill(unbroken, LINE, break_long_words=False, break_on_hyphens=False)
+    return lines.replace("\xa0", " ")
 
 
 def printable(text: str) -> str:

@@ -6,6 +6,7 @@ import pytest
 
 from lost_and_found.collection.inspection import contact_sheet, country_names, counts_text, picture_report
 from lost_and_found.samples import write_pair
+from lost_and_found.texts import in_lines
 from tests.pairs import noise_jpeg
 
 RECORDS = {
@@ -44,6 +45,11 @@ def test_all_countries_are_counted_in_lines_that_fit_a_page_and_none_is_cut(dtyp
     assert all(f"country{n} 1" in text for n in range(90))
     assert text.endswith("unknown 1")
     assert max(map(len, text.splitlines())) <= 100
+
+
+@pytest.mark.parametrize("item", ["Guinea-Bissau 3", "x" * 200])
+def test_no_item_is_broken_at_a_hyphen_or_for_its_length(item):
+    assert item in in_lines(["y" * 85, item]).split("\n")
 
 
 def test_countries_come_from_coordinates_else_from_records(samples):
