@@ -144,7 +144,7 @@ def read_parameter(name: str, content: object) -> Parameter:
     if "parameters" in content:
         raise InvalidConfig(f"{where} is nested, which a training's settings are not; write it flat")
     distribution = content.get("distribution", _implied(content))
-    if distribution not in KEYS:
+    if not isinstance(distribution, str) or distribution not in KEYS:
         raise InvalidConfig(
             f"{where} has the distribution {distribution!r}; supported are {', '.join(KEYS)}, "
             "others only by W&B's own agent"

@@ -287,6 +287,7 @@ def test_a_plain_sweep_has_wandbs_defaults(tmp_path):
         ({"parameters": {"x": 1}}, "parameter x is 1; it must be a mapping"),
         ({"parameters": {"x": {"parameters": {"y": {"value": 1}}}}}, "parameter x is nested"),
         ({"parameters": {"x": {"distribution": "beta"}}}, "supported are constant, categorical"),
+        ({"parameters": {"x": {"distribution": ["normal"]}}}, "supported are constant, categorical"),
         ({"parameters": {"x": {"values": []}}}, "a list that isn't empty"),
         ({"parameters": {"x": {"values": [1, 1.0]}}}, "duplicates"),
         ({"parameters": {"x": {"values": [None]}}}, "must be a text, number or boolean"),
