@@ -15,7 +15,7 @@ import pandas as pd
 from lost_and_found.errors import InvalidConfig
 from lost_and_found.samples import read_json
 from lost_and_found.training import tracking
-from lost_and_found.training.runs import complete_runs
+from lost_and_found.training.runs import complete_runs, read_metrics
 from lost_and_found.workspace import TRAIN, Workspace
 
 # All other settings are the recipe, and shown where runs differ in them; the last two exist in W&B only.
@@ -76,12 +76,16 @@ def runs_on_disk(root: Path, datasets: Sequence[str]) -> list[ComparedRun]:
 
 
 def read_compared(folder: Path) -> ComparedRun:
-    """The run in a folder."""
+    """The run in a folder.
+
+    Raises:
+        MissingInput: one of its files is damaged.
+    """
     return ComparedRun(
         id=folder.name,
         config=read_json(folder / "config.json"),
         summary=read_json(folder / "summary.json"),
-        metrics=pd.read_csv(folder / "metrics.csv"),
+        metrics=read_metrics(folder),
         folder=folder,
     )
 

@@ -273,7 +273,15 @@ def load_run(folder: Path, *, device: str = "auto") -> Run:
     config = TrainingConfig.from_json(read_json(folder / "config.json"))
     labels = read_json(folder / "labels.json")
     summary = read_json(folder / "summary.json")
-    target = target_from_json(labels)
+    try:
+        target = target_from_json(labels)
+        mean, std = (labels["normalisation"][name] for name in ("mean", "std"))
+        normalisation = Normalisation(mean, std, upsampling=config.upsampling)
+        lists, copy_size = dict(labels["lists"]), tuple(labels.get("copy_size", COPY_SIZE))
+    except (KeyError, TypeError, ValueError, RuntimeError) as error:
+        raise InvalidConfig(
+            f"{folder}: labels.json was edited ({type(error).__name__}: {error}); copy it anew or train again"
+        ) from error
     target.temperature = summary.get("temperature", 1.0)  # older runs, and those for coordinates, have none
     model = build_model(config.architecture, target.outputs)
     try:
@@ -281,8 +289,6 @@ def load_run(folder: Path, *, device: str = "auto") -> Run:
     except (RuntimeError, safetensors.SafetensorError) as error:
         raise InvalidConfig(f"{folder}: the weights don't fit the settings ({error}); train again") from error
     place = pick_device(device)
-    mean, std = (labels["normalisation"][name] for name in ("mean", "std"))
-    normalisation = Normalisation(mean, std, upsampling=config.upsampling)
     return Run(
         folder=folder,
         config=config,
@@ -290,12 +296,25 @@ def load_run(folder: Path, *, device: str = "auto") -> Run:
         normalisation=normalisation.to(place),
         model=model.to(place, memory_format=torch.channels_last).eval(),  # type: ignore[call-overload]
         device=place,
-        metrics=pd.read_csv(folder / "metrics.csv"),
+        metrics=read_metrics(folder),
         summary=summary,
-        list_digests=labels["lists"],
+        list_digests=lists,
         environment=read_json(folder / "environment.json"),
-        copy_size=tuple(labels.get("copy_size", COPY_SIZE)),
+        copy_size=copy_size,
     )
+
+
+def read_metrics(folder: Path) -> pd.DataFrame:
+    """The metrics of a run by epoch.
+
+    Raises:
+        MissingInput: the file is damaged.
+    """
+    path = folder / "metrics.csv"
+    try:
+        return pd.read_csv(path)
+    except ValueError as error:  # including pandas' own, for an empty file or malformed rows
+        raise MissingInput(f"{path} is damaged ({error}); copy {folder} anew or delete it") from None
 
 
 def ask_for(run: Run) -> None:

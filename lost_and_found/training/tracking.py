@@ -209,11 +209,11 @@ def tracked(mode: str, *, run_id: str, config: Mapping[str, Any], folder: Path) 
 
 def tell_again(folder: Path, mode: str) -> None:
     """Send a complete run's numbers again, for an agent of W&B that has just asked for this very run."""
-    import pandas as pd
+    from lost_and_found.training.runs import read_metrics  # here, because it imports torch
 
     config, summary = (read_json(folder / name) for name in ("config.json", "summary.json"))
     with tracked(mode, run_id=folder.name, config=config, folder=folder) as tracker:
-        for row in pd.read_csv(folder / "metrics.csv").to_dict("records"):
+        for row in read_metrics(folder).to_dict("records"):
             tracker.log({str(name): value for name, value in row.items()})
         tracker.summarise(summary)
 

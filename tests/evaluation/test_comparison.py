@@ -37,6 +37,14 @@ def test_the_table_shows_the_settings_in_which_runs_differ_and_no_others():
     assert table[["size", "best_metric", "best", "epochs"]].iloc[1].tolist() == ["64x36", "top1", 0.3, 4]
 
 
+def test_a_run_with_an_empty_table_of_metrics_is_an_error_that_names_it(tmp_path):
+    for name in ("config.json", "summary.json"):
+        (tmp_path / name).write_text("{}")
+    (tmp_path / "metrics.csv").touch()
+    with pytest.raises(MissingInput, match=r"metrics\.csv is damaged"):
+        comparison.read_compared(tmp_path)
+
+
 def on_disk(folder: Path, run: ComparedRun, *, lists: str = "a", weights: str = "none") -> ComparedRun:
     place = folder / run.id
     place.mkdir()

@@ -14,7 +14,7 @@ from made_trainings import begun, train
 
 from lost_and_found.errors import FolderInUse, InvalidConfig, LeakyList, MissingInput, NotFinite, StorageFull
 from lost_and_found.locks import sole_writer
-from lost_and_found.samples import write_table
+from lost_and_found.samples import read_json, write_json, write_table
 from lost_and_found.training import runs
 from lost_and_found.training.config import NORMALISATIONS, TrainingConfig
 from lost_and_found.training.epochs import Training
@@ -192,6 +192,30 @@ def test_a_run_with_a_damaged_file_is_an_error_that_names_it(trained, tmp_path, 
     shutil.copytree(trained.folder, folder)
     (folder / name).write_text(content)
     with pytest.raises(MissingInput, match=rf"{name} is damaged .*; copy .* anew or delete it"):
+        load_run(folder)
+
+
+@pytest.mark.parametrize("content", [b"", b"epoch\xff,lr\n1,2\n"])
+def test_a_run_with_a_damaged_table_of_metrics_is_an_error_that_names_it(trained, tmp_path, content):
+    folder = tmp_path / trained.id
+    shutil.copytree(trained.folder, folder)
+    (folder / "metrics.csv").write_bytes(content)
+    with pytest.raises(MissingInput, match=r"metrics\.csv is damaged .*; copy .* anew or delete it"):
+        load_run(folder)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("normalisation", {}), ("lists", None), ("target", []), ("country_codes", 3), ("copy_size", 320)],
+)
+def test_a_run_whose_labels_were_edited_is_an_error_that_names_them(trained, tmp_path, name, value):
+    folder = tmp_path / trained.id
+    shutil.copytree(trained.folder, folder)
+    labels = read_json(folder / "labels.json") | {name: value}
+    if value is None:
+        del labels[name]
+    write_json(folder / "labels.json", labels)
+    with pytest.raises(InvalidConfig, match=r"target is \[\]|labels\.json was edited"):
         load_run(folder)
 
 
