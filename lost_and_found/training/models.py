@@ -192,7 +192,9 @@ def _weights_from_file(path: Path) -> InitialWeights:
     for wrapper in WRAPPERS:
         if isinstance(state, dict) and isinstance(state.get(wrapper), dict):
             state = state[wrapper]
-    if not isinstance(state, dict) or not all(isinstance(value, Tensor) for value in state.values()):
+    if not isinstance(state, dict) or not all(
+        isinstance(name, str) and isinstance(value, Tensor) for name, value in state.items()
+    ):
         raise UnfitWeights(
             f"{path} holds no state dict: tensors by name, bare or under {', '.join(WRAPPERS)}"
         )

@@ -75,12 +75,12 @@ def test_weights_of_other_shapes_are_refused(tmp_path):
         build_model(SMALL, 4, initial_weights(config(tmp_path / "weights.pth")))
 
 
-@pytest.mark.parametrize("content", [b"", b"no weights", None])
+@pytest.mark.parametrize("content", [b"", b"no weights", [1, 2], {0: torch.zeros(2)}])
 def test_a_file_without_weights_is_refused(tmp_path, content):
-    if content is None:
-        torch.save([1, 2], tmp_path / "weights.pth")
-    else:
+    if isinstance(content, bytes):
         (tmp_path / "weights.pth").write_bytes(content)
+    else:
+        torch.save(content, tmp_path / "weights.pth")
     with pytest.raises(InvalidConfig, match=r"weights\.pth holds no .*state dict"):
         initial_weights(config(tmp_path / "weights.pth"))
 
