@@ -74,6 +74,7 @@ LOWER_BOUNDS: dict[str, tuple[float, bool]] = {
 }
 UPPER_BOUNDS: dict[str, float] = {
     "upsampling": 4,
+    "batch_size": 10**9,  # torch counts no further than 64 bits
     "backbone_factor": 1,
     "gamma": 1,
     "label_smoothing": 0.9,

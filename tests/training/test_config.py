@@ -22,6 +22,7 @@ from lost_and_found.workspace import REPOSITORY
         ("upsampling", 5, "at least 1 and at most 4"),
         ("batch_size", 1, "at least 2"),
         ("batch_size", True, "of type int"),
+        ("batch_size", 2**62, "at most 1e+09"),
         ("epochs", 0, "at least 1"),
         ("epochs", "10", "of type int"),
         ("learning_rate", 0, "more than 0"),
