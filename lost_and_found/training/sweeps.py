@@ -71,10 +71,12 @@ def run_sweep(
     Raises:
         FolderInUse: another agent is working on this sweep.
         InvalidConfig: the folder is of another sweep, or the sweep has no end, a wrong command or a metric
-            that its runs don't have.
+            that its runs don't have, or the seed is negative.
         LostAndFoundError: a trial failed in a way that has nothing to do with its parameters.
     """
     total = planned_trials(sweep, limit)
+    if seed < 0:
+        raise InvalidConfig(f"seed is {seed}; it must be at least 0")
     _refuse_unknown_metric(sweep)
     with sole_writer(folder, wait=False):
         trials = begin(folder, sweep, seed=seed)

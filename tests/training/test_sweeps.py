@@ -189,6 +189,13 @@ def test_a_sweep_that_was_changed_under_its_name_is_refused(write_sweep, tmp_pat
         run_sweep(read_sweep(write_sweep()), folder=folder, seed=1)
 
 
+def test_a_negative_seed_is_refused_before_there_is_a_folder(write_sweep, tmp_path):
+    sweep = read_sweep(write_sweep())
+    with pytest.raises(InvalidConfig, match="seed is -1; it must be at least 0"):
+        run_sweep(sweep, folder=tmp_path / "folder", seed=-1)
+    assert not (tmp_path / "folder").exists()
+
+
 def test_a_sweep_that_failed_before_its_first_trial_may_be_mended_under_its_name(write_sweep, tmp_path):
     folder = tmp_path / "folder"
     with pytest.raises(LostAndFoundError, match="schedule is 'wrong'"):
