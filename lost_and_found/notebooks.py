@@ -69,7 +69,7 @@ def read_profile(name: str, *, repository: Path = REPOSITORY) -> Profile:
         raise MissingInput(f"there is no profile {name!r}; choose {known}, or a notebook: {single}")
     try:
         content = yaml.safe_load(path.read_bytes())  # UTF-8, or UTF-16 with its mark
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError) as error:  # the latter for a date such as 2026-11-31
         raise InvalidConfig(f"{path} is not valid YAML ({error})") from None
     match content:
         case {"notebooks": [_, *_] as names, **others} if all(isinstance(one, str) for one in names):

@@ -232,6 +232,7 @@ def test_an_unknown_profile_names_those_there_are():
     [
         ("notebooks: [1-one/01-write]\nparameters: {x: 1", "is not valid YAML"),
         ("notebooks: [1-one/01-write]\nparameters: {place: Z\xfcrich}", "is not valid YAML"),
+        ("notebooks: [1-one/01-write]\nparameters: {day: 2026-11-31}", "is not valid YAML"),
         ("", "must have the key `notebooks`"),
         ("parameters: {count: 1}", "must have the key `notebooks`"),
         ("notebooks: 1-one/01-write", "a list of their paths"),

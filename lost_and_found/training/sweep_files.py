@@ -92,9 +92,10 @@ def read_sweep(path: Path, *, fixed: Mapping[str, Value] | None = None, name: st
         raise MissingInput(f"there is no sweep {path}; some are in {REPOSITORY / '3-training/sweeps'}")
     try:
         content = yaml.safe_load(path.read_bytes())  # UTF-8, or UTF-16 with its mark
-        return _sweep(content, fixed=fixed or {}, name=name, file=path.stem)
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError) as error:  # the latter for a date such as 2026-11-31
         raise InvalidConfig(f"{path} is not valid YAML ({error})") from None
+    try:
+        return _sweep(content, fixed=fixed or {}, name=name, file=path.stem)
     except InvalidConfig as error:
         raise InvalidConfig(f"{path}: {error}") from None
 

@@ -318,7 +318,7 @@ def test_what_the_local_agent_can_not_do_is_refused_by_name(tmp_path, changed, m
     assert "plain.yaml" in str(error.value)
 
 
-@pytest.mark.parametrize("text", ["- a\n", "a: [\n", "", "name: Z\xfcrich"])
+@pytest.mark.parametrize("text", ["- a\n", "a: [\n", "", "name: Z\xfcrich", "name: 2026-11-31"])
 def test_what_is_no_sweep_is_refused(tmp_path, text):
     path = tmp_path / "plain.yaml"
     path.write_text(text, encoding="latin-1")
