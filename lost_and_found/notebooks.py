@@ -147,7 +147,7 @@ def resolve_parameters(
     values |= {name: value for name, value in PRESETS.get(preset or "", {}).items() if name in known}
     values |= {name: typed(name, text, known[name]) for name, text in given.items()}
     for name in PATH_PARAMETERS & set(values):
-        path = Path(str(values[name])).expanduser()
+        path = Path(os.path.expanduser(str(values[name])))  # noqa: PTH111 - Path's fails for unknown users
         if name != "weights" or (values[name] not in WEIGHTS and path.exists()):
             values[name] = str(path.resolve())
     if values.get("dataset", "") is None:

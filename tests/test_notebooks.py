@@ -194,6 +194,8 @@ def test_paths_are_relative_to_where_the_command_was_given(tmp_path, monkeypatch
     values = resolve({"source": "photos", "weights": "own.pth"})
     assert values == {"source": str(tmp_path / "photos"), "weights": str(tmp_path / "own.pth")}
     assert resolve({"weights": "none"}) == {"weights": "none"}
+    # As shells do with the home folder of a user that there isn't.
+    assert resolve({"source": "~nobody-here/photos"}) == {"source": str(tmp_path / "~nobody-here" / "photos")}
 
 
 def test_a_data_set_without_a_name_has_that_of_its_source():
