@@ -171,7 +171,7 @@ def tracked(mode: str, *, run_id: str, config: Mapping[str, Any], folder: Path) 
             folder.
 
     Raises:
-        InvalidConfig: an unknown mode, or WANDB_MODE is one.
+        InvalidConfig: an unknown mode, or W&B refuses WANDB_MODE or another of its variables.
     """
     if mode not in MODES:
         raise InvalidConfig(f"tracking is {mode!r}; allowed are {', '.join(MODES)}")
@@ -181,7 +181,7 @@ def tracked(mode: str, *, run_id: str, config: Mapping[str, Any], folder: Path) 
     if mode in ("off", "disabled"):
         yield Tracker()
         return
-    if asked and asked not in WANDB_MODES:  # W&B refuses it whatever it is asked for
+    if asked is not None and asked not in WANDB_MODES:  # W&B refuses it whatever it is asked for
         raise InvalidConfig(
             f"WANDB_MODE is {asked!r}; W&B knows {', '.join(WANDB_MODES)}; "
             "correct it in the environment or in .env"
@@ -191,7 +191,8 @@ def tracked(mode: str, *, run_id: str, config: Mapping[str, Any], folder: Path) 
         shutil.rmtree(staging, ignore_errors=True)
     with _data_folder(staging):
         try:
-            run = _start(mode, run_id=run_id, config=config, folder=folder)
+            with _refusals_explained():
+                run = _start(mode, run_id=run_id, config=config, folder=folder)
         except OSError as error:  # its helper died in an earlier training of this process
             warnings.warn(f"W&B can't be started ({error}); {run_id} goes on without it", stacklevel=3)
             yield Tracker()
@@ -324,6 +325,24 @@ def _start(mode: Any, *, run_id: str, config: Mapping[str, Any], folder: Path) -
     run.define_metric("epoch")
     run.define_metric("*", step_metric="epoch")
     return run
+
+
+@contextmanager
+def _refusals_explained() -> Iterator[None]:
+    """Turn what W&B raises about its settings into an error that says what to correct.
+
+    Raises:
+        InvalidConfig: W&B refused to start.
+    """
+    import wandb
+
+    try:
+        yield
+    except (wandb.errors.Error, ValueError) as error:  # the latter from its check of the variables' types
+        raise InvalidConfig(
+            f"W&B refuses to start ({' '.join(str(error).split())}); correct its variables, WANDB_..., in "
+            "the environment or in .env, or the sweep's project; or set tracking to off"
+        ) from error
 
 
 @contextmanager

@@ -162,6 +162,28 @@ def test_an_unknown_mode_in_the_environment_is_named_with_those_that_w_and_b_kno
 
 
 @pytest.mark.parametrize(
+    ("mode", "variable", "value", "problem"),
+    [
+        ("auto", "PROJECT", "team/project", "Invalid project name 'team/project'"),
+        ("online", "PROJECT", "team/project", "Invalid project name 'team/project'"),
+        ("auto", "SILENT", "maybe", "silent Input should be a valid boolean"),
+        ("auto", "MODE", "", "W&B knows online, offline"),
+        ("auto", "MODE", "run", "No API key"),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:W&B can't be reached")
+def test_what_wandb_refuses_is_said_with_what_to_correct(
+    tmp_path, monkeypatch, mode, variable, value, problem
+):
+    monkeypatch.setenv(f"WANDB_{variable}", value)
+    with (
+        pytest.raises(InvalidConfig, match=rf"{problem}[\s\S]*; correct"),
+        tracked(mode, run_id="made", config={}, folder=tmp_path),
+    ):
+        pass
+
+
+@pytest.mark.parametrize(
     ("name", "allowed"),
     [
         ("practice.test-130x80-0123456789ab", "practice.test-130x80-0123456789ab"),
