@@ -209,6 +209,15 @@ def test_the_profile_for_any_collection_asks_which(capsys):
     assert capsys.readouterr().err == "error: say which dataset: -p dataset NAME\n"
 
 
+def test_an_empty_path_is_not_the_folder_where_the_command_was_given(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert resolve({"source": "", "weights": ""}) == {"source": "", "weights": ""}
+    with pytest.raises(InvalidConfig, match="-p source FOLDER"):
+        resolve({"source": ""}, dataset=None)
+    with pytest.raises(InvalidConfig, match="root is empty; give a folder"):
+        resolve({"root": ""})
+
+
 @pytest.mark.parametrize(
     ("given", "message"),
     [
