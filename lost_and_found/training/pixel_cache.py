@@ -242,8 +242,13 @@ def read_cache(place: Path, *, spec: CacheSpec | None = None) -> PixelCache:
     if not (place / "cache.json").is_file():
         raise MissingInput(f"{place} is not a pixel cache; run 3-training/01-train-model.ipynb to make it")
     content = read_json(place / "cache.json")
-    copy_size = content.pop("copy_size", COPY_SIZE)
-    found = CacheSpec(**content)
+    try:
+        copy_size = tuple(content.pop("copy_size", COPY_SIZE))
+        found = CacheSpec(**content)
+    except TypeError as error:
+        raise MissingInput(
+            f"{place / 'cache.json'} is damaged ({error}); delete {place} and run again"
+        ) from None
     if spec is not None and found != spec:
         raise ListMismatch(f"{place} was made of {found}, but {spec} is wanted; delete it and run again")
     try:
@@ -257,7 +262,7 @@ def read_cache(place: Path, *, spec: CacheSpec | None = None) -> PixelCache:
             f"{place} is damaged (pixels {pixels.dtype} {pixels.shape} for {len(table)} records of "
             f"{found.width}x{found.height}); delete it and run again"
         )
-    return PixelCache(found, pixels, table, place, tuple(copy_size))
+    return PixelCache(found, pixels, table, place, copy_size)
 
 
 def _build(samples: Sequence[Sample], table: pd.DataFrame, *, place: Path, spec: CacheSpec) -> None:

@@ -298,6 +298,17 @@ def test_a_cache_knows_how_large_the_pictures_were_that_it_was_made_of(make_samp
     assert cache.copy_size == (700, 800) == read_cache(cache.folder).copy_size
 
 
+@pytest.mark.parametrize("change", [{"width": ...}, {"colour": "grey"}, {"copy_size": 320}])
+def test_a_cache_with_an_edited_description_is_an_error_that_names_it(make_samples, tmp_path, change):
+    samples = make_samples(2)
+    cache = cache_pixels(samples, table_of(samples), folder=tmp_path, spec=SPEC)
+    description = json.loads((cache.folder / "cache.json").read_text()) | change
+    kept = {name: value for name, value in description.items() if value is not ...}
+    (cache.folder / "cache.json").write_text(json.dumps(kept))
+    with pytest.raises(MissingInput, match=r"cache\.json is damaged .*; delete .* and run again"):
+        read_cache(cache.folder)
+
+
 def test_a_cache_that_does_not_say_how_large_they_were_was_made_of_usual_copies(make_samples, tmp_path):
     samples = make_samples(2)
     cache = cache_pixels(samples, table_of(samples), folder=tmp_path, spec=SPEC)
