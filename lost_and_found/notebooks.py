@@ -146,10 +146,10 @@ def resolve_parameters(
     values: dict[str, Any] = dict(own)
     values |= {name: value for name, value in PRESETS.get(preset or "", {}).items() if name in known}
     values |= {name: typed(name, text, known[name]) for name, text in given.items()}
-    if values.get("root") == "":
+    if not values.get("root", ".."):
         raise InvalidConfig("parameter root is empty; give a folder")
     # An empty path is none, and not the present folder, as it is to pathlib.
-    for name in [name for name in PATH_PARAMETERS if values.get(name, "") != ""]:
+    for name in [name for name in PATH_PARAMETERS if values.get(name)]:
         path = Path(os.path.expanduser(str(values[name])))  # noqa: PTH111 - Path's fails for unknown users
         if name != "weights" or (values[name] not in WEIGHTS and path.exists()):
             values[name] = str(path.resolve())

@@ -216,6 +216,8 @@ def test_an_empty_path_is_not_the_folder_where_the_command_was_given(tmp_path, m
         resolve({"source": ""}, dataset=None)
     with pytest.raises(InvalidConfig, match="root is empty; give a folder"):
         resolve({"root": ""})
+    with pytest.raises(InvalidConfig, match="root is empty; give a folder"):
+        resolve({}, root=None)
 
 
 @pytest.mark.parametrize(
