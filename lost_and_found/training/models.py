@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import urllib.error
 import urllib.request
 import warnings
 from collections.abc import Mapping, Sequence
@@ -159,15 +158,28 @@ def _is_usable(gpu: int) -> bool:
 
 
 def _default_weights(architecture: str) -> InitialWeights:
-    """Torchvision's weights, from its cache or by download."""
+    """Torchvision's weights, from its cache or by download.
+
+    Raises:
+        MissingWeights: they can't be had.
+        UnfitWeights: the file in the cache is damaged.
+    """
     weights = torchvision.models.get_model_weights(architecture).DEFAULT
     cached = Path(torch.hub.get_dir()) / "checkpoints" / Path(weights.url).name
+    is_cached = cached.is_file()
     try:
-        if not cached.is_file():
+        if not is_cached:
             # torch's download has no timeout, and would hang where packets get lost.
             urllib.request.urlopen(weights.url, timeout=CONNECTION_TIMEOUT_S).close()
         state = weights.get_state_dict(progress=True, check_hash=True, weights_only=True)
-    except (OSError, urllib.error.URLError, RuntimeError) as error:
+    except Exception as error:  # whatever torch, pickle and zip raise for files that aren't theirs
+        if is_cached and not isinstance(error, OSError | MemoryError):
+            raise UnfitWeights(
+                f"{cached} is damaged ({type(error).__name__}); delete it, so that it is downloaded again, "
+                "or put a complete one there"
+            ) from error
+        if not isinstance(error, OSError | RuntimeError):
+            raise
         raise MissingWeights(
             f"torchvision's weights for {architecture} are not in {cached.parent} and can't be downloaded "
             f"({error}). Ways out: put the file {cached.name} there, give the path of a state dict as "

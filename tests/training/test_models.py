@@ -133,6 +133,20 @@ def test_default_weights_come_from_torchs_cache_without_network(without_network,
         initial_weights(dataclasses.replace(config(choice), normalisation="half"))
 
 
+@pytest.mark.parametrize("choice", ["auto", "default"])
+@pytest.mark.parametrize("content", [b"", b"<!DOCTYPE html>", "cut off"])
+def test_a_damaged_file_in_torchs_cache_is_named_with_what_to_do(without_network, choice, content):
+    without_network.mkdir(parents=True)
+    file = without_network / "mobilenet_v3_small-047dcff4.pth"
+    if content == "cut off":
+        torch.save(build_model(SMALL, 1000).state_dict(), file)
+        content = file.read_bytes()[:-1000]
+    file.write_bytes(content)
+    with pytest.raises(InvalidConfig, match=r"047dcff4\.pth is damaged .*; delete it") as refusal:
+        initial_weights(config(choice))
+    assert "weights_only" not in str(refusal.value)
+
+
 def test_the_derived_weights_are_image_features(real_data):
     path = real_data / "weights" / "mobilenet_v2_imagenet_derived.pth"
     weights = initial_weights(config(path, "mobilenet_v2"))
