@@ -134,7 +134,8 @@ def resolve_parameters(
         preset: a name in `training.config.PRESETS`; those of its values that no notebook knows are ignored.
 
     Raises:
-        InvalidConfig: a name that no notebook knows, a text that doesn't fit the default's type, or no root.
+        InvalidConfig: a name that no notebook knows, a value that doesn't fit the default's type, or no
+            folder where one must be given.
     """
     for origin, names in (("the profile", own), ("-p", given)):
         if unknown := sorted(set(names) - set(known)):
@@ -143,10 +144,12 @@ def resolve_parameters(
                 f"{origin} sets {', '.join(unknown)}, which none of the notebooks to run has"
                 + (meant or f"; their parameters are {', '.join(sorted(known))}")
             )
+    for name, value in own.items():
+        _check_type(name, value, known[name])
     values: dict[str, Any] = dict(own)
     values |= {name: value for name, value in PRESETS.get(preset or "", {}).items() if name in known}
     values |= {name: typed(name, text, known[name]) for name, text in given.items()}
-    if not values.get("root", ".."):
+    if values.get("root") == "":
         raise InvalidConfig("parameter root is empty; give a folder")
     # An empty path is none, and not the present folder, as it is to pathlib.
     for name in [name for name in PATH_PARAMETERS if values.get(name)]:
@@ -160,6 +163,16 @@ def resolve_parameters(
             raise InvalidConfig("say what to import: -p source FOLDER")
         values["dataset"] = Path(values["source"]).name
     return values
+
+
+def _check_type(name: str, value: Scalar | None, default: Scalar) -> None:
+    kinds = (int, float) if isinstance(default, float) else (type(default),)
+    if type(value) in kinds or (name == "dataset" and value is None):
+        return
+    quotes = "; put it in quotes" if isinstance(default, str) else ""  # else 2026 is a number and NO is false
+    raise InvalidConfig(
+        f"the profile sets {name} to {value!r}: it must be {type(default).__name__}, like {default!r}{quotes}"
+    )
 
 
 def typed(name: str, text: str, default: Scalar) -> Scalar:

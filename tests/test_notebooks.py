@@ -216,8 +216,6 @@ def test_an_empty_path_is_not_the_folder_where_the_command_was_given(tmp_path, m
         resolve({"source": ""}, dataset=None)
     with pytest.raises(InvalidConfig, match="root is empty; give a folder"):
         resolve({"root": ""})
-    with pytest.raises(InvalidConfig, match="root is empty; give a folder"):
-        resolve({}, root=None)
 
 
 @pytest.mark.parametrize(
@@ -233,6 +231,25 @@ def test_an_empty_path_is_not_the_folder_where_the_command_was_given(tmp_path, m
 def test_a_parameter_that_does_not_fit_is_refused(given, message):
     with pytest.raises(InvalidConfig, match=message):
         resolve(given)
+
+
+@pytest.mark.parametrize(
+    ("own", "message"),
+    [
+        ({"dataset": 2026}, "sets dataset to 2026: it must be str, like 'x'; put it in quotes"),
+        ({"source": False}, "put it in quotes"),
+        ({"root": None}, "root to None: it must be str"),
+        ({"count": "3"}, "must be int"),
+        ({"count": 2.5}, "must be int"),
+        ({"count": True}, "must be int"),
+        ({"ratio": "1e-3"}, "must be float"),
+        ({"quick": 1}, "must be bool"),
+    ],
+)
+def test_a_value_in_a_profile_that_does_not_fit_is_refused(own, message):
+    with pytest.raises(InvalidConfig, match=message):
+        resolve({}, **own)
+    assert resolve({}, ratio=2, dataset="2026") == {"ratio": 2, "dataset": "2026"}
 
 
 def test_an_unknown_profile_names_those_there_are():
