@@ -33,7 +33,10 @@ if TYPE_CHECKING:
 IMAGE_SUFFIXES = (".png", ".jpg")
 SIDEWAYS = (5, 6, 7, 8)  # EXIF orientations in which width and height are exchanged
 # What Pillow's decoders raise on damaged files; found by changing bytes at random.
-DAMAGE = (OSError, SyntaxError, ValueError, EOFError, TypeError, LookupError, OverflowError, struct.error)
+DAMAGE = (
+    *(OSError, SyntaxError, ValueError, EOFError, TypeError, LookupError, OverflowError, struct.error),
+    *(RuntimeError, MemoryError),  # of AVIF, and of JPEG 2000 that claims to be larger than any memory
+)
 NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 # What no id may contain: lists hold one per line, in UTF-8.
 _NEVER = r"/\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff"
@@ -180,7 +183,7 @@ def read_image(path: Path, *, at_least: tuple[int, int] | None = None) -> Image.
     except DAMAGE as error:
         if isinstance(error, OSError) and error.filename:  # it can't be opened; decoders' errors name no file
             raise BrokenSample(path, f"image can't be read ({error.strerror})") from None
-        raise BrokenSample(path, f"image is damaged ({error})") from None
+        raise BrokenSample(path, f"image is damaged ({str(error) or type(error).__name__})") from None
 
 
 def damage(content: bytes, suffix: str) -> str | None:
@@ -195,7 +198,7 @@ def damage(content: bytes, suffix: str) -> str | None:
             return None if isinstance(json.loads(content), dict) else "is not a record"
         with _opened(io.BytesIO(content)) as image:
             image.load()
-    except (*DAMAGE, RecursionError, Image.DecompressionBombError) as error:
+    except (*DAMAGE, Image.DecompressionBombError) as error:
         return f"is damaged ({error})"
     return None
 

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from PIL import EpsImagePlugin, Image
+from PIL import EpsImagePlugin, Image, features
 
 from lost_and_found.errors import BrokenSample, InvalidConfig, StorageFull
 from lost_and_found.samples import (
@@ -143,15 +143,20 @@ def test_a_photo_stored_on_its_side_is_turned_upright(tmp_path):
     assert image.getpixel((32, 5))[0] > 200 > 50 > image.getpixel((32, 30))[0]
 
 
+needs_avif = pytest.mark.skipif(not features.check("avif"), reason="this Pillow has no AVIF")
+
+
 def damaged(tmp_path, kind):
     path = tmp_path / f"{kind}.jpg"
     if kind == "absent":
         return path
     noise = np.random.default_rng(0).integers(0, 256, (90, 160, 3), dtype=np.uint8)
-    suffix = "png" if "png" in kind else "jpeg"
+    suffix = kind.partition(" ")[2] or "jpeg"
     Image.fromarray(noise).save(path, suffix)
     content = path.read_bytes()
-    path.write_bytes({"empty": b"", "text": b"not a picture"}.get(kind, content[: len(content) // 2]))
+    endless = b"\0\0\0\x0cjP  \r\n\x87\n\0\0\0\1jp2h\x40" + bytes(7)  # its header has 4 exabytes
+    contents = {"empty": b"", "text": b"not a picture", "endless jpeg2000": endless}
+    path.write_bytes(contents.get(kind, content[: len(content) // 2]))
     return path
 
 
@@ -163,6 +168,7 @@ def damaged(tmp_path, kind):
         ("text", "not an image"),
         ("cut jpeg", "image is damaged"),
         ("cut png", "image is damaged"),
+        ("endless jpeg2000", r"image is damaged \(MemoryError\)"),
     ],
 )
 def test_a_damaged_image_says_what_is_wrong(tmp_path, kind, reason):
@@ -193,7 +199,9 @@ def test_postscript_is_no_picture_and_no_program_is_started_for_it(tmp_path, mon
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning")  # Pillow's own, on damaged metadata of an intact picture
-@pytest.mark.parametrize("suffix", ["jpeg", "png", "tiff", "gif", "bmp", "webp"])
+@pytest.mark.parametrize(
+    "suffix", ["jpeg", "png", "tiff", "gif", "bmp", "webp", pytest.param("avif", marks=needs_avif)]
+)
 def test_random_damage_never_raises_anything_else(tmp_path, suffix):
     path = tmp_path / "image"
     exif = Image.Exif()
