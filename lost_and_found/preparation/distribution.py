@@ -142,8 +142,10 @@ def draw(table: pd.DataFrame, wanted: Mapping[str, int], *, seed: int) -> list[s
         seed: a non-negative integer.
 
     Raises:
-        InvalidConfig: a quota is larger than the number of samples.
+        InvalidConfig: a quota is larger than the number of samples, or the seed is negative.
     """
+    if seed < 0:
+        raise InvalidConfig(f"seed {seed} must be at least 0")
     ids_by_country = table.groupby("country_code")["id"].apply(sorted)
     drawn: list[str] = []
     for code, quota in wanted.items():

@@ -63,16 +63,18 @@ def split(
 
     Raises:
         UnsplittableClass: a class has fewer groups than there are splits.
-        InvalidConfig: no samples, impossible ratios, samples without a class, or a place_km that chains too
-            many together.
+        InvalidConfig: no samples, impossible ratios, a negative seed, samples without a class, or a place_km
+            that chains too many together.
 
     Source: Sechidis et al., "On the Stratification of Multi-Label Data" (2011), algorithm 1, with groups in
         the place of samples that have several labels.
     """
-    if len(ratios) != len(NAMES) or min(ratios) <= 0 or abs(sum(ratios) - 1) > 1e-9:
+    if len(ratios) != len(NAMES) or min(ratios) <= 0 or not abs(sum(ratios) - 1) <= 1e-9:  # refuses NaN, too
         raise InvalidConfig(
             f"ratios must be three numbers above 0 that add up to 1 (train, val, test), not {tuple(ratios)}"
         )
+    if seed < 0:
+        raise InvalidConfig(f"seed {seed} must be at least 0")
     if table.empty:
         raise InvalidConfig("there are no samples to split")
     table = table.sort_values("id", ignore_index=True)

@@ -153,6 +153,11 @@ def test_a_quota_beyond_what_there_is_is_refused():
         draw(rounds({"FR": 3}), {"FR": 4}, seed=0)
 
 
+def test_a_negative_seed_is_refused():
+    with pytest.raises(InvalidConfig, match="seed -1 must be at least 0"):
+        draw(rounds({"FR": 3}), {"FR": 2}, seed=-1)
+
+
 def test_a_run_that_would_make_another_list_leaves_the_plan_of_the_one_that_is_there(tmp_path):
     notebook = notebooks.REPOSITORY / "2-data-preparation" / "03-map-to-distribution.ipynb"
     make_pairs(Workspace(tmp_path, "made").output(ENRICH), 9, countries=("FR", "FR", "DE"))

@@ -185,6 +185,10 @@ def test_samples_without_a_class_and_impossible_ratios_are_refused():
         split(table, ratios=(0.7, 0.2, 0.2))
     with pytest.raises(InvalidConfig, match="above 0"):
         split(table, ratios=(0.8, 0.2, 0.0))
+    with pytest.raises(InvalidConfig, match="add up to 1"):
+        split(table, ratios=(0.7, float("nan"), 0.1))
+    with pytest.raises(InvalidConfig, match="seed -1 must be at least 0"):
+        split(table, seed=-1)
     with pytest.raises(InvalidConfig, match="place"):
         split(table, place_km=-1)
     with pytest.raises(InvalidConfig, match="no samples to split"):
