@@ -6,10 +6,13 @@ import pandas as pd
 import pytest
 from sample_photos import add_pair, killed_in_record, room_for, run_with, sample_id
 
+from lost_and_found import notebooks
 from lost_and_found.data_loader import find_pairs, records_table
 from lost_and_found.errors import BrokenSample, InvalidConfig
 from lost_and_found.preparation.enrichment import enrich_collection, enriched
 from lost_and_found.samples import read_record
+from lost_and_found.workspace import ENRICH
+from tests.pairs import make_pairs
 
 LJUBLJANA, JOHOR_STRAIT, MID_ATLANTIC = (
     [46.05, 14.51],
@@ -229,6 +232,16 @@ def test_a_full_disk_is_an_error_that_leaves_no_half_written_file(folders):
     assert not list(rich.glob(".*.tmp"))
     assert [path.stem for path in rich.glob("test_*.json")] == [sample_id(0)]
     assert enrich_collection(small, rich, workers=1).written == 1
+
+
+def test_the_notebook_counts_half_a_pair_of_its_source_among_the_rejected(tmp_path):
+    small = tmp_path / "2-data-preparation/01-resize-images/made"
+    samples = make_pairs(small, 3)
+    samples[0].record.unlink()
+    notebook, given = notebooks.REPOSITORY / f"{ENRICH}.ipynb", {"root": str(tmp_path), "dataset": "made"}
+    notebooks.execute(notebook, tmp_path / "executed.ipynb", given)
+    assert "record missing" in (tmp_path / ENRICH / "made" / "rejected.csv").read_text()
+    assert len(find_pairs(tmp_path / ENRICH / "made")[0]) == 2
 
 
 def test_singapore_is_not_malaysia_in_the_published_sample(real_data):
