@@ -138,6 +138,13 @@ def test_a_script_of_the_regions_says_how_it_is_used(script):
     assert done.stdout.startswith(f"usage: scripts/{script} ")
 
 
+def test_no_option_is_taken_for_the_map_of_the_regions():
+    path = REPOSITORY / "scripts" / "build-regions"
+    done = subprocess.run([path, "--colour"], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 2
+    assert done.stderr.endswith("unrecognized arguments: --colour\n")
+
+
 @pytest.mark.parametrize(("argument", "status"), [("--help", 0), ("-h", 0), ("--dry-run", 2)])
 @pytest.mark.parametrize("script", ["setup", "setup-browser"])
 def test_a_set_up_that_is_asked_for_help_installs_nothing(tmp_path, script, argument, status):
