@@ -52,9 +52,10 @@ class Store:
         Hidden files and everything in hidden folders are left out too.
 
         Raises:
-            StoreError: the store can't be listed, holds no picture or record, or two of one name.
+            StoreError: the store can't be listed, holds no picture or record, or two of one id.
         """
-        paths: dict[str, str] = {}
+        images: dict[str, str] = {}
+        records: dict[str, str] = {}
         for path in sorted(self._paths()):
             below = path.removeprefix(self._root)
             *folders, name = (unquote(below) if self._is_quoted else below).split("/")
@@ -62,15 +63,14 @@ class Store:
                 one[:1] == "." for one in (*folders, name)
             ):
                 continue
-            if name in paths:
-                raise StoreError(f"{self.location} holds {name} twice: {paths[name]} and {path}")
-            paths[name] = path
-        if not paths:
+            stem, _, ending = name.rpartition(".")
+            kind, paths = ("record", records) if ending == "json" else ("picture", images)
+            if stem in paths:
+                raise StoreError(f"{self.location} holds a {kind} of {stem} twice: {paths[stem]} and {path}")
+            paths[stem] = path
+        if not (images or records):
             raise StoreError(f"{self.location} holds no pictures and no records; check the address")
-        images = {
-            name.rpartition(".")[0]: path for name, path in paths.items() if name.endswith(IMAGE_SUFFIXES)
-        }
-        return {one: (path, paths[f"{one}.json"]) for one, path in images.items() if f"{one}.json" in paths}
+        return {one: (path, records[one]) for one, path in images.items() if one in records}
 
     def _paths(self) -> Iterator[str]:
         """All files; fsspec's own walk silently leaves out what it can't list."""

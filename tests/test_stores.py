@@ -213,8 +213,11 @@ def test_a_store_that_is_not_there_says_so(location, tmp_path):
         load_samples(tmp_path / "here", store=location)
 
 
-def test_one_name_twice_in_a_store_is_an_error(remote):
-    (remote / "b" / "practice_singleplayer_game000_0.jpg").write_bytes(b"other")
+@pytest.mark.parametrize(
+    "name", ["b/practice_singleplayer_game000_0.jpg", "a/practice_singleplayer_game000_0.png"]
+)
+def test_one_id_twice_in_a_store_is_an_error(remote, name):
+    (remote / name).write_bytes(b"other")
     with pytest.raises(StoreError, match="twice"):
         Store(str(remote)).pairs()
 
