@@ -135,6 +135,6 @@ def summarise(folder: Path) -> LogSummary:
             failures[one["kind"]] += 1
         # A run lasts until its last event, also if it was killed; the time until the next one doesn't count.
         if one["event"] != "collecting" and latest:
-            seconds += one["time"] - latest
+            seconds += max(one["time"] - latest, 0.0)  # the clock may have been set back
         latest = one["time"]
     return LogSummary(rounds, seconds / 60, dict(skipped), dict(failures))

@@ -71,6 +71,14 @@ def test_the_time_between_a_killed_collection_and_the_next_one_counts_for_neithe
     assert 0.9 < summarise(job.folder).minutes < 2
 
 
+def test_a_clock_that_is_set_back_takes_no_time_away(tmp_path):
+    (tmp_path / BOOKS).mkdir()
+    with closing(Log(tmp_path)) as log:
+        for name, time in (("collecting", 7200), ("started", 7260), ("ready", 3600), ("finished", 3660)):
+            log.append(event(name) | {"time": time})
+    assert summarise(tmp_path).minutes == 2
+
+
 def test_a_collection_that_saved_nothing_tells_what_went_wrong(tmp_path):
     job = CollectJob(site="practice", mode="singleplayer", rounds=0, root=tmp_path)
     job.folder.mkdir(parents=True)
