@@ -142,7 +142,7 @@ def _duplicates(rows: pd.DataFrame, thresholds: Thresholds) -> dict[int, tuple[s
     """For each row to remove: the reason, the distance to the row kept instead, and that row."""
     likenesses = []
     if thresholds.duplicate_km != OFF:
-        located = rows.dropna(subset=["lat", "lon"])
+        located = rows.dropna(subset=["lat", "lon"]).replace({"lon": {-180.0: 180.0}})  # one meridian
         points, classes = np.unique(
             located[["lat", "lon"]].to_numpy(dtype=float), axis=0, return_inverse=True
         )

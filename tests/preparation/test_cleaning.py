@@ -200,6 +200,13 @@ def test_near_places_are_found_across_any_cell_border_and_the_first_is_kept():
     assert removed["value"].tolist() == pytest.approx([0.0, 0.004, 0.0], abs=1e-6)
 
 
+def test_places_on_the_antimeridian_are_near_others_whether_they_are_at_180_or_at_minus_180():
+    lon = [180, 179.99999, -180]
+    for order in itertools.permutations(range(3)):
+        table, measures = made(3, lat=[10.0] * 3, lon=[lon[place] for place in order])
+        assert len(clean(table, measures)[0]) == 1, order
+
+
 def test_only_kept_pictures_stand_for_others():
     # The second is near the first and the third near the second alone; the fourth is a copy of the second.
     table, measures = made(4, lat=[0, 4 * METRE, 8 * METRE, 4 * METRE], lon=[1.0] * 4)
