@@ -15,6 +15,7 @@ import hashlib
 import sys
 import urllib.request
 from collections.abc import Sequence
+from http.client import HTTPException
 from pathlib import Path
 
 from tqdm.auto import tqdm
@@ -81,8 +82,8 @@ def convert_official(archive: Path, target: Path, *, count: int = REGIONS) -> Pa
 
 
 def _fetch(url: str) -> bytes:
-    request = urllib.request.Request(url, headers={"User-Agent": "lost-and-found"})
     try:
+        request = urllib.request.Request(url, headers={"User-Agent": "lost-and-found"})
         with urllib.request.urlopen(request, timeout=60) as response:
             total = int(response.headers.get("Content-Length") or 0)
             chunks = []
@@ -90,7 +91,8 @@ def _fetch(url: str) -> bytes:
                 while chunk := response.read(CHUNK):
                     chunks.append(chunk)
                     progress.update(len(chunk))
-    except OSError as error:  # URLError, HTTPError and time-outs are OSErrors
+    # URLError, HTTPError and time-outs are OSErrors; ValueError is of what is no address.
+    except (OSError, HTTPException, ValueError) as error:
         raise StoreError(
             f"{url} can't be downloaded ({error}); try again, or fetch it by hand and pass --file"
         ) from None

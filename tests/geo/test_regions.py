@@ -374,6 +374,8 @@ def test_a_map_with_another_number_of_regions_is_refused(official, tmp_path):
 def test_an_absent_file_one_that_is_no_map_and_another_map_are_refused(site, tmp_path, empty_cache):
     with pytest.raises(StoreError, match="can't be downloaded"):
         download_regions(empty_cache, url=site + ".gone")
+    with pytest.raises(StoreError, match="can't be downloaded"):
+        download_regions(empty_cache, url="example.org/map.zip")
     with pytest.raises(MissingInput, match="is missing"):
         read_natural_earth(tmp_path / "nowhere.shp")
     (tmp_path / "text.gpkg").write_text("no map")
