@@ -59,8 +59,9 @@ def read_profile(name: str, *, repository: Path = REPOSITORY) -> Profile:
     """
     folder = repository / "scripts" / "profiles"
     path = folder / f"{name}.yaml"
-    if "/" in name and (repository / f"{name.removesuffix('.ipynb')}.ipynb").is_file():
-        return Profile((name.removesuffix(".ipynb"),), {})
+    notebook = _name_of(name, repository) if "/" in name else ""
+    if notebook and (repository / f"{notebook}.ipynb").is_file():
+        return Profile((notebook,), {})
     if not path.is_file():
         known = ", ".join(sorted(one.stem for one in folder.glob("*.yaml")))
         single = ", ".join(
@@ -74,12 +75,22 @@ def read_profile(name: str, *, repository: Path = REPOSITORY) -> Profile:
     match content:
         case {"notebooks": [_, *_] as names, **others} if all(isinstance(one, str) for one in names):
             parameters: Any = others.pop("parameters", None) or {}
-            if not others and _are_parameters(parameters):
-                return Profile(tuple(names), parameters)
+            found = tuple(_name_of(one, repository) for one in names)
+            if not others and all(found) and _are_parameters(parameters):
+                return Profile(found, parameters)
     raise InvalidConfig(
-        f"{path} must have the key `notebooks`, a list of their paths, may have `parameters`, a mapping of "
-        "names to plain values, and no other keys"
+        f"{path} must have the key `notebooks`, a list of their paths in the repository, may have "
+        "`parameters`, a mapping of names to plain values, and no other keys"
     )
+
+
+def _name_of(path: str, repository: Path) -> str:
+    """A notebook's path from the repository, without .ipynb; empty if it lies elsewhere.
+
+    The executed copy gets the same path below another folder; an absolute one would be the notebook's own.
+    """
+    place, top = (repository / path.removesuffix(".ipynb")).resolve(), repository.resolve()
+    return str(place.relative_to(top)) if place.is_relative_to(top) else ""
 
 
 def _are_parameters(content: object) -> bool:

@@ -73,6 +73,18 @@ def test_a_single_notebook_keeps_its_copy_where_a_profile_does_without_being_tol
     assert (repository / "executed" / "x" / "1-one" / "01-write.ipynb").exists()
 
 
+@pytest.mark.parametrize("form", ["{}/1-one/01-write.ipynb", "./1-one/01-write", "1-one/../1-one/01-write"])
+def test_a_notebook_is_not_overwritten_by_its_copy_however_it_is_named(repository, form):
+    path = repository / "1-one" / "01-write.ipynb"
+    before = path.read_bytes()
+    profile = notebooks.read_profile(form.format(repository), repository=repository)
+    assert profile.notebooks == ("1-one/01-write",)
+    notebooks.run(profile, {}, repository=repository)
+    assert path.read_bytes() == before
+    with pytest.raises(MissingInput, match="there is no profile"):
+        notebooks.read_profile(str(path), repository=repository / "scripts")
+
+
 def test_a_notebook_that_stops_names_itself_and_keeps_its_copy(repository):
     write_notebook(
         repository / "1-one" / "01-write.ipynb",
@@ -267,6 +279,7 @@ def test_an_unknown_profile_names_those_there_are():
         ("parameters: {count: 1}", "must have the key `notebooks`"),
         ("notebooks: 1-one/01-write", "a list of their paths"),
         ("notebooks: []", "a list of their paths"),
+        ("notebooks: [/elsewhere/01-write]", "paths in the repository"),
         ("notebooks: [1-one/01-write]\nparameters: [count]", "a mapping of names to plain values"),
         ("notebooks: [1-one/01-write]\nparameters: {count: [1, 2]}", "a mapping of names to plain values"),
         ("notebooks: [1-one/01-write]\nparameter: {count: 1}", "no other keys"),
