@@ -148,7 +148,15 @@ def measure_density(measures: pd.DataFrame, thresholds: Thresholds) -> Figure:
     hexes = axes.hexbin(
         x, y, gridsize=45, xscale="log", yscale="log", bins="log", cmap="Blues", mincnt=1, vmin=0.2
     )
-    figure.colorbar(hexes, ax=axes, label="pictures", shrink=0.8)
+    counts = np.asarray(hexes.get_array(), dtype=int)
+    most = max(2, counts.max(initial=0))  # in one hexagon; from 1 to 1 there is no scale
+    hexes.set_clim(vmax=most)
+    steps = [step * 10**power for power in range(len(str(most))) for step in (1, 2, 5)]
+    whole = [count for count in steps if count <= most]
+    scale = figure.colorbar(hexes, ax=axes, label="pictures", shrink=0.8)
+    scale.set_ticks(whole, labels=[f"{count:,}" for count in whole])
+    scale.minorticks_off()
+    scale.ax.set_ylim(1, most)  # no hexagon holds less than one picture
     axes.axvline(thresholds.channel_variance or np.nan, color=ORANGE, linewidth=1.2)
     axes.axhline(thresholds.laplacian_variance or np.nan, color=ORANGE, linewidth=1.2)
     dark = both["channel_variance"] < thresholds.channel_variance

@@ -116,6 +116,19 @@ def test_the_other_figures_can_be_drawn_and_saved(collection, tmp_path):
     assert "same picture\n0 bits apart" in texts(figures[2])
 
 
+@pytest.mark.parametrize(("pictures", "wanted"), [(1, ["1", "2"]), (3, ["1", "2"]), (1200, ["1", "2", "5"])])
+def test_the_scale_of_the_density_counts_whole_pictures(pictures, wanted):
+    values = [900.0] * pictures + [5000.0]
+    measures = pd.DataFrame({"channel_variance": values, "laplacian_variance": values})
+    figure = exploration.measure_density(measures, Thresholds())
+    figure.draw_without_rendering()
+    scale = figure.axes[1]
+    labels = [text.get_text() for text in scale.get_yticklabels(which="both") if text.get_text()]
+    assert labels[:3] == wanted
+    assert all(re.fullmatch(r"[125](00?|,?000)?", label) for label in labels)
+    assert scale.get_ylim() == (1, max(pictures, 2))
+
+
 def test_the_heat_map_is_one_file_without_addresses_and_holds_every_sample(collection, tmp_path):
     _, table, _ = collection
     path = tmp_path / "map.html"
