@@ -369,7 +369,8 @@ def test_the_figures_show_what_the_tables_say():
 @pytest.mark.parametrize("single", [False, True], ids=["two runs", "one run"])
 def test_the_notebook_compares_what_there_is(workspace, tmp_path, monkeypatch, capsys, single):
     monkeypatch.delenv("WANDB_API_KEY", raising=False)
-    _, country, region = (run.folder for run in comparison.runs_on_disk(workspace.root, ["made"]))
+    other, country, region = (run.folder for run in comparison.runs_on_disk(workspace.root, ["made"]))
+    shutil.copytree(other, country.parents[2] / "made in May/runs/elsewhere")
     if single:
         shutil.rmtree(region)
     else:
@@ -377,9 +378,10 @@ def test_the_notebook_compares_what_there_is(workspace, tmp_path, monkeypatch, c
         config = json.loads((country / "config.json").read_text())
         (country.with_name("again") / "config.json").write_text(json.dumps(config | {"seed": 1}))
     parameters = {"root": str(workspace.root), "dataset": "made", "fewest": 1, "resamples": 100}
-    parameters["further_datasets"] = "made"  # is there already, and counts once
+    parameters["further_datasets"] = "made, made in May"  # the first is there already, and counts once
     notebooks.execute(NOTEBOOK, tmp_path / "executed.ipynb", parameters)
     said = capsys.readouterr().out
+    assert f"runs on this disk: {3 if single else 5}." in said
     written = {path.name for path in (workspace.root / "4-evaluation/02-compare-runs/made").iterdir()}
     if single:
         assert written == {"runs.csv", "seeds.csv", "curves.png"}
