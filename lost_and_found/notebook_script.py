@@ -19,6 +19,7 @@ from types import TracebackType
 from typing import NoReturn
 
 import nbformat
+import pandas as pd
 
 from lost_and_found.commands import command
 from lost_and_found.data_lists import read_list
@@ -35,6 +36,7 @@ from lost_and_found.notebooks import (
 )
 from lost_and_found.samples import write_atomically
 from lost_and_found.signals import STOPPED
+from lost_and_found.texts import LINE
 from lost_and_found.workspace import REPOSITORY, TRAIN, Workspace
 
 NOTEBOOK = REPOSITORY / f"{TRAIN}.ipynb"
@@ -76,8 +78,10 @@ def begin_script() -> None:
     """Make a converted notebook behave as in its kernel.
 
     If it stops, it says why in one line, as `scripts/run-stages` does; unexpected errors keep their trace.
-    Processes that it spawns don't import it: it has no `__main__` guard, so they would run it again.
+    Tables keep all columns, which pandas would leave out of anything wider than 80 characters. Processes that
+    it spawns don't import it: it has no `__main__` guard, so they would run it again.
     """
+    pd.set_option("display.width", LINE, "display.max_columns", None)
     sys.excepthook = _report
     vars(sys.modules["__main__"]).pop("__file__", None)
 

@@ -11,6 +11,7 @@ from nbformat.v4 import new_code_cell, new_notebook
 
 from lost_and_found import notebook_script, notebooks
 from lost_and_found.errors import InvalidConfig, MissingInput
+from lost_and_found.texts import LINE
 from lost_and_found.training.config import PRESETS
 
 DEFAULTS = notebooks.parameters_of(notebook_script.NOTEBOOK)
@@ -55,6 +56,16 @@ def test_the_training_notebook_becomes_plain_python():
 def test_parameters_stand_after_the_notebooks_own(run_cells):
     done = run_cells("print(before, root, count, rate)", count=2, rate=float("nan"))
     assert done.stdout == "1 .. 2 nan\n"
+
+
+def test_tables_are_shown_with_every_column(run_cells):
+    done = run_cells(
+        "import pandas as pd",
+        "from IPython.display import display",
+        "display(pd.DataFrame([range(15)], columns=[f'column_{number}' for number in range(15)]))",
+    )
+    assert all(f"column_{number}" in done.stdout for number in range(15))
+    assert max(map(len, done.stdout.splitlines())) <= LINE
 
 
 @pytest.mark.parametrize("cell", ["%matplotlib inline", "!ls", "files = !ls"])
