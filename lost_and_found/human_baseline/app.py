@@ -102,13 +102,11 @@ class Page:
     def _shows(self, part: Any, changes: Mapping[Any, Any]) -> dict[Any, Any]:  # noqa: ANN401
         parts = (self.entry, self.playing, self.answered, self.finished)
         visible = {one: gr.update(visible=one is part) for one in parts}
-        return {**visible, self.problem: "", **changes}
+        leaders = views.leaderboard(self._quiz.leaderboard())
+        return {**visible, self.problem: "", self.leaders: leaders, **changes}
 
     def _entry(self) -> dict[Any, Any]:
-        return self._shows(self.entry, {self.standing: "", **self._leaders()})
-
-    def _leaders(self) -> dict[Any, Any]:
-        return {self.leaders: views.leaderboard(self._quiz.leaderboard())}
+        return self._shows(self.entry, {self.standing: ""})
 
     def _play(self, player: Player) -> dict[Any, Any]:
         """Show the next picture, or the end of the session."""
@@ -119,7 +117,6 @@ class Page:
                 self.summary: views.summary(own),
                 self.again: gr.update(visible=self._quiz.can_extend(player)),
                 self.standing: "",
-                **self._leaders(),
             }
             return self._shows(self.finished, changes)
         changes = {
@@ -134,10 +131,7 @@ class Page:
     def load(self, token: str) -> dict[Any, Any]:
         """The page was opened: go on where the player left off."""
         player = self._quiz.answers.player(str(token))
-        if player is None:
-            return self._entry()
-        shown = self._play(player)
-        return shown if self.leaders in shown else {**shown, **self._leaders()}
+        return self._entry() if player is None else self._play(player)
 
     def join(self, token: str, name: str, experience: str) -> dict[Any, Any]:
         """A name was entered; in a second tab of a player, that player goes on."""

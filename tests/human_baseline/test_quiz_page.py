@@ -120,6 +120,26 @@ def test_after_a_restart_of_a_server_with_a_password_it_is_asked_for_again_and_t
     in_browser(play)
 
 
+def test_the_leaderboard_counts_an_answer_at_once_also_for_others(in_browser, tmp_path):
+    async def play(browser):
+        async with visitor(browser, address) as ann, visitor(browser, address) as bob:
+            for page, name in ((ann, "Ann"), (bob, "Bob")):
+                await join(page, name)
+                await page.get_by_text("Leaderboard").click()
+                await page.get_by_text("Nobody has answered yet.").wait_for()
+                await page.locator(FIELD).focus()
+            await answer(ann, "france")
+            assert "Ann" in await ann.inner_text(".leaders")
+            await answer(bob, "france")
+            assert {"Ann", "Bob"} <= set((await bob.inner_text(".leaders")).split())
+            await ann.locator("#next").click()
+            await ann.get_by_text("Picture 2 of").wait_for()
+            assert "Bob" in await ann.inner_text(".leaders")
+
+    with served(made_quiz(tmp_path)) as address:
+        in_browser(play)
+
+
 def test_two_tabs_of_one_player_are_one_session(on_page):
     async def play(page):
         await join(page, "Ann")
