@@ -107,7 +107,7 @@ def run_trial(
     command = expand(
         sweep.command,
         interpreter=sys.executable,
-        program=sweep.program,
+        program=_found(sweep.program),
         arguments={**parameters, **places},
     )
     started = time.perf_counter()
@@ -123,6 +123,12 @@ def run_trial(
         metric=None if result["status"] == FAILED else _metric(sweep, result["summary"]),
         seconds=seconds,
     )
+
+
+def _found(program: str) -> str:
+    """A program that isn't in this folder but in the repository, with the repository's path."""
+    own = REPOSITORY / program
+    return str(own) if own.is_file() and not Path(program).is_file() else program
 
 
 def expand(

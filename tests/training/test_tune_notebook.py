@@ -7,8 +7,7 @@ from made_workspace import DATASET, make_workspace
 from lost_and_found import notebooks
 
 SWEEP = {
-    "program": "lost_and_found/training/trial.py",
-    "command": ["${env}", "${interpreter}", "-m", "lost_and_found.training.trial", "${args}"],
+    "program": "lost_and_found/training/trial.py",  # from any folder, such as the notebook's
     "name": "rates",
     "method": "grid",
     "metric": {"name": "val/top1", "goal": "maximize"},
