@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import matplotlib.pyplot as plt
@@ -74,7 +75,9 @@ def run_names(runs: Sequence[ComparedRun]) -> list[str]:
 
 
 def _short(value: object) -> str:
-    return f"{value:.3g}" if isinstance(value, float) else short_name(str(value))
+    if isinstance(value, float):
+        return f"{value:.3g}"
+    return short_name(Path(str(value)).name)  # of a path, such as that of weights, the end tells most
 
 
 def plot_differences(differences: pd.DataFrame, names: tuple[str, str], *, fewest: int) -> Figure:

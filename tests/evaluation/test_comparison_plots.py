@@ -66,3 +66,16 @@ def test_the_names_of_a_searchs_runs_stay_inside_the_figure():
     assert len(legend.get_texts()) == 5
     assert legend.get_window_extent().x1 <= figure.bbox.x1
     pyplot.close(figure)
+
+
+def test_runs_that_began_with_files_of_weights_are_told_apart_by_the_files_names():
+    config = {"architecture": "mobilenet_v2", "width": 130, "height": 80, "weights": "auto"}
+    files = [f"/home/somebody/lost-and-found/weights/{name}.pth" for name in ("first", "second")]
+    runs = [
+        ComparedRun(id=f"0000000{number}", config=config | {"weights": weights}, summary={}, metrics=None)
+        for number, weights in enumerate(["auto", *files])
+    ]
+    assert comparison_plots.run_names(runs) == [
+        f"mobilenet_v2, 130x80, weights {weights} (0000000{number})"
+        for number, weights in enumerate(["auto", "first.pth", "second.pth"])
+    ]
