@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import argparse
 import os
 import select
 import signal
 import sys
+import textwrap
 from collections.abc import Callable
 from functools import wraps
 from typing import ParamSpec
@@ -14,6 +16,13 @@ from lost_and_found.errors import LostAndFoundError
 
 P = ParamSpec("P")
 STDOUT = 1
+
+
+class WholeNames(argparse.RawDescriptionHelpFormatter):
+    """Breaks the help of no option at a hyphen, so that what is to be typed stands in one line."""
+
+    def _split_lines(self, text: str, width: int) -> list[str]:
+        return textwrap.wrap(" ".join(text.split()), width, break_on_hyphens=False)
 
 
 def command(

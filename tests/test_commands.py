@@ -6,7 +6,10 @@ import sys
 import pytest
 
 from lost_and_found import commands, dataset_archive, errors, notebook_script, notebooks
+from lost_and_found.collection.game import __main__ as collect
 from lost_and_found.geo import region_download
+from lost_and_found.practice.game import __main__ as practice_game
+from lost_and_found.practice.game.faults import FAULTS
 
 
 @pytest.mark.parametrize(
@@ -26,6 +29,19 @@ def test_a_file_in_place_of_a_folder_is_told_in_a_line(tmp_path, capfd, main, ar
     assert told[-1].startswith("error: ")
     assert str(tmp_path / "file") in told[-1]
     assert "Traceback" not in "".join(told)
+
+
+@pytest.mark.parametrize("columns", range(65, 100, 5))
+@pytest.mark.parametrize(
+    ("main", "named"), [(collect.main, ["rate-limit@3", "log-out/20"]), (practice_game.main, FAULTS)]
+)
+def test_what_is_to_be_typed_stands_in_one_line_of_the_help(monkeypatch, capsys, main, named, columns):
+    monkeypatch.setenv("COLUMNS", str(columns))
+    with pytest.raises(SystemExit):
+        main(["--help"])
+    told = capsys.readouterr().out
+    assert all(name in told for name in named)
+    assert max(map(len, told.partition("Pairs go to")[0].splitlines())) <= columns
 
 
 def test_each_error_has_its_exit_status(capsys):

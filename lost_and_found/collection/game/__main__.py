@@ -10,7 +10,7 @@ from pathlib import Path
 from lost_and_found.collection.game.exits import status_of
 from lost_and_found.collection.game.fleet import collect
 from lost_and_found.collection.game.job import MODES, NOTEBOOK, SITES, CollectJob, CollectSummary
-from lost_and_found.commands import command
+from lost_and_found.commands import WholeNames, command
 from lost_and_found.signals import exit_when_stopped
 from lost_and_found.workspace import REPOSITORY
 
@@ -58,7 +58,7 @@ def _parser() -> argparse.ArgumentParser:
         prog="scripts/collect",
         description="Collect street views from the game in real browsers.",
         epilog=ENDING,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=WholeNames,
         argument_default=argparse.SUPPRESS,  # the defaults are those of CollectJob
     )
     add = parser.add_argument

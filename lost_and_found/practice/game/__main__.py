@@ -6,7 +6,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from lost_and_found.commands import command
+from lost_and_found.commands import WholeNames, command
 from lost_and_found.practice.game.accounts import PASSWORD
 from lost_and_found.practice.game.faults import FAULTS
 from lost_and_found.practice.game.server import GameConfig, serving
@@ -31,6 +31,7 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="scripts/practice-game",
         description="A local street-view game, to play and to collect from.",
+        formatter_class=WholeNames,
     )
     parser.add_argument("--port", type=int, default=8765, help="0 takes any free one (default: 8765)")
     parser.add_argument("--seed", type=int, default=0, help="same seed, same games (default: 0)")
