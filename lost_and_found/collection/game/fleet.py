@@ -173,7 +173,8 @@ class Fleet:
     def _status(self) -> str:
         """Rounds per minute, browsers and failures by kind."""
         parts = [f"{self._books.rounds_per_minute:.1f}/min"]
-        parts.append(f"{sum(bool(one.name) for one in self._instances)} browsers")
+        browsers = sum(bool(one.name) for one in self._instances)
+        parts.append(f"{browsers} browser{'s' * (browsers != 1)}")
         if skipped := self._books.events["skipped"]:
             parts.append(f"skipped {skipped}")
         parts += [f"{kind} {count}" for kind, count in sorted(self._books.failures.items())]

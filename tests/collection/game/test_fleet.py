@@ -49,6 +49,14 @@ def test_several_instances_save_exactly_as_many_rounds_as_wanted_and_a_rerun_sta
     assert failures(tmp_path) == []
 
 
+def test_the_bar_says_how_many_browsers_there_are(tmp_path, capsys):
+    with playing() as game:
+        assert collect(tmp_path, game, rounds=2) == 0
+    told = capsys.readouterr().err
+    assert "1 browser" in told
+    assert "1 browsers" not in told
+
+
 def test_a_practice_game_of_its_own_is_started_and_has_other_games_the_next_time(tmp_path):
     own = ("--pace", "0.02", "--min-free-gb", "0.001")
     assert collect(tmp_path, None, *own, rounds=2) == 0
