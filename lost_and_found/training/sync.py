@@ -165,7 +165,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.dry_run:
         unsent = unsent_runs(root, dataset=options.dataset)
         folders = [folder for of_run in unsent.values() for folder in of_run]
-        print("\n".join(f"would send {folder}" for folder in folders) or "everything has been sent")
+        print("\n".join(f"would send {folder}" for folder in folders) or "nothing is left to send")
         return 0
     failed = send_all(root, dataset=options.dataset, dotenv=REPOSITORY / ".env")
     for run in failed:

@@ -80,7 +80,7 @@ def test_runs_are_sent_once_with_their_files_and_parts_become_one_run(root, serv
     assert not (runs / ".wandb" / "two").exists()  # the copies
     assert "1 of 1 runs sent" in capfd.readouterr().out
     assert sync.main(["--root", str(root), "--dry-run", "--dataset", "made"]) == 0
-    assert "everything has been sent" in capfd.readouterr().out
+    assert "nothing is left to send" in capfd.readouterr().out
 
 
 def test_a_run_that_could_not_be_sent_is_named_and_stays_to_be_sent(root, server, monkeypatch, capfd):
