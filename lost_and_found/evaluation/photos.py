@@ -201,7 +201,7 @@ def _in_short(row: pd.Series) -> str:
         for code, share in guesses_of(row)[:3]
         if not np.isnan(share)
     ]
-    return ", ".join(said + ([point_text(row)] if "place" in row else []))
+    return "; ".join(filter(None, [", ".join(said), point_text(row) if "place" in row else ""]))
 
 
 def _is_photo(path: Path, folder: Path) -> bool:

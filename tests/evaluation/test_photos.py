@@ -122,6 +122,15 @@ def test_a_town_is_near_only_if_it_is(place_km, text):
     assert point_text(row) == text
 
 
+@pytest.mark.parametrize("target", ["region", "coordinates"])
+def test_in_a_line_the_point_stands_apart_from_the_countries(guess, tmp_path, target):
+    photos = [photo(tmp_path / f"{name}.jpg") for name in "ab"]
+    _, printed, _ = guess(*photos, "--csv", tmp_path / "a.csv", target=target)
+    points = [point_text(row) for _, row in pd.read_csv(tmp_path / "a.csv").iterrows()]
+    before = " %; " if target == "region" else ".jpg  "
+    assert all(before + point in line for point, line in zip(points, printed.splitlines(), strict=True))
+
+
 def test_regions_are_told_by_name(guess, tmp_path):
     _, printed, _ = guess(photo(tmp_path / "a.jpg"), "--csv", tmp_path / "a.csv", target="region")
     country, name, _ = pd.read_csv(tmp_path / "a.csv")["region"].item().split("_")
