@@ -106,7 +106,7 @@ def plot_differences(differences: pd.DataFrame, names: tuple[str, str], *, fewes
     limit = 1.05 * max(np.abs(low).max(), np.abs(high).max())
     axes.set_xlim(-limit, limit)
     axes.set_ylim(-0.7, places[-1] + 0.7)
-    axes.set_xlabel(f"percentage points of pictures recognised (countries with {fewest} pictures or more)")
+    axes.set_xlabel(f"percentage points of pictures recognised (countries with {fewest} or more pictures)")
     tidy(axes, "Difference on the validation split, with 95 % intervals", grid=True)
     _name_sides(axes, names)
     return figure

@@ -85,7 +85,7 @@ def plot_countries(axes: Axes, countries: pd.DataFrame, *, fewest: int) -> None:
         axes.axhline(len(worst), color=GREY, linestyle=":", linewidth=1)
     axes.set_xlim(-4, 104)
     axes.set_ylim(-0.7, places[-1] + 0.7)
-    axes.set_xlabel(f"% recognised (countries with {fewest} pictures or more)")
+    axes.set_xlabel(f"% recognised (countries with {fewest} or more pictures)")
     tidy(axes, "Best and worst countries", grid=True)
 
 

@@ -75,7 +75,7 @@ def plot_countries(countries: pd.DataFrame, *, fewest: int) -> Figure:
     axes.set_xlim(-3, 103)
     axes.set_xlabel("% right at the first guess, 95 % intervals")
     _name_colours(figure)
-    tidy(axes, f"The hardest countries for people ({fewest} answers or more)", grid=True)
+    tidy(axes, f"The hardest countries for people ({fewest} or more answers)", grid=True)
     return figure
 
 
