@@ -140,7 +140,11 @@ class Page:
             token = self._quiz.join(name, experience)
             player = self._quiz.answers.player(token)
         assert player is not None  # it has just joined
-        return {**self._play(player), self.token: token}
+        try:
+            changes = self._play(player)
+        except LostAndFoundError as error:  # the name is taken now, and only this browser can go on with it
+            changes = {self.problem: _told(error)}
+        return {**changes, self.token: token}
 
     def answer(self, token: str, picked: object) -> dict[Any, Any]:
         """Guesses were sent."""
@@ -211,17 +215,22 @@ class Page:
             try:
                 return respond(*inputs)
             except LostAndFoundError as error:
-                text = str(error)
-                if not isinstance(error, NotTaken):  # it names folders, and players can do nothing about it
-                    print(f"error: {error}", file=sys.stderr, flush=True)
-                    text = "The quiz can't go on. Tell whoever runs it, and try again later; nothing is lost."
-                changes: dict[Any, Any] = {self.problem: views.notice(text)}
+                changes: dict[Any, Any] = {self.problem: _told(error)}
                 if respond == self.answer:  # the picker waits for another value before it sends again
                     _, picked = inputs
                     changes[self.picker] = {**picked, "refused": picked.get("refused", 0) + 1}
                 return changes
 
         return explained
+
+
+def _told(error: LostAndFoundError) -> str:
+    """What players are told of an error; whoever runs the quiz is told all of it."""
+    if isinstance(error, NotTaken):
+        return views.notice(str(error))
+    # It names folders, and players can do nothing about it.
+    print(f"error: {error}", file=sys.stderr, flush=True)
+    return views.notice("The quiz can't go on. Tell whoever runs it, and try again later; nothing is lost.")
 
 
 def _picker_script() -> str:

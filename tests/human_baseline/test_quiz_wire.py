@@ -63,6 +63,20 @@ def test_strangers_tokens_and_forged_rounds_change_nothing(tmp_path):
     assert quiz.answers.table().empty
 
 
+def test_whoever_joins_while_the_pictures_are_gone_goes_on_when_they_are_back(tmp_path, capsys):
+    quiz = made_quiz(tmp_path, rounds=3)
+    folder = next(iter(quiz.deck.items.values())).path.parent
+    hidden = folder.rename(folder.with_name("unmounted"))
+    with served(quiz) as address:
+        token, *rest = call(address, "join", "", "Ann", "amateur")
+        assert "Tell whoever runs it" in json.dumps(rest)
+        hidden.rename(folder)
+        again = call(address, "join", token, "Ann", "amateur")
+    assert again[0] == token
+    assert "Picture 1 of 3" in json.dumps(again)
+    assert "where the pictures were, is gone; bring it back" in capsys.readouterr().err
+
+
 def test_the_page_listens_to_this_machine_alone(tmp_path):
     quiz = made_quiz(tmp_path)
     with served(quiz) as address:
