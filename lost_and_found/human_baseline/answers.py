@@ -192,7 +192,8 @@ class Answers:
         """
         with self._database.transaction() as database:
             counted = database.execute(
-                "UPDATE rounds SET seconds = ROUND(? - shown_at, 3) "
+                # Never negative: a clock may be set back.
+                "UPDATE rounds SET seconds = MAX(0.0, ROUND(? - shown_at, 3)) "
                 "WHERE player = ? AND number = ? AND seconds IS NULL AND problem IS NULL",
                 (time.time(), player.id, number),
             ).rowcount

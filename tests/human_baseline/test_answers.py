@@ -54,6 +54,14 @@ def test_an_answer_is_one_row_per_guess_with_its_time(answers):
     assert 0 <= table["seconds"].iloc[0] < 60
 
 
+def test_an_answer_takes_no_negative_time_when_the_clock_is_set_back(answers, monkeypatch):
+    player = join(answers)
+    answers.show(player, 1, "item-1")
+    monkeypatch.setattr("time.time", lambda: 0.0)
+    answers.answer(player, 1, ["FR"])
+    assert answers.table()["seconds"].tolist() == [0.0]
+
+
 def test_the_first_answer_counts_and_later_ones_change_nothing(answers):
     player = join(answers)
     answers.show(player, 1, "item-1")
