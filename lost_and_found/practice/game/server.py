@@ -78,6 +78,7 @@ def _listening(port: int) -> socket.socket:
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((HOST, port))
+        listener.listen()  # until then, another process could be given the same port
     except OSError as error:
         listener.close()
         raise InvalidConfig(

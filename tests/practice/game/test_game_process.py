@@ -7,7 +7,9 @@ import sys
 import httpx
 import pytest
 
+from lost_and_found.errors import InvalidConfig
 from lost_and_found.practice.game.__main__ import main
+from lost_and_found.practice.game.server import _listening
 
 COMMAND = [sys.executable, "-m", "lost_and_found.practice.game"]
 
@@ -40,6 +42,13 @@ def test_a_port_in_use_is_named():
     assert done.returncode == 1
     assert done.stderr.startswith("error: ")
     assert str(port) in done.stderr and "Traceback" not in done.stderr
+
+
+def test_a_port_is_taken_before_its_game_answers():
+    with _listening(0) as first:
+        port = first.getsockname()[1]
+        with pytest.raises(InvalidConfig, match=f"can't listen on port {port}"):
+            _listening(port)
 
 
 @pytest.mark.parametrize(
