@@ -165,8 +165,8 @@ def trial_environment(sweep: Sweep, own: Path) -> dict[str, str]:
         **os.environ,
         RESULT_VARIABLE: str(own / "result.json"),
     }
-    if sweep.project:
-        environment.setdefault("WANDB_PROJECT", sweep.project)
+    if sweep.project and not environment.get("WANDB_PROJECT"):
+        environment["WANDB_PROJECT"] = sweep.project
     if "WANDB_SWEEP_ID" in environment:
         environment["WANDB_SWEEP_PARAM_PATH"] = str(own / "parameters.yaml")
     return environment

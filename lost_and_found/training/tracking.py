@@ -224,6 +224,11 @@ def agent_waits() -> bool:
     return bool(os.environ.get("WANDB_RUN_ID"))
 
 
+def _project() -> str:
+    """Where runs go in W&B; a variable that is set but empty names no project."""
+    return os.environ.get("WANDB_PROJECT") or PROJECT
+
+
 def has_key() -> bool:
     """Whether the environment has a key to W&B."""
     return bool(os.environ.get("WANDB_API_KEY"))
@@ -237,7 +242,7 @@ def online_runs(dataset: str) -> list[dict[str, Any]]:
     """
     import wandb
 
-    project = os.environ.get("WANDB_PROJECT", PROJECT)
+    project = _project()
     entity = os.environ.get("WANDB_ENTITY")
     try:
         found = wandb.Api().runs(
@@ -290,7 +295,7 @@ def _start(mode: Any, *, run_id: str, config: Mapping[str, Any], folder: Path) -
     import wandb  # here, because it takes a second and starts threads
 
     arguments: dict[str, Any] = {
-        "project": os.environ.get("WANDB_PROJECT", PROJECT),
+        "project": _project(),
         "name": run_id,
         # An agent of a sweep has given the run its id already.
         "id": os.environ.get("WANDB_RUN_ID") or allowed_name(run_id),

@@ -16,7 +16,7 @@ from lost_and_found.errors import FolderInUse, InvalidConfig, LostAndFoundError
 from lost_and_found.locks import sole_writer
 from lost_and_found.training.runs import load_run
 from lost_and_found.training.sweep_files import read_sweep
-from lost_and_found.training.sweeps import TRIAL, expand, main, run_sweep
+from lost_and_found.training.sweeps import TRIAL, expand, main, run_sweep, trial_environment
 from lost_and_found.training.trial_log import Trial, append_trial, ranking, read_trials
 from lost_and_found.workspace import REPOSITORY
 
@@ -221,6 +221,13 @@ def test_a_reason_may_hold_any_character(tmp_path):
     trial = Trial(number=1, parameters={}, status="failed", reason="no file a\u2028b\x85c")
     append_trial(tmp_path, trial)
     assert read_trials(tmp_path) == [trial]
+
+
+def test_a_variable_that_is_empty_leaves_a_trial_in_the_project_of_its_sweep(
+    write_sweep, tmp_path, monkeypatch
+):
+    monkeypatch.setenv("WANDB_PROJECT", "")
+    assert trial_environment(read_sweep(write_sweep()), tmp_path)["WANDB_PROJECT"] == "made-project"
 
 
 def test_trials_are_grouped_in_wandb_and_belong_to_a_sweep_only_if_there_is_one(

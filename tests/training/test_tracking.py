@@ -147,6 +147,14 @@ def test_an_unknown_mode_is_refused(tmp_path):
         pass
 
 
+def test_a_variable_that_is_empty_names_no_project(tmp_path, monkeypatch):
+    monkeypatch.setenv("WANDB_PROJECT", "")
+    with tracked("offline", run_id="made", config={}, folder=tmp_path):
+        pass
+    (run,) = [one["run"] for one in records(tmp_path) if one["type"] == "run"]
+    assert run["project"] == "lost-and-found"
+
+
 @pytest.mark.parametrize("mode", ["auto", "offline"])
 def test_an_unknown_mode_in_the_environment_is_named_with_those_that_w_and_b_knows(
     tmp_path, monkeypatch, mode
