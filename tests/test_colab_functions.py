@@ -175,6 +175,21 @@ def test_a_place_that_cannot_be_written_is_told_as_what_fails_the_step(tmp_path,
     assert not (tmp_path / "out/.staged").exists()
 
 
+def test_an_archive_that_was_copied_half_way_is_told_as_the_reason(tmp_path):
+    place = "2-data-preparation/02-enrich-records/d"
+    (tmp_path / place).mkdir(parents=True)
+    (tmp_path / place / "a.png").write_bytes(bytes(100_000))
+    with tarfile.open(tmp_path / "kept.tar", "w") as archive:
+        archive.add(tmp_path / place, place)
+    os.truncate(tmp_path / "kept.tar", 50_000)
+    script = functions("say", "fail", "attempt", "stage_archive", "note_staged")
+    script += "kept=kept output=out root=. dataset=d; stage_archive"
+    done = subprocess.run(["bash", "-c", script], cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1] == "error: data: tar: Unexpected EOF in archive"
+    assert not (tmp_path / "out/.staged").exists()
+
+
 def test_minutes_with_a_leading_zero_are_no_octal_number():
     script = functions("fail", "parse")
     script += "parameters=() handed_on=(); parse --copy-every 08; echo $((copy_every * 60))"
