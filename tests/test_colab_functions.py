@@ -158,6 +158,23 @@ def test_a_clone_that_was_killed_half_way_is_made_anew(tmp_path):
     assert (tmp_path / "clone/scripts/colab-train").exists()
 
 
+def test_two_trainings_that_begin_at_once_make_one_clone(tmp_path):
+    origin = tmp_path / "origin"
+    (origin / "scripts").mkdir(parents=True)
+    (origin / "scripts/colab-train").touch(mode=0o755)
+    git = ["git", "-C", origin, "-c", "user.name=n", "-c", "user.email=e@example.org"]
+    for command in (["init", "--quiet"], ["add", "."], ["commit", "--quiet", "-m", "all"]):
+        subprocess.run([*git, *command], check=True)
+    script = functions("say", "fail", "attempt", "fetch_repository")
+    script += next(line for line in SCRIPT.read_text().splitlines() if line.startswith("take_turn()")) + "\n"
+    script += 'git() { command git "$@" && { [ "$1" != clone ] || sleep 1; }; }\n'  # a slow connection
+    script += "repository=origin folder=new/clone branch=; sleep $1; fetch_repository"
+    both = [subprocess.Popen(["bash", "-c", script, "x", wait_s], cwd=tmp_path) for wait_s in ("0", "0.5")]
+    assert [one.wait() for one in both] == [0, 0]
+    assert [path.name for path in (tmp_path / "new").iterdir()] == ["clone"]
+    assert {path.name for path in (tmp_path / "new/clone").iterdir()} == {".git", "scripts"}
+
+
 @pytest.mark.parametrize("taken", ["out", "out/.staged.new"])
 def test_a_place_that_cannot_be_written_is_told_as_what_fails_the_step(tmp_path, taken):
     (tmp_path / "2-data-preparation/02-enrich-records").mkdir(parents=True)
