@@ -217,6 +217,16 @@ def test_what_is_lacking_is_installed_and_torch_is_left_alone(own_checkout, tmp_
 
 
 @pytest.mark.end_to_end
+def test_a_checkout_that_was_copied_runs_its_own_code(own_checkout, tmp_path):
+    first = own_checkout.run("--dataset", "absent")
+    assert first.stderr.splitlines()[-1].startswith("error: data: "), first.stderr
+    copy = shutil.copytree(own_checkout.checkout, tmp_path / "copy", symlinks=True)
+    shutil.rmtree(own_checkout.checkout)
+    again = own_checkout.run("--dataset", "absent", script=copy / "scripts" / "colab-train")
+    assert again.stderr.splitlines()[-1].startswith("error: data: "), again.stderr
+
+
+@pytest.mark.end_to_end
 def test_a_package_that_brings_another_torch_is_detected(own_checkout, tmp_path):
     add_to_lock(own_checkout.checkout, "impostor")
     write_wheel(tmp_path / "wheels", "impostor", torch="__version__ = '0.1'", torchvision="")
