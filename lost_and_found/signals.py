@@ -12,7 +12,8 @@ from types import FrameType
 from typing import NoReturn
 
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-STOPPED = "stopped; run the same command again to resume"
+RESUME = "run the same command again to resume"
+STOPPED = f"stopped; {RESUME}"
 
 
 def asked_to_stop() -> threading.Event:

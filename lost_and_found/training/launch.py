@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import logging
+import signal
 import sys
 from collections.abc import Sequence
 
 from torch.distributed import run
 from torch.distributed.elastic.multiprocessing.api import SignalException
 from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
+
+from lost_and_found.signals import RESUME
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -17,8 +20,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         run.main(arguments)
     except ChildFailedError as error:
-        status: int = error.get_first_failure()[1].exitcode
-        return status if status > 0 else 128 - status  # as shells report signals
+        rank, failure = error.get_first_failure()
+        status: int = failure.exitcode
+        if status > 0:
+            return status
+        # A process that is killed can't say so itself.
+        why = ", perhaps for lack of memory" if status == -signal.SIGKILL else ""
+        print(f"\nerror: process {rank} was ended by {failure.signal_name()}{why}; {RESUME}", file=sys.stderr)
+        return 128 - status  # as shells report signals
     except SignalException as error:
         return 128 + int(error.sigval)
     return 0
