@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from lost_and_found.evaluation.calibration import calibration_table, calibration_text, plot_calibration
@@ -63,10 +63,12 @@ def test_intervals_are_wider_where_samples_are_correlated():
 
 
 @given(st.integers(1, 300), st.integers(0, 99))
+@example(19, 0)
+@example(300, 0)
 def test_every_sample_is_in_one_bin_and_bins_rise(samples, seed):
     table = calibration_table(*made_up(samples, seed=seed), resamples=100)
     assert table["n"][0] == table["n"][1:].sum() == samples
-    assert (samples < 20) == (len(table) == 2)
+    assert len(table) == 1 + min(10, max(1, samples // 10))  # all, and ten bins or bins of ten
     assert table["n"][1:].max() - table["n"][1:].min() <= 1
     assert (table["highest"][1:-1].to_numpy() <= table["lowest"][2:].to_numpy()).all()
     assert (table["low"] <= table["right"]).all()
@@ -77,3 +79,14 @@ def test_the_figure_has_a_point_per_bin():
     table = calibration_table(*made_up(100), resamples=100)
     (points,) = [line for line in plot_calibration(table).axes[0].lines if line.get_marker() == "o"]
     assert np.allclose(points.get_xydata(), 100 * table[["probability", "right"]][1:])
+
+
+@pytest.mark.parametrize("sure", [0.1, 0.4, 0.9])
+def test_the_figure_ends_a_little_beyond_its_points_and_intervals(sure):
+    probabilities = np.tile([sure, *[(1 - sure) / 10] * 10], (200, 1))
+    table = calibration_table(probabilities, np.where(np.arange(200) % 10 < 10 * sure, 0, 1), resamples=100)
+    axes = plot_calibration(table).axes[0]
+    farthest = 100 * table[["probability", "high"]][1:].max().max()
+    assert axes.get_xlim() == axes.get_ylim()
+    assert axes.get_ylim()[0] == 0
+    assert farthest <= axes.get_ylim()[1] <= min(100, farthest + 20)

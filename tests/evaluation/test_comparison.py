@@ -290,8 +290,18 @@ def test_runs_that_agree_on_few_pictures_are_not_said_to_agree_always():
     right = np.ones(5, dtype=bool)
     found = paired.paired_differences(right, right, truth=["FR"] * 5, group=np.arange(5), resamples=100)
     assert found["difference"].tolist() == [0, 0]
-    assert (found["low"] < -0.2).all()
-    assert (found["high"] > 0.2).all()
+    # Bonett and Price by hand: 1.96 · sqrt((1 / 7 + 1 / 7) / 7) to either side.
+    assert found["low"].tolist() == pytest.approx([-0.39597] * 2, abs=1e-5)
+    assert found["high"].tolist() == pytest.approx([0.39597] * 2, abs=1e-5)
+
+
+def test_countries_with_the_largest_differences_come_first_whichever_run_is_better():
+    truth = np.repeat(["AT", "FR", "NA", "US"], 4)
+    reference = np.repeat([1, 0, 1, 0], 4).astype(bool)
+    candidate = np.array([1, 1, 1, 0, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0], dtype=bool)
+    found = paired.paired_differences(reference, candidate, truth=truth, group=np.arange(16), resamples=100)
+    assert found["country_code"].tolist() == ["", "NA", "FR", "AT", "US"]
+    assert found["difference"].tolist() == [-3 / 16, -1, 0.5, -0.25, 0]
 
 
 @pytest.mark.parametrize(("groups", "size", "rates"), [(2, 20, (0.2, 0.5)), (5, 10, (0.1, 0.3))])

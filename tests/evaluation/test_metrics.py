@@ -60,8 +60,8 @@ def test_rank_one_means_that_argmax_is_right_and_ranks_are_places_in_a_stable_or
         (np.ones((0, 2)), np.array([], dtype=int), "at least one sample"),
         (np.ones(3), np.array([0, 1, 0]), "don't match"),
         (np.array([[np.nan, 1.0]]), np.array([0]), "diverged"),
-        (np.ones((1, 2)), np.array([2]), r"outside 0\.\.1"),
-        (np.ones((1, 2)), np.array([-1]), r"outside 0\.\.1"),
+        (np.ones((2, 2)), np.array([0, 2]), r"outside 0\.\.1"),
+        (np.ones((2, 2)), np.array([0, -1]), r"outside 0\.\.1"),
         (np.ones((1, 2)), np.array([0.0]), "class numbers"),
     ],
 )
@@ -129,6 +129,13 @@ def test_the_subset_of_all_classes_scores_as_without_a_subset():
     scores = score(probabilities, truth, subset=range(12), resamples=100)
     for end in ("value", "low", "high"):
         assert getattr(scores.balanced_subset, end) == pytest.approx(getattr(scores.balanced, end))
+
+
+def test_the_interval_of_a_subset_of_one_country_is_that_of_its_recall_whatever_the_others_do():
+    truth = np.repeat([0, 1], [200, 4])  # of the second country little is known
+    scores = score(one_hot(np.arange(204) % 2, 2), truth, subset=[0])
+    found, recall = scores.balanced_subset, scores.recall
+    assert (found.low, found.high) == pytest.approx((recall.low[0], recall.high[0]), abs=0.02)
 
 
 def test_a_subset_without_samples_has_no_score():

@@ -27,13 +27,14 @@ def test_what_has_no_coordinates_is_near_nothing():
 
 
 def test_each_range_has_its_pictures_and_the_exact_interval_of_their_share():
-    km = np.array([0.0, 1, 1.1, 25, np.nan, 25.1, 200, 8000, 9000, 9999])
-    right = np.array([1, 1, 1, 0, 1, 0, 0, 1, 0, 0], dtype=bool)
-    table = nearness_table(right, km, groups=np.arange(10))
+    km = np.array([0.0, 1, 1.1, 25, np.nan, 25.1, 200, 200.1, 750, 750.1, 9000, 9999])
+    right = np.array([1, 1, 1, 0, 1, 0, 0, 1, 0, 1, 0, 0], dtype=bool)
+    table = nearness_table(right, km, groups=np.arange(12))
     rows = table[["nearest", "n", "right"]].to_numpy().tolist()
-    assert rows == [[RANGES[0], 2, 1], [RANGES[1], 2, 0.5], [RANGES[2], 2, 0], [RANGES[4], 3, 1 / 3]]
+    expected = [(2, 1), (2, 0.5), (2, 0), (2, 0.5), (3, 1 / 3)]
+    assert rows == [[name, *values] for name, values in zip(RANGES, expected, strict=True)]
     one_of_three = stats.binomtest(1, 3).proportion_ci(0.95)
-    assert table[["low", "high"]].to_numpy()[3] == pytest.approx([one_of_three.low, one_of_three.high])
+    assert table[["low", "high"]].to_numpy()[4] == pytest.approx([one_of_three.low, one_of_three.high])
     assert nearness_text(table).endswith("33.3 %    0.8 to 90.6 %         3")
 
 

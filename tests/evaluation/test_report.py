@@ -94,6 +94,23 @@ def test_the_text_of_a_table_has_aligned_columns(results):
     assert "25.0 %" in tables.overall_text(overall)
 
 
+def test_the_texts_say_what_the_tables_do_in_per_cent_and_in_multiples_of_chance():
+    # Three of four pictures are right, of two countries; two other countries have none. The intervals are
+    # those of tables of Clopper and Pearson's for 3 of 4 and for 2 of 3.
+    scores = score(np.eye(4)[[0, 0, 1, 1]], np.array([0, 0, 0, 1]), resamples=100)
+    text = tables.overall_text(tables.overall_table(scores))
+    lines = [" ".join(line.split()) for line in text.splitlines()]
+    assert lines[1] == "top-1 accuracy 75.0 % 19.4 to 99.4 % 4"
+    assert lines[3].startswith("balanced accuracy, 2 countries ")
+    assert lines[4:] == [
+        "chance, 1 in 4 25.0 % 4",
+        "always the most frequent country 75.0 % 4",
+        "top-1 in multiples of chance 3.0x 0.8 to 4.0x 4",
+    ]
+    line = tables.country_text(tables.country_table(scores, CODES)[1:2]).splitlines()[1]
+    assert " ".join(line.split()) == "Brazil 67 % 9 to 99 % 3"
+
+
 def test_a_confusion_is_shown_beside_the_number_of_its_countrys_pictures():
     probabilities = np.eye(3)[[0, 0, 1, 1, 1, 1, 1]]
     confusions = tables.confusion_table(
@@ -123,7 +140,7 @@ def test_the_country_table_has_names_and_the_best_first(results):
 @pytest.mark.parametrize(
     ("n", "best", "worst"),
     [
-        ([9] * 6, ["a", "b"], ["f", "e"]),
+        ([5] * 6, ["a", "b"], ["f", "e"]),
         ([9, 1, 9, 9, 1, 9], ["a", "c"], ["f", "d"]),
         ([9, 9, 9, 1, 1, 1], ["a", "b"], ["c"]),
         ([1] * 6, [], []),
@@ -142,10 +159,12 @@ def test_best_and_worst_share_no_country_and_leave_out_those_with_few_pictures(n
         ([0.9, 0.2, 0, 0, 0, 0], 3, ["a", "b"], ["f", "e", "d"]),
         ([1, 1, 1, 1, 1, 0.5], 3, ["a", "b", "c"], ["f", "e", "d"]),
         ([0, 0, 0, 0, 0, 0], 3, ["a", "b", "c"], ["f", "e", "d"]),
+        ([0.9, 0.5, 0.5, 0.5, 0.2, 0.1], 3, ["a"], ["f", "e", "d"]),
+        ([0.5, 0.5, 0.5], 3, ["a", "b"], ["c"]),
     ],
 )
 def test_a_country_that_is_found_as_rarely_as_the_worst_is_none_of_the_best(recall, ends, best, worst):
-    table = pd.DataFrame({"country": list("abcdef"), "n": [9] * 6, "recall": recall})
+    table = pd.DataFrame({"country": list("abcdef")[: len(recall)], "n": 9, "recall": recall})
     top, bottom = tables.best_and_worst(table, ends=ends, fewest=5)
     assert (list(top["country"]), list(bottom["country"])) == (best, worst)
 
