@@ -63,7 +63,9 @@ def test_with_few_players_only_pictures_are_taken_as_a_sample():
 
 
 def test_one_picture_says_nothing_about_pictures():
-    assert reach_of_mean(np.array([1.0, 0.0]), np.arange(2), np.zeros(2)) == math.inf
+    right, players, pictures = np.array([True, False]), np.arange(2), np.zeros(2)
+    assert reach_of_mean(right.astype(float), players, pictures) == math.inf
+    assert independent_answers(right, players, pictures) == 1
 
 
 @given(st.integers(1, 12), st.integers(1, 30), st.integers(0, 99))

@@ -51,6 +51,8 @@ def test_that_many_items_show_the_difference_with_about_the_requested_power():
     # A true difference of ten points, of 30 points of discordant items: 20 % the second's, 10 % the first's.
     pilot = PairedComparison(both=300, first=100, second=200, neither=400)
     needed = pilot.items_to_see(0.1, power=0.8)
+    # Connor by hand: (1.96 · sqrt(301 / 1002) + 0.8416 · sqrt(301 / 1002 - 0.1²))² / 0.1² is 233.4.
+    assert needed == 234
     rng = np.random.default_rng(0)
     counts = rng.multinomial(needed, [0.3, 0.1, 0.2, 0.4], size=2000)
     found = np.mean([stats.binomtest(int(one[1]), int(one[1] + one[2])).pvalue < 0.05 for one in counts])

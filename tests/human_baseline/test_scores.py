@@ -267,6 +267,19 @@ def test_many_answers_to_one_picture_say_little_about_its_country():
     assert (country["n"], order["n"], order["value"]) == (20, 20, 0.5)
 
 
+def test_the_interval_of_a_country_is_that_of_first_guesses_even_if_second_guesses_are_all_right():
+    ranks = many_answers(6, 40, np.random.default_rng(0).integers(1, 3, (6, 40)))
+    country = scores.country_table(ranks).iloc[0]
+    whole = scores.group_table(ranks).query("group == 'everybody' and who == 'people' and k == 1").iloc[0]
+    assert country[["people_low", "people_high"]].tolist() == whole[["low", "high"]].tolist()
+
+
+def test_a_player_has_the_median_of_the_times_and_the_models_share_of_first_guesses():
+    ranks = many_answers(1, 4, np.ones((1, 4))).assign(seconds=[1.0, 2.0, 4.0, 90.0], model_rank=[1, 2, 2, 3])
+    player = scores.player_table(ranks).iloc[0]
+    assert player[["median_seconds", "model_top1"]].tolist() == [3, 0.25]
+
+
 def test_unanimous_answers_to_few_pictures_are_no_proof_that_people_and_model_are_alike():
     ranks = many_answers(30, 4, np.ones((30, 4)))
     row = scores.compare_with_model(ranks).query("k == 1").iloc[0]
