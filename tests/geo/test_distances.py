@@ -135,6 +135,10 @@ def test_unit_vectors_and_chords_give_the_distances_that_degrees_give():
     np.testing.assert_allclose([km_to_chord(one) for one in km], chords, rtol=1e-9, atol=1e-9)
 
 
+def test_a_chord_that_rounding_makes_longer_than_the_globe_is_wide_reaches_half_way_round():
+    assert chord_to_km(np.nextafter(2, 3)) == pytest.approx(HALF_WAY_ROUND)
+
+
 @pytest.mark.parametrize("kind", [np.asarray, torch.tensor])
 def test_the_distance_of_an_unknown_place_is_unknown_and_not_zero(kind):
     places = kind([[np.nan, np.nan], [1.0, np.nan], [1.0, 2.0]])

@@ -291,6 +291,12 @@ def test_thresholds_out_of_range_are_refused(wrong):
         Thresholds(**wrong)
 
 
+def test_the_widest_thresholds_are_accepted():
+    table, measures = made(2, channel_variance=0.0, laplacian_variance=0.0)
+    widest = Thresholds(channel_variance=0, laplacian_variance=0, duplicate_km=10, hash_distance=6)
+    assert clean(table, measures, widest)[0] == table["id"].tolist()
+
+
 def test_missing_or_double_ids_are_refused():
     table, measures = made(3)
     with pytest.raises(InvalidConfig, match=f"1 samples have no measures, such as {sample_id(2)}"):

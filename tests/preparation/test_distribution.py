@@ -37,10 +37,11 @@ def test_the_full_rule_keeps_the_same_countries_and_wastes_nothing_of_the_scarce
 
 def test_a_worked_example():
     # B is the scarcest common country for its weight: 50 / 2 = 25 samples for a weight of one.
-    available = {"A": 100, "B": 50, "C": 9, "D": 2, "E": 39}
-    target = {"A": 1, "B": 2, "C": 0.4, "D": 1, "F": 5}
+    available = {"A": 100, "B": 50, "C": 9, "D": 2, "E": 39, "G": 0}
+    target = {"A": 1, "B": 2, "C": 0.4, "D": 1, "E": 0, "F": 5, "G": 1}
     assert quotas(available, target, 0.2, 0.5, rule="full") == {"A": 25, "B": 50, "C": 9}
     assert quotas(available, target, 0.2, 0.5, rule="published") == {"A": 25, "B": 50, "C": 5}
+    assert quotas(available, target, 0.2, 0, rule="full") == {"A": 25, "B": 50, "C": 9, "D": 2}
 
 
 counts = st.dictionaries(st.sampled_from("ABCDEFGHIJ"), st.integers(0, 1000), min_size=1)
@@ -70,10 +71,12 @@ def test_a_target_equal_to_what_there_is_keeps_everything(available, slack):
         ({"rule": "best"}, "not one of"),
         ({"threshold": 75}, "from 0 to 1"),
         ({"slack": -0.1}, "from 0 to 1"),
+        ({"slack": 1.1}, "from 0 to 1"),
         ({"threshold": 0.99}, "lower the threshold"),
         ({"target": {"Z": 1}}, "lower the threshold"),
         ({"available": {"A": -1}}, "not negative"),
         ({"target": {"A": float("nan")}}, "finite"),
+        ({"target": {"A": float("inf")}}, "finite"),
     ],
 )
 def test_bad_parameters_are_refused_with_what_to_do(changes, message):
@@ -85,7 +88,10 @@ def test_bad_parameters_are_refused_with_what_to_do(changes, message):
 def test_a_plan_says_why_a_country_gives_nothing():
     available = {"FR": 100, "DE": 50, "BR": 9, "JP": 7, "US": 5}
     weights = {"FR": 2, "DE": 1, "BR": 1, "JP": 0, "LI": 1}
-    planned = plan(available, {"FR": 100, "DE": 50, "US": 5}, target=weights, minimum_count=10)
+    planned = plan(available, {"FR": 100, "DE": 10, "US": 5}, target=weights, minimum_count=10)
+    assert planned["quota"].tolist() == [100, 10, 0, 0, 0]
+    with pytest.raises(InvalidConfig, match="no country has a quota of 101"):
+        plan(available, {"FR": 100}, target=weights, minimum_count=101)
     assert planned.set_index("country_code")["reason"].to_dict() == {
         "FR": "",
         "DE": "",
@@ -129,6 +135,7 @@ def rounds(counts):
 def test_a_draw_has_the_quotas_and_is_not_the_first_n():
     table = rounds({"FR": 100, "DE": 50})
     drawn = draw(table, {"FR": 20, "DE": 50}, seed=1)
+    assert drawn == sorted(drawn)
     assert table[table.id.isin(drawn)].country_code.value_counts().to_dict() == {"FR": 20, "DE": 50}
     first = [f"s_m_FR{number:03d}_0" for number in range(20)]
     assert not set(first) <= set(drawn)

@@ -207,6 +207,12 @@ def test_a_place_distance_that_chains_everything_is_refused_and_a_smaller_one_pr
     audit(table, split(table, place_km=0.125), place_km=0.125)
 
 
+def test_a_single_game_may_be_of_any_size_beside_small_ones():
+    games = ["large"] * 70 + [f"g{number:03}" for number in range(230)]
+    table = made_table(["AX"] * 300, games=games)
+    assert audit(table, split(table))["total"].tolist() == [300]
+
+
 def test_no_smaller_distance_is_proposed_where_none_helps():
     table = made_table(["AX"] * 400, lat=[10.0] * 300 + list(range(-50, 50)), lon=[10.0] * 400)
     with pytest.raises(InvalidConfig, match="no place_km helps"):
