@@ -5,7 +5,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lost_and_found.errors import MissingInput
+from lost_and_found.errors import InvalidConfig, MissingInput
 from lost_and_found.geo.distances import haversine_km, to_unit_vectors
 from lost_and_found.geo.regions import regions
 from lost_and_found.training.config import TrainingConfig
@@ -77,7 +77,7 @@ def test_published_labels_weigh_samples_by_how_dense_regions_are_and_normalised_
 def test_exact_labels_are_the_true_region_or_the_nearest_if_that_has_no_class():
     target = RegionTarget(ON_THE_EQUATOR, counts=[1, 2, 7], labels="exact", logit_adjustment=0.5)
     outputs = torch.tensor([[3.0, 2, 1], [1, 2, 4], [0, 1, 0.9]])
-    truth = {"xyz": xyz((0, 0), (0, 0), (0, 10)), "region": torch.tensor([1, 0, -1])}
+    truth = {"xyz": xyz((0, 0), (0, 10), (0, 10)), "region": torch.tensor([1, 0, -1])}
     adjusted = outputs + 0.5 * torch.log(torch.tensor([0.1, 0.2, 0.7]))
     nearest = haversine_km(ON_THE_EQUATOR[["lat", "lon"]].to_numpy(), np.array([0, 10])).argmin()
     expected = torch.nn.functional.cross_entropy(adjusted, torch.tensor([1, 0, int(nearest)]))
@@ -124,6 +124,30 @@ def test_the_metrics_are_those_worked_out_by_hand():
     # Sums: the second says BB; the third says AA, as a and b together outweigh c.
     assert metrics["country_top1"] == pytest.approx(1 / 3)
     assert metrics["country_balanced_accuracy"] == pytest.approx((1 / 2 + 0) / 2)
+
+
+def test_the_mean_recall_of_countries_is_over_those_that_can_be_guessed():
+    measured = {
+        "loss": np.zeros(5),
+        "km": np.zeros(5),
+        "rank": np.zeros(5),
+        "country": np.array([0, 0, 0, 1, -1]),
+        "country_rank": np.array([0, 0, 1, 0, 5]),
+    }
+    metrics = RegionTarget(ON_THE_EQUATOR).summarise(measured)
+    assert metrics["country_balanced_accuracy"] == pytest.approx((2 / 3 + 1) / 2)
+    assert metrics["country_top1"] == pytest.approx(3 / 5)
+
+
+def test_decoding_gives_each_picture_its_own_probabilities():
+    outputs = torch.tensor([[1.0, 2, 4], [3, 3, 3]]).log()
+    decoded = RegionTarget(ON_THE_EQUATOR).decode(outputs)
+    np.testing.assert_allclose(decoded, [[1 / 7, 2 / 7, 4 / 7], [1 / 3] * 3], atol=1e-6)
+
+
+def test_a_target_needs_two_regions():
+    with pytest.raises(InvalidConfig, match="needs two regions or more"):
+        RegionTarget(ON_THE_EQUATOR[:1])
 
 
 def test_country_probabilities_are_sums_over_the_countrys_regions():

@@ -118,7 +118,9 @@ def test_values_lie_in_their_range_and_are_found_again(ends, place):
         ({"min": 0, "max": 0.3}, 0.5, 0.15),
         ({"distribution": "normal", "mu": 2, "sigma": 0.5}, 0.5, 2.0),
         ({"distribution": "normal"}, 0.8413447460685429, 1.0),
+        ({"distribution": "q_uniform", "min": 0.3, "max": 0.6, "q": 0.1}, 0.0, 0.3),
         ({"values": ["x", "y", "z"]}, 0.75, "z"),
+        ({"values": ["x", "y", "z"]}, 1.0, "z"),
         ({"value": True}, 0.75, True),
     ],
 )

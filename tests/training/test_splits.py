@@ -13,7 +13,9 @@ from lost_and_found.training.splits import Split, batches, epoch_order, read_spl
 from lost_and_found.training.targets import build_target
 
 
-@pytest.mark.parametrize(("count", "size", "lengths"), [(9, 4, [3, 3, 3]), (8, 4, [4, 4]), (3, 64, [3])])
+@pytest.mark.parametrize(
+    ("count", "size", "lengths"), [(9, 4, [3, 3, 3]), (8, 4, [4, 4]), (3, 64, [3]), (1, 4, [1])]
+)
 def test_batches_are_of_nearly_equal_size(count, size, lengths):
     parts = batches(torch.arange(count), size)
     assert [len(part) for part in parts] == lengths
