@@ -190,13 +190,19 @@ def tracked(mode: str, *, run_id: str, config: Mapping[str, Any], folder: Path) 
     if not (folder / "wandb").exists():  # from scratch: nothing refers to what an earlier attempt left
         shutil.rmtree(staging, ignore_errors=True)
     with _data_folder(staging):
+        import wandb  # here, because it takes a second and starts threads
+
         try:
-            with _refusals_explained():
-                run = _start(mode, run_id=run_id, config=config, folder=folder)
+            run = _start(mode, run_id=run_id, config=config, folder=folder)
         except OSError as error:  # its helper died in an earlier training of this process
             warnings.warn(f"W&B can't be started ({error}); {run_id} goes on without it", stacklevel=3)
             yield Tracker()
             return
+        except (wandb.errors.Error, ValueError) as error:  # the latter from its check of variables' types
+            raise InvalidConfig(
+                f"W&B refuses to start ({' '.join(str(error).split())}); correct its variables, WANDB_..., "
+                "in the environment or in .env, or the sweep's project; or set tracking to off"
+            ) from error
         tracker = WandbTracker(run, run_id=run_id, runs_folder=folder.parent)
         try:
             yield tracker
@@ -330,24 +336,6 @@ def _start(mode: Any, *, run_id: str, config: Mapping[str, Any], folder: Path) -
     run.define_metric("epoch")
     run.define_metric("*", step_metric="epoch")
     return run
-
-
-@contextmanager
-def _refusals_explained() -> Iterator[None]:
-    """Turn what W&B raises about its settings into an error that says what to correct.
-
-    Raises:
-        InvalidConfig: W&B refused to start.
-    """
-    import wandb
-
-    try:
-        yield
-    except (wandb.errors.Error, ValueError) as error:  # the latter from its check of the variables' types
-        raise InvalidConfig(
-            f"W&B refuses to start ({' '.join(str(error).split())}); correct its variables, WANDB_..., in "
-            "the environment or in .env, or the sweep's project; or set tracking to off"
-        ) from error
 
 
 @contextmanager
