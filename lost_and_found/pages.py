@@ -42,6 +42,8 @@ def launch(
         "inline": False,  # a frame in the notebook would be small, and empty in its executed copy
         "footer_links": [],
         "ssr_mode": False,
+        # The browser would keep all that was sent and shown, for whoever sits at it next.
+        "run_history": False,
         "show_error": True,
         # Gradio declares the browser's own language, in which screen readers would then speak.
         "js": f'() => {{ document.documentElement.lang = "en"; ({js})(); }}',

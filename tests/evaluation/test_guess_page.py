@@ -127,6 +127,17 @@ def test_a_removed_photo_takes_its_guess_along_even_while_its_evidence_is_comput
         may_end.set()
 
 
+def test_the_browser_keeps_no_photo_and_no_guess(run_of, in_browser, photo):
+    async def drop(browser):
+        async with dropped(browser, address, photo) as page:
+            await page.get_by_text(": up to ").wait_for()  # the last part of the answer
+            stores = await page.evaluate("indexedDB.databases()")
+            return stores, await page.evaluate("Object.keys(localStorage)")
+
+    with served(run_of("country")) as address:
+        assert in_browser(drop) == ([], [])
+
+
 def test_how_much_speaks_for_a_guess_is_not_said_of_the_next_photo(run_of, in_browser, photo):
     async def drop(browser):
         async with dropped(browser, address, photo) as page:

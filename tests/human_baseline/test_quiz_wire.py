@@ -8,9 +8,10 @@ import gradio as gr
 import httpx
 import pytest
 from made_quiz import made_quiz
-from quiz_page import served, start
+from quiz_page import answer, join, press, served, start
 
 from lost_and_found.errors import InvalidConfig
+from lost_and_found.human_baseline.app import STORAGE_KEY
 
 
 def call(address, event, *data):
@@ -39,6 +40,20 @@ def test_before_the_guess_the_answer_is_nowhere_in_the_traffic(tmp_path):
         sent = [httpx.get(f"{address}{path}", timeout=60).text for path in ("", "config")]
     for item in quiz.deck.items:
         assert all(item not in page for page in sent)
+
+
+def test_the_browser_keeps_nothing_of_a_player_but_the_token(on_page):
+    async def play(page):
+        await join(page, "Ann")
+        await answer(page, "france")
+        await press(page, "Enter")
+        await answer(page, "japan")
+        kept = await page.evaluate("Object.keys(localStorage)")
+        assert [one.startswith(STORAGE_KEY) for one in kept] == [True]
+        assert await page.evaluate("indexedDB.databases()") == []
+        assert (await page.request.get(f"{page.url}gradio_api/runs")).status == 404
+
+    on_page(play)
 
 
 @pytest.mark.parametrize(
