@@ -192,6 +192,32 @@ def test_a_place_that_cannot_be_written_is_told_as_what_fails_the_step(tmp_path,
     assert not (tmp_path / "out/.staged").exists()
 
 
+@pytest.mark.parametrize(
+    ("kind", "target", "told"),
+    [
+        (tarfile.SYMTYPE, "../../../elsewhere", " -> ../../../elsewhere"),
+        (tarfile.LNKTYPE, ".env", " link to .env"),  # whose copy on the drive others could read
+        (tarfile.FIFOTYPE, "", ""),
+    ],
+    ids=["symbolic link", "hard link", "pipe"],
+)
+def test_an_archive_with_links_or_devices_is_not_unpacked(tmp_path, kind, target, told):
+    (tmp_path / ".env").write_text("WANDB_API_KEY=x")
+    name = "3-training/01-train-model/d/odd one"
+    with tarfile.open(tmp_path / "kept.tar", "w") as archive:
+        for member in ("data-lists/d.train.txt", name):
+            odd = tarfile.TarInfo(member)
+            if member == name:
+                odd.type, odd.linkname = kind, target
+            archive.addfile(odd)
+    script = functions("say", "fail", "attempt", "stage_archive", "note_staged")
+    script += "kept=kept output=out root=. dataset=d; stage_archive"
+    done = subprocess.run(["bash", "-c", script], cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 1
+    assert f"kept.tar holds {name}{told}, which is not part of a dataset" in done.stderr.splitlines()[-1]
+    assert not (tmp_path / "data-lists").exists()
+
+
 def test_an_archive_that_was_copied_half_way_is_told_as_the_reason(tmp_path):
     place = "2-data-preparation/02-enrich-records/d"
     (tmp_path / place).mkdir(parents=True)
