@@ -271,8 +271,8 @@ def execute(path: Path, output: Path, parameters: Mapping[str, Scalar]) -> None:
     try:
         with tempfile.TemporaryDirectory(prefix="kernel-", dir=_place_for_sockets()) as sockets:
             papermill.execute_notebook(
-                path,
-                output,
+                _as_template(path),
+                _as_template(output),
                 parameters=dict(parameters),
                 cwd=path.parent,
                 kernel_name="python3",
@@ -300,6 +300,11 @@ def execute(path: Path, output: Path, parameters: Mapping[str, Scalar]) -> None:
             f"{path.name} stopped: no room for its executed copy {output} ({error.strerror}); free some "
             "space and run again, finished files are kept"
         ) from None
+
+
+def _as_template(path: Path) -> str:
+    """The path as papermill takes it: with the name of a parameter in braces for its value."""
+    return str(path).replace("{", "{{").replace("}", "}}")
 
 
 def _place_for_sockets() -> str | None:

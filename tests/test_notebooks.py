@@ -114,6 +114,13 @@ def test_a_folder_for_temporary_files_may_have_a_long_path(repository, tmp_path,
     assert "shown" in (repository / "copy.ipynb").read_text()
 
 
+@pytest.mark.parametrize("name", ["{dataset}", "{other}", "{", "{}"])
+def test_braces_in_a_path_stay_as_they_are(tmp_path, name):
+    path = write_notebook(tmp_path / name / "1-one" / "01-write.ipynb", "print('shown')")
+    notebooks.execute(path, tmp_path / name / "copy.ipynb", {"dataset": "x"})
+    assert "shown" in (tmp_path / name / "copy.ipynb").read_text()
+
+
 def test_what_a_kernel_logs_of_being_ended_is_not_shown(repository, capfd):
     logs = "get_ipython().kernel.log.error('KeyboardInterrupt caught in kernel.')"
     path = write_notebook(repository / "1-one" / "02-log.ipynb", logs, "print('shown')")
