@@ -3,6 +3,7 @@
 import os
 import shutil
 import subprocess
+import sys
 import threading
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
@@ -215,3 +216,20 @@ def test_ctrl_c_ends_the_set_up_and_leaves_poetry_where_it_is(checkout):
     done = subprocess.run([checkout / "scripts" / "setup"], capture_output=True, text=True, timeout=60)
     assert (done.returncode, done.stderr) == (130, f"{STOPPED}\n")
     assert poetry.exists()
+
+
+@pytest.mark.skipif(sys.version_info >= (3, 13), reason="reads the path whatever the locale")
+def test_a_path_that_python_cannot_read_in_the_locale_is_said_before_anything_is_installed(checkout):
+    place = checkout.rename(checkout.with_name("größe"))
+    done = subprocess.run(
+        [place / "scripts" / "setup"],
+        env=os.environ | {"LC_ALL": "C"},
+        capture_output=True,
+        timeout=60,
+    )
+    assert done.returncode == 1
+    assert f"can't read the path {place}; set LC_ALL=C.UTF-8".encode() in done.stderr
+    assert not (place / ".venv").exists()
+    subprocess.run(
+        [place / "scripts" / "setup"], env=os.environ | {"LC_ALL": "C.UTF-8"}, check=True, timeout=60
+    )
