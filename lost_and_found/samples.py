@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageFile, ImageOps, UnidentifiedImageError
 
 from lost_and_found.errors import BrokenSample, InvalidConfig, MissingInput, StorageFull
 from lost_and_found.texts import printable
@@ -203,11 +203,14 @@ def damage(content: bytes, suffix: str) -> str | None:
     return None
 
 
-def _opened(file: Path | io.BytesIO) -> Image.Image:
+def _opened(file: Path | io.BytesIO) -> ImageFile.ImageFile:
     image = Image.open(file)
     if image.format == "EPS":  # a program in PostScript, which Pillow would have Ghostscript run
         image.close()
         raise UnidentifiedImageError("PostScript is not a picture")
+    if image.format == "TIFF":
+        # By its name, Pillow maps an uncompressed file, and scrambles one that is stored on its side.
+        image.filename = ""
     return image
 
 

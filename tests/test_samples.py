@@ -131,10 +131,11 @@ def test_transparent_parts_are_black(tmp_path):
     assert np.asarray(read_image(path)).max() == 0
 
 
-def test_a_photo_stored_on_its_side_is_turned_upright(tmp_path):
-    path = tmp_path / "image.jpg"
-    upright = Image.new("RGB", (64, 36))
-    upright.paste((255, 255, 255), (0, 0, 64, 18))
+@pytest.mark.parametrize("suffix", ["jpg", "png", "tif"])
+def test_a_photo_stored_on_its_side_is_turned_upright(tmp_path, suffix):
+    path = tmp_path / f"image.{suffix}"
+    upright = Image.new("L", (64, 36))
+    upright.paste(255, (0, 0, 64, 18))
     exif = Image.Exif()
     exif[0x0112] = 6
     upright.transpose(Image.Transpose.ROTATE_90).save(path, exif=exif)
