@@ -65,8 +65,8 @@ class Camera:
         to encode, so the frames before and after are JPEGs.
 
         Raises:
-            BlankPicture: parts of it never arrived, or the viewer stayed blank, kept showing the last round's
-                picture, or kept moving.
+            BlankPicture: parts of it never arrived, or the game was over before they did, or the viewer
+                stayed blank, kept showing the last round's picture, or kept moving.
         """
         visit, patience_s = self._visit, self._visit.site.patience_s
         try:
@@ -124,12 +124,15 @@ async def _alone(visit: Visit) -> AsyncIterator[Box]:
     try:
         # Nothing reacts to the mouse now, so the corner is as good a place as any.
         _, box = await asyncio.gather(page.mouse.move(0, 0), hidden.evaluate("({box}) => box"))
-        if not box:
-            await visit.check()
-            raise await visit.changed(f"an element {viewer}")
-        yield box
+        if box:
+            yield box
     finally:
         await hidden.evaluate("({show}) => show()")
+    if not box:  # only now, as neither a look nor a screenshot sees what is hidden
+        await visit.check()
+        if await visit.now(visit.site.texts.play_again):
+            raise BlankPicture("the game was over before its picture could be taken")
+        raise await visit.changed(f"an element {viewer}")
 
 
 async def _frame(visit: Visit, box: Box, options: Mapping[str, object]) -> bytes:

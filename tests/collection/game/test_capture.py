@@ -7,7 +7,7 @@ from PIL import Image
 from playwright.async_api import expect
 
 from lost_and_found.collection.game.capture import Camera
-from lost_and_found.errors import BlankPicture, SiteChanged
+from lost_and_found.errors import BlankPicture, LoggedOut, SiteChanged
 
 VIEWER = "mapsConsumerUiSceneCoreScene__canvas"
 OVER_IT = """
@@ -147,9 +147,21 @@ def test_a_canvas_that_never_rests_is_given_up(on_page):
         on_page(OVER_IT + CANVAS + PAINT + restless, shoot, blank_s=2)
 
 
-def test_a_page_without_viewer_is_a_changed_site(on_page):
-    with pytest.raises(SiteChanged, match=VIEWER):
+def test_a_page_without_viewer_is_a_changed_site_and_its_screenshot_shows_the_page(on_page):
+    with pytest.raises(SiteChanged, match=VIEWER) as caught:
         on_page(OVER_IT, shoot)
+    with Image.open(caught.value.screenshot) as screenshot:
+        assert (255, 0, 0) in {colour for _, colour in screenshot.convert("RGB").getcolors(1 << 20)}
+
+
+def test_a_viewer_that_gave_way_to_a_log_in_is_an_interruption(on_page):
+    with pytest.raises(LoggedOut):
+        on_page("<button>Log in</button>", shoot)
+
+
+def test_a_viewer_that_is_gone_since_the_game_is_over_leaves_no_picture(on_page):
+    with pytest.raises(BlankPicture, match="the game was over"):
+        on_page("<h1>Atlas won</h1><button>Play again</button>", shoot)
 
 
 def test_a_part_that_failed_is_waited_for_until_it_comes(on_page):

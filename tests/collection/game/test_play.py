@@ -94,6 +94,13 @@ def test_a_round_without_picture_or_answer_is_skipped_and_the_others_are_kept(
     assert skipped.reason.startswith(reason)
 
 
+def test_a_battle_royale_that_is_over_before_its_pictures_came_is_played_to_its_end(player, tmp_path):
+    with playing("slow-images", pace=0.4) as game:
+        rounds, error = player.play(game, tmp_path, "multiplayer")
+    assert error is None
+    assert rounds
+
+
 def test_slow_pictures_are_waited_for(player, tmp_path):
     with playing("slow-images@2", pace=0.1) as game:
         rounds, error = player.play(game, tmp_path)
