@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import ipaddress
+import sqlite3
 import time
 import urllib.error
 import urllib.request
@@ -32,6 +33,7 @@ PRACTICE_PACE_S = (0.01, 0.05)
 _TABLES = """
 CREATE TABLE IF NOT EXISTS pace(
     account TEXT PRIMARY KEY, next_at REAL NOT NULL, held_until REAL NOT NULL);
+CREATE TABLE IF NOT EXISTS clock(row INTEGER PRIMARY KEY CHECK (row = 1), seen_at REAL NOT NULL);
 """
 
 
@@ -134,24 +136,42 @@ class Turns:
 
     def take(self, account: str, *, every_s: float) -> float:
         """Take the account's next turn; returns the seconds until it. The one after is `every_s` later."""
-        now = time.time()
-        ((next_at,),) = self._database.execute(
-            "INSERT INTO pace VALUES (:account, :now + :every, 0) ON CONFLICT(account) DO UPDATE "
-            "SET next_at = MAX(next_at, :now) + :every RETURNING next_at",
-            {"account": account, "now": now, "every": every_s},
-        )
+        with self._database.transaction() as database:
+            now = _now(database)
+            ((next_at,),) = database.execute(
+                "INSERT INTO pace VALUES (:account, :now + :every, 0) ON CONFLICT(account) DO UPDATE "
+                "SET next_at = MAX(next_at, :now) + :every RETURNING next_at",
+                {"account": account, "now": now, "every": every_s},
+            ).fetchall()
         return max(next_at - every_s - now, 0.0)
 
     def hold_back(self, account: str, *, for_s: float) -> None:
         """Stop all workers of the account for this long, including those that already have their turn."""
-        until = time.time() + for_s
-        self._database.execute(
-            "INSERT INTO pace VALUES (:account, :until, :until) ON CONFLICT(account) DO UPDATE "
-            "SET next_at = MAX(next_at, :until), held_until = MAX(held_until, :until)",
-            {"account": account, "until": until},
-        )
+        with self._database.transaction() as database:
+            database.execute(
+                "INSERT INTO pace VALUES (:account, :until, :until) ON CONFLICT(account) DO UPDATE "
+                "SET next_at = MAX(next_at, :until), held_until = MAX(held_until, :until)",
+                {"account": account, "until": _now(database) + for_s},
+            )
 
     def held(self, account: str) -> float:
         """Seconds for which the account is still held back; 0.0 if it isn't."""
-        rows = self._database.execute("SELECT held_until FROM pace WHERE account = ?", (account,))
-        return max(rows[0][0] - time.time(), 0.0) if rows else 0.0
+        with self._database.transaction() as database:
+            now = _now(database)
+            row = database.execute("SELECT held_until FROM pace WHERE account = ?", (account,)).fetchone()
+        return max(row[0] - now, 0.0) if row else 0.0
+
+
+def _now(database: sqlite3.Connection) -> float:
+    """The time, within a transaction; if the clock was set back, all turns and holds are set back with it.
+
+    Otherwise a clock that was hours ahead for a while would stop a collection for hours.
+    """
+    now = time.time()
+    database.execute(
+        "UPDATE pace SET next_at = next_at - back, held_until = held_until - back "
+        "FROM (SELECT seen_at - :now AS back FROM clock) WHERE back > 0",
+        {"now": now},
+    )
+    database.execute("INSERT OR REPLACE INTO clock VALUES (1, ?)", (now,))
+    return now

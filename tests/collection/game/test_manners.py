@@ -186,6 +186,21 @@ def test_while_an_account_is_held_back_no_turn_may_be_taken_or_used(turns):
     assert turns.held("b") == turns.held("c") == 0
 
 
+def test_a_clock_that_is_set_back_prolongs_no_wait(turns, monkeypatch):
+    now = 1_000_000.0
+    monkeypatch.setattr(time, "time", lambda: now)
+    for _ in range(3):
+        turns.take("a", every_s=10)
+    turns.hold_back("b", for_s=60)
+    now -= 3600
+    assert turns.held("b") == 60
+    assert turns.take("a", every_s=10) == 30
+    assert turns.take("b", every_s=10) == 60
+    now += 59
+    assert turns.held("b") == 1
+    assert turns.take("a", every_s=10) == 0
+
+
 TAKE = """
 import sys
 from pathlib import Path
