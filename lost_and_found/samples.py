@@ -334,8 +334,25 @@ def write_table(path: Path, table: pd.DataFrame) -> None:
 
 def rejected_by_reason(rejected: pd.DataFrame) -> dict[str, int]:
     """How many rows a `rejected.csv` has for each "rejected: reason", details left out."""
-    reasons = rejected["reason"].str.replace(r"(: | \((?!0, 0)).*", "", regex=True).value_counts()
+    reasons = _without_details(rejected["reason"]).value_counts()
     return {f"rejected: {reason}": int(n) for reason, n in reasons.items()}
+
+
+def most_frequent_reason(rejected: pd.DataFrame) -> str:
+    """The reason that a `rejected.csv` has most often, details not compared; with those of its first row."""
+    reasons = _without_details(rejected["reason"])
+    return str(rejected["reason"][reasons == reasons.mode()[0]].iloc[0])
+
+
+def examples(rejected: pd.DataFrame, *, most: int = 20) -> pd.DataFrame:
+    """Rows of a `rejected.csv` with different reasons, beginning with one of each kind."""
+    rows = rejected.drop_duplicates("reason")
+    nth_of_its_kind = rows.groupby(_without_details(rows["reason"])).cumcount()
+    return rows.loc[nth_of_its_kind.sort_values(kind="stable").index].head(most)
+
+
+def _without_details(reasons: pd.Series) -> pd.Series:
+    return reasons.str.replace(r"(: | \((?!0, 0)).*", "", regex=True)
 
 
 def remove_leftovers(folder: Path) -> None:

@@ -379,9 +379,11 @@ def _write_report(report: ImportReport, claim: dict[str, str], destination: Path
     counts = {"found": report.found, "imported": report.imported, "rejected": len(report.rejected)}
     samples.write_json(destination / REPORT_NAME, claim | counts | {"ignored": report.ignored})
     if not report.imported:
-        why = report.rejected["reason"].mode()
+        why = ""
+        if len(report.rejected):
+            often = samples.most_frequent_reason(report.rejected)
+            why = f", most often rejected as {often!r}; see {destination / REJECTED_NAME}"
         raise MissingInput(
-            f"nothing could be imported from {claim['source']}: {report.found} files and rows found"
-            + (f", most often rejected as {why[0]!r}; see {destination / REJECTED_NAME}" if len(why) else "")
+            f"nothing could be imported from {claim['source']}: {report.found} files and rows found{why}"
             + "".join(f"; ignored: {one}" for one in report.ignored)
         )

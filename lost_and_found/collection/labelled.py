@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Sequence
@@ -106,6 +107,8 @@ def _find_by_table(source: Path, files: list[str], aside: list[str], site: str) 
         file, outcome = actual.get(path), same[0]
         if file is None:
             reason = "no such file"
+            if re.match("/|[A-Za-z]:/", path):  # on Windows, too, where the table may be from
+                reason = f"path is absolute, not relative to the folder of {LABELS_NAME}"
         elif any(row.labels != outcome.labels for row in same):
             reason = "labelled in several ways"
         else:

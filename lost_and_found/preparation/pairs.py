@@ -24,6 +24,7 @@ from lost_and_found.samples import (
     ID_PATTERN,
     IMAGE_SUFFIXES,
     Sample,
+    most_frequent_reason,
     read_json,
     rejected_by_reason,
     remove_leftovers,
@@ -85,7 +86,7 @@ class Transfer:
         write_table(self.destination / "rejected.csv", rows)
         written = sum(sample.id not in rejected_ids for sample in self.to_do)
         if not (written or self.finished):
-            often = f", most often {rows['reason'].mode()[0]!r}" if len(rows) else ""
+            often = f", most often {most_frequent_reason(rows)!r}" if len(rows) else ""
             raise MissingInput(
                 f"none of {len(rows)} samples could be used{often}; see {self.destination / 'rejected.csv'}"
             )

@@ -5,7 +5,8 @@ import pytest
 
 from lost_and_found.collection.labelled import import_labelled, readings
 from lost_and_found.data_loader import load_samples
-from lost_and_found.errors import InvalidConfig
+from lost_and_found.errors import InvalidConfig, MissingInput
+from lost_and_found.samples import examples, rejected_by_reason
 from tests.collection.made_photos import assert_books_balance, picture, reasons, records, write
 
 
@@ -74,6 +75,8 @@ def test_coordinates_alone_are_enough_and_a_decimal_comma_is_read(tmp_path):
     [
         ("missing.jpg,France,,", "no such file"),
         ("../outside.jpg,France,,", "no such file"),
+        ("/photos/b.jpg,France,,", "path is absolute, not relative to the folder"),
+        ("C:\\photos\\b.jpg,France,,", "path is absolute, not relative to the folder"),
         ("b.jpg,Atlantis,,", "unknown country: 'Atlantis'"),
         ("b.jpg,,,", "neither country nor coordinates"),
         ("b.jpg,France,91,0", "latitude beyond ±90: 91.0"),
@@ -160,6 +163,21 @@ def test_the_webcams_import_with_their_coordinates(tmp_path, real_data):
     assert (report.found, report.imported) == (438, 438)
     assert all("coordinates" in record for record in records(tmp_path / "out").values())
     assert_books_balance(report, tmp_path / "out")
+
+
+def test_the_most_frequent_reason_is_told_though_its_details_differ(tmp_path):
+    table = "path,country\n" + "".join(f"photos/{letter}.jpg,France\n" for letter in "abcd")
+    with pytest.raises(MissingInput, match=r"most often rejected as 'no such file \(labels.csv line 2\)'"):
+        labelled(tmp_path, table)
+
+
+def test_examples_of_rejections_have_every_reason(tmp_path):
+    rows = "".join(f"{number}.jpg,France\n" for number in range(30))
+    report, _ = labelled(tmp_path, f"path,country\na.jpg,France\n{rows}x.jpg\n")
+    shown = examples(report.rejected)
+    assert len(shown) == 20
+    assert rejected_by_reason(shown.head(3)).keys() == rejected_by_reason(report.rejected).keys()
+    assert len(rejected_by_reason(shown)) == 3
 
 
 def test_counts_group_rejections_by_reason_without_their_details(tmp_path):
