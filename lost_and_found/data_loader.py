@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 import numpy as np
 import pandas as pd
 
-from lost_and_found.data_lists import PinnedList, check_samples, new_list, pin, read_list
+from lost_and_found.data_lists import check_samples, new_list, pin, read_list
 from lost_and_found.digests import digest
 from lost_and_found.errors import InvalidConfig, ListMismatch, MissingInput, some_of
 from lost_and_found.processes import map_in_processes
@@ -121,17 +121,31 @@ def load_samples(
         StoreError: files couldn't be fetched.
         BrokenSample: the selection needs a record that can't be read.
     """
-    folder = Path(folder)
-    store = Store(store) if isinstance(store, str) else store
-    if store:
-        folder.mkdir(parents=True, exist_ok=True)
+    folder, store = _opened(folder, store)
     if pinned and pinned.exists():
-        return _load_pinned(folder, read_list(pinned), pinned, selection, store)
+        return _load_pinned(folder, pinned, selection, store)
     samples = _select(folder, selection, store)
     if pinned:
         parameters = selection.as_parameters()
         pin(pinned, new_list(samples, "load_samples", parameters=parameters))
     return samples
+
+
+def load_pinned(folder: Path | str, path: Path, *, store: Store | str | None = None) -> list[Sample]:
+    """The samples of a list that is there, in its order, each with both files in `folder`.
+
+    Args:
+        folder: as for `load_samples`.
+        path: of the list, `data-lists/<name>.txt`, which is never made here.
+        store: as for `load_samples`.
+
+    Raises:
+        MissingInput: no such list, or no folder.
+        ListMismatch: the list was edited, or samples of it are missing or changed.
+        StoreError: files couldn't be fetched.
+    """
+    folder, store = _opened(folder, store)
+    return _load_pinned(folder, path, Selection(), store)
 
 
 def find_pairs(folder: Path | str) -> tuple[dict[str, Sample], dict[str, str]]:
@@ -229,6 +243,14 @@ def _files(folder: str) -> Iterator[tuple[str, str]]:
                 yield folder, entry.name
 
 
+def _opened(folder: Path | str, store: Store | str | None) -> tuple[Path, Store | None]:
+    """Both as objects; the folder is made if there is a store to fill it from."""
+    store = Store(store) if isinstance(store, str) else store
+    if store:
+        Path(folder).mkdir(parents=True, exist_ok=True)
+    return Path(folder), store
+
+
 def _select(folder: Path, selection: Selection, store: Store | None) -> list[Sample]:
     pairs, halves = find_pairs(folder)
     remote = store.pairs() if store else {}
@@ -258,10 +280,8 @@ def _select(folder: Path, selection: Selection, store: Store | None) -> list[Sam
     return [samples[one] for one in chosen]
 
 
-def _load_pinned(
-    folder: Path, pinned: PinnedList, path: Path, selection: Selection, store: Store | None
-) -> list[Sample]:
-    wanted = selection.as_parameters()
+def _load_pinned(folder: Path, path: Path, selection: Selection, store: Store | None) -> list[Sample]:
+    pinned, wanted = read_list(path), selection.as_parameters()
     if selection != Selection() and wanted != {key: pinned.parameters.get(key) for key in wanted}:
         raise ListMismatch(
             f"{path} was pinned with {dict(pinned.parameters)}, not with {wanted}; choose another name"

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lost_and_found.data_lists import new_list, pin, read_list, sublist
-from lost_and_found.data_loader import Selection, find_pairs, load_samples, records_table
+from lost_and_found.data_loader import Selection, find_pairs, load_pinned, load_samples, records_table
 from lost_and_found.errors import BrokenSample, InvalidConfig, ListMismatch, MissingInput
 from lost_and_found.processes import map_in_processes
 from lost_and_found.samples import read_record, write_pair
@@ -176,6 +176,16 @@ def test_a_pinned_list_is_found_again_whatever_was_added(folder, list_path):
     make_pairs(folder, 40)
     assert ids(load_samples(folder, pinned=list_path)) == ids(first)
     assert ids(load_samples(folder, selection=selection, pinned=list_path)) == ids(first)
+
+
+def test_a_list_that_is_there_is_loaded_and_none_is_made(folder, list_path, tmp_path):
+    first = load_samples(folder, selection=Selection(shuffle_seed=3, limit=8), pinned=list_path)
+    assert load_pinned(folder, list_path) == first
+    away = load_pinned(tmp_path / "away", list_path, store=str(folder))
+    assert ids(away) == ids(first)
+    with pytest.raises(MissingInput, match=r"other\.txt is missing"):
+        load_pinned(folder, tmp_path / "other.txt")
+    assert not (tmp_path / "other.txt").exists()
 
 
 def test_a_list_is_one_tab_separated_line_a_sample_and_a_header(folder, list_path):

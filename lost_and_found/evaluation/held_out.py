@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from lost_and_found.data_lists import PinnedList, read_list, refuse_shared
-from lost_and_found.data_loader import load_samples, records_table
+from lost_and_found.data_loader import load_pinned, records_table
 from lost_and_found.errors import InvalidConfig, LeakyList, ListMismatch, MissingInput
 from lost_and_found.samples import Sample, read_json
 from lost_and_found.training.config import TARGETS
@@ -100,7 +100,7 @@ def load_split(workspace: Workspace, name: str) -> list[Sample]:
         ListMismatch: samples are missing or changed.
     """
     _read_split(workspace, name)
-    return load_samples(workspace.input(ENRICH), pinned=workspace.list_path(name))
+    return load_pinned(workspace.input(ENRICH), workspace.list_path(name))
 
 
 def cached_by_training(run: Run, split: str, list_digest: str) -> tuple[CacheSpec, Path]:
@@ -166,6 +166,6 @@ def country_probabilities(run: Run, cache: PixelCache) -> tuple[np.ndarray, np.n
 
 def _read_split(workspace: Workspace, name: str) -> PinnedList:
     path = workspace.list_path(name)
-    if not path.exists():  # the loader would make a list of all samples here
+    if not path.exists():
         raise MissingInput(f"{path} is missing; run {SPLIT}.ipynb for dataset {workspace.dataset!r} first")
     return read_list(path)

@@ -13,7 +13,7 @@ import numpy as np
 from PIL import Image
 
 from lost_and_found.data_lists import read_list
-from lost_and_found.data_loader import load_samples, records_table
+from lost_and_found.data_loader import load_pinned, records_table
 from lost_and_found.errors import MissingInput
 from lost_and_found.preparation.splitting import groups_of_list
 from lost_and_found.training.decoding import decode
@@ -73,8 +73,8 @@ def load_deck(workspace: Workspace, list_name: str) -> Deck:
         BrokenSample: a record can't be read.
     """
     path = workspace.lists / f"{list_name}.txt"
-    pinned = read_list(path)  # first, since the loader would make a list that isn't there
-    samples = load_samples(workspace.input(ENRICH), pinned=path)
+    pinned = read_list(path)
+    samples = load_pinned(workspace.input(ENRICH), path)
     records = records_table(samples)
     if nowhere := records.loc[~records["country_code"].astype(bool), "id"].tolist():
         raise MissingInput(

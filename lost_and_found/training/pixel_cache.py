@@ -19,7 +19,7 @@ import numpy as np
 import pandas as pd
 
 from lost_and_found.data_lists import PinnedList, read_list, refuse_shared
-from lost_and_found.data_loader import load_samples, records_table
+from lost_and_found.data_loader import load_pinned, records_table
 from lost_and_found.digests import digest
 from lost_and_found.errors import InvalidConfig, ListMismatch, MissingInput, StorageFull
 from lost_and_found.locks import sole_writer
@@ -150,14 +150,14 @@ def cache_list(path: Path, *, samples_folder: Path, folder: Path, width: int, he
         BrokenSample: a picture or record can't be read.
         StorageFull: no room.
     """
-    pinned = read_list(path)  # before the loader, which would create a missing list
+    pinned = read_list(path)
     spec = _spec_of(path, pinned, width=width, height=height)
     place = folder / spec.folder_name
     if _is_warm(place, samples_folder, pinned.ids):
         cache = read_cache(place, spec=spec)
         if cache.ids == pinned.ids:
             return cache
-    samples = load_samples(samples_folder, pinned=path)
+    samples = load_pinned(samples_folder, path)
     folders = {os.path.relpath(one, samples_folder) for one in {sample.folder for sample in samples}}
     inner = folders.pop() if len(folders) == 1 else None
     # Taken before the records are read, so that a change meanwhile is seen the next time.

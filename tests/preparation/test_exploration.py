@@ -9,12 +9,15 @@ import pytest
 from PIL import Image
 from sample_photos import encoded, photo, sample_id
 
+from lost_and_found import notebooks
+from lost_and_found.errors import MissingInput
 from lost_and_found.geo.regions import regions
 from lost_and_found.preparation import exploration
 from lost_and_found.preparation.cleaning import Thresholds, clean
 from lost_and_found.preparation.maps import write_heat_map
 from lost_and_found.preparation.measures import measure_images
 from lost_and_found.samples import Sample
+from tests.pairs import make_dataset
 
 
 @pytest.fixture(autouse=True)
@@ -152,3 +155,14 @@ def test_without_coordinates_there_is_no_map_and_none_is_left_from_before(tmp_pa
     table = pd.DataFrame({"lat": [np.nan], "lon": [np.nan], "country_code": ["SI"]})
     assert write_heat_map(path, table, title="none") == 0
     assert not path.exists()
+
+
+def test_a_look_at_a_dataset_makes_no_list_where_only_those_of_its_splits_are(tmp_path):
+    workspace = make_dataset(tmp_path)  # as from an archive, which need not hold the list that was split
+    notebook = notebooks.read_notebook(notebooks.REPOSITORY / "2-data-preparation/06-explore-dataset.ipynb")
+    _, reads_lists, loads_samples, *_ = [cell.source for cell in notebook.cells if cell.cell_type == "code"]
+    names = {"root": str(tmp_path), "dataset": workspace.dataset}
+    exec(reads_lists, names)
+    with pytest.raises(MissingInput, match=r"made\.txt is missing"):
+        exec(loads_samples, names)
+    assert not workspace.list_path().exists()
