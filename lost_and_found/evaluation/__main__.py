@@ -18,7 +18,7 @@ from lost_and_found.evaluation.photos import common_folder, find_photos, guess_p
 from lost_and_found.samples import write_table
 from lost_and_found.signals import asked_to_stop
 from lost_and_found.training.runs import Run, is_complete, load_run
-from lost_and_found.workspace import REPOSITORY, TRAIN, Workspace
+from lost_and_found.workspace import REPOSITORY, Workspace
 
 
 @command()
@@ -60,8 +60,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _run(options: argparse.Namespace) -> Run:
     named = Path(options.run)
     if not (options.run and is_complete(named)):
-        workspace = Workspace(options.root, options.dataset)
-        named = find_run(workspace.input(TRAIN) / "runs", options.run)
+        named = find_run(Workspace(options.root, options.dataset), options.run)
     run = load_run(named, device=options.device)
     print(f"run {run.id}", file=sys.stderr)
     return run

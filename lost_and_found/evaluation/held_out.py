@@ -20,19 +20,20 @@ from lost_and_found.workspace import ENRICH, TRAIN, Workspace
 SPLIT = "2-data-preparation/05-split-list"
 
 
-def find_run(folder: Path, run_id: str = "", *, targets: Sequence[str] = TARGETS) -> Path:
-    """Folder of a complete run below `folder`: the one with this id, or the one requested last.
+def find_run(workspace: Workspace, run_id: str = "", *, targets: Sequence[str] = TARGETS) -> Path:
+    """Folder of a complete run of the workspace's dataset: the one with this id, or the one requested last.
 
     Trials of sweeps come after all others, unless one was requested by itself.
 
     Args:
-        folder: where runs lie.
+        workspace: where it was trained.
         run_id: of a run, which may predict anything.
         targets: without an id, what the run may predict.
 
     Raises:
         MissingInput: no complete run, or none with this id or these targets.
     """
+    folder = workspace.input(TRAIN) / "runs"
     found = complete_runs(folder)
     if run_id and run_id not in [path.name for path in found]:
         names = ", ".join(path.name for path in found)

@@ -89,11 +89,10 @@ def test_too_few_resamples_are_refused():
 
 
 def test_the_newest_run_of_the_wanted_targets_is_found(three_runs, run_of):
-    runs = three_runs.input(held_out.TRAIN) / "runs"
-    assert held_out.find_run(runs, targets=("country",)) == run_of("country").folder
-    assert held_out.find_run(runs, targets=("region", "coordinates")) == run_of("coordinates").folder
+    assert held_out.find_run(three_runs, targets=("country",)) == run_of("country").folder
+    assert held_out.find_run(three_runs, targets=("region", "coordinates")) == run_of("coordinates").folder
     with pytest.raises(MissingInput, match="that predicts planet; run 3-training"):
-        held_out.find_run(runs, targets=("planet",))
+        held_out.find_run(three_runs, targets=("planet",))
 
 
 def test_a_region_run_is_tested_by_country_too_and_a_coordinates_run_is_not(three_runs, run_of, tmp_path):

@@ -14,6 +14,7 @@ from lost_and_found.errors import LeakyList, ListMismatch, MissingInput
 from lost_and_found.evaluation import held_out
 from lost_and_found.training.pixel_cache import cache_split
 from lost_and_found.training.runs import ASKED_FOR, load_run
+from lost_and_found.workspace import Workspace
 
 
 def runs_of(workspace):
@@ -21,30 +22,32 @@ def runs_of(workspace):
 
 
 def the_run(workspace):
-    return load_run(held_out.find_run(runs_of(workspace), targets=("country",)))
+    return load_run(held_out.find_run(workspace, targets=("country",)))
 
 
 def test_the_newest_complete_run_is_found_and_an_unfinished_one_is_not(workspace):
     runs = runs_of(workspace)
-    first = held_out.find_run(runs)
+    first = held_out.find_run(workspace)
     shutil.copytree(first, runs / "later")
     os.utime(runs / "later/summary.json", (2e9, 2e9))
     shutil.copytree(first, runs / "unfinished")
     (runs / "unfinished/model.safetensors").unlink()
-    assert held_out.find_run(runs).name == "later"
+    assert held_out.find_run(workspace).name == "later"
     (first / ASKED_FOR).touch()  # the later one may be a trial of a sweep, which nobody requested
-    assert held_out.find_run(runs) == first
+    assert held_out.find_run(workspace) == first
     (runs / "later" / ASKED_FOR).touch()
-    assert held_out.find_run(runs).name == "later"
-    assert held_out.find_run(runs, first.name) == first
+    assert held_out.find_run(workspace).name == "later"
+    assert held_out.find_run(workspace, first.name) == first
     with pytest.raises(MissingInput, match="no complete run 'unfinished'; there are: later, "):
-        held_out.find_run(runs, "unfinished")
+        held_out.find_run(workspace, "unfinished")
 
 
 def test_without_a_run_the_notebook_that_trains_one_is_named(tmp_path):
-    for folder in (tmp_path, tmp_path / "none"):
+    workspace = Workspace(tmp_path, "made")
+    for made in ("3-training", "3-training/01-train-model/made/pixels"):
+        (tmp_path / made).mkdir(parents=True, exist_ok=True)
         with pytest.raises(MissingInput, match="3-training/01-train-model"):
-            held_out.find_run(folder)
+            held_out.find_run(workspace)
 
 
 def test_the_test_samples_come_in_the_order_of_their_list(workspace):
