@@ -75,7 +75,17 @@ def new_list(
     parameters: Mapping[str, Any] | None = None,
     country_codes: Iterable[str | None] = (),
 ) -> PinnedList:
-    """A list of these samples in this order, with the digests of their images as they are now."""
+    """A list of these samples in this order, with the digests of their images as they are now.
+
+    Args:
+        samples: with different ids.
+        rule: what makes the list.
+        parameters: of the rule; JSON values.
+        country_codes: alpha-2 codes to be counted, in any order; those of samples without a country are None.
+
+    Raises:
+        FileNotFoundError: an image is missing.
+    """
     hexdigits = digest_images(samples)
     return PinnedList(
         {sample.id: one for sample, one in zip(samples, hexdigits, strict=True)},
@@ -95,7 +105,15 @@ def sublist(
 ) -> PinnedList:
     """A list of some samples of a pinned list, in the order of `ids`, with the digests that the parent holds.
 
+    Args:
+        parent_path: of the parent, `data-lists/<name>.txt`.
+        ids: of the samples, each once.
+        rule: as for `new_list`.
+        parameters: as for `new_list`.
+        country_codes: as for `new_list`.
+
     Raises:
+        MissingInput: there is no such parent.
         ListMismatch: an id isn't in the parent, or the parent was edited.
     """
     parent = read_list(parent_path)
@@ -140,6 +158,7 @@ def pin(path: Path, pinned: PinnedList) -> PinnedList:
 
     Raises:
         ListMismatch: the list on disk differs. It is never overwritten, since results may depend on it.
+        StorageFull: no room.
     """
     if not path.exists():
         with sole_writer(path, wait=True):
@@ -214,6 +233,7 @@ def check_samples(pinned: PinnedList, samples: Sequence[Sample], *, where: objec
 
     Raises:
         ListMismatch: some images have changed since.
+        FileNotFoundError: an image is missing.
     """
     found = digest_images(samples)
     changed = [

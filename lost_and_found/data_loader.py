@@ -40,6 +40,9 @@ class Selection:
         predicate: gets the sample and its record; true to keep it. Its name is written to the pinned list.
         shuffle_seed: shuffles the sorted ids; None leaves them sorted.
         limit: how many to keep, from the front, after the shuffle.
+
+    Raises:
+        InvalidConfig: a limit below 1, a country that is no alpha-2 code, or a predicate without a name.
     """
 
     text: str = ""
@@ -117,7 +120,9 @@ def load_samples(
 
     Raises:
         MissingInput: no folder, or nothing in it that matches.
-        ListMismatch: samples of the list are missing or changed, or it was made with another selection.
+        ListMismatch: samples of the list are missing or changed, it was edited or made with another
+            selection, or an id occurs twice in the folder.
+        InvalidConfig: as for `find_pairs`.
         StoreError: files couldn't be fetched.
         BrokenSample: the selection needs a record that can't be read.
     """
@@ -141,7 +146,8 @@ def load_pinned(folder: Path | str, path: Path, *, store: Store | str | None = N
 
     Raises:
         MissingInput: no such list, or no folder.
-        ListMismatch: the list was edited, or samples of it are missing or changed.
+        ListMismatch: the list was edited, samples of it are missing or changed, or an id occurs twice.
+        InvalidConfig: as for `find_pairs`.
         StoreError: files couldn't be fetched.
     """
     folder, store = _opened(folder, store)
@@ -154,6 +160,7 @@ def find_pairs(folder: Path | str) -> tuple[dict[str, Sample], dict[str, str]]:
     Raises:
         MissingInput: no such folder.
         ListMismatch: an id occurs twice.
+        InvalidConfig: a link leads back to a folder that contains it.
     """
     if not Path(folder).is_dir():
         raise MissingInput(f"{folder} is not a folder; run the notebook that writes it, or correct the path")
@@ -191,6 +198,9 @@ def records_table(samples: Sequence[Sample]) -> pd.DataFrame:
 
     Samples that belong together have the same `game`: the id without its round, or the record's `group` if
     there is one. Missing degrees are NaN, missing texts None.
+
+    Raises:
+        BrokenSample: a record can't be read.
     """
     table = pd.DataFrame(_read(_row, samples), columns=COLUMNS, dtype=object)
     return table.astype({"id": str, "game": str, "lat": float, "lon": float})

@@ -124,6 +124,11 @@ def cache_test_pixels(run: Run, samples: Sequence[Sample], pinned: PinnedList, *
         samples: in the order of the list; the cache's table holds their records as they are now.
         pinned: the list.
         folder: where another cache is made if training's is gone.
+
+    Raises:
+        BrokenSample: a record or picture can't be read.
+        ListMismatch: a cache is damaged, or isn't of the list.
+        StorageFull: no room.
     """
     table = records_table(samples)
     spec, made_by_training = cached_by_training(run, "test", pinned.digest)

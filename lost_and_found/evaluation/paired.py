@@ -40,6 +40,7 @@ def compare_pair(
 
     Raises:
         ListMismatch: they were validated with different lists.
+        InvalidConfig: a run isn't on this disk or doesn't predict countries, or there are too few resamples.
         MissingInput: the pixel cache of the validation split was deleted.
     """
     if reference.validation_list != candidate.validation_list:
@@ -139,6 +140,9 @@ def paired_differences(
     Returns:
         Columns country_code (empty for all), country, n, reference, candidate (recalls), difference
         (candidate less reference), low, high. Countries with the largest differences come first.
+
+    Raises:
+        InvalidConfig: too few resamples, or not one group for each picture.
     """
     codes, columns = np.unique(np.asarray(truth, dtype=str), return_inverse=True)
     rows = group_numbers(group, len(columns))

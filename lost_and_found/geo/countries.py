@@ -64,7 +64,11 @@ def all_countries() -> tuple[Country, ...]:
 
 
 def aliases(code: str) -> tuple[str, ...]:
-    """The names of a country except the displayed one, without codes: for search boxes and labels."""
+    """The names of a country except the displayed one, without codes: for search boxes and labels.
+
+    Raises:
+        UnknownCountry: no country has this code.
+    """
     country = find_country(code)
     names = dict.fromkeys([*_spellings(country.code), _without_accents(country.name)])
     return tuple(name for name in names if name != country.name)

@@ -29,6 +29,9 @@ def haversine_km(a: Any, b: Any) -> Any:  # noqa: ANN401 (an array or a tensor; 
         a: points, shape (..., 2), degrees.
         b: points, shape (..., 2), degrees; leading axes broadcast against those of `a`.
 
+    Raises:
+        ValueError: the last axis of one of them isn't (lat, lon).
+
     Source: Sinnott, R. W., "Virtues of the haversine", Sky and Telescope 68 (1984) 159.
     """
     xp, (a, b) = _same_kind(a, b)
@@ -63,7 +66,11 @@ def km_to_chord(distance_km: float) -> float:
 
 
 def to_unit_vectors(points: Any) -> Any:  # noqa: ANN401
-    """Points (..., 2) in degrees as unit vectors (..., 3): x towards (0, 0), y (0, 90), z the north pole."""
+    """Points (..., 2) in degrees as unit vectors (..., 3): x towards (0, 0), y (0, 90), z the north pole.
+
+    Raises:
+        ValueError: the last axis isn't (lat, lon).
+    """
     xp, (points,) = _same_kind(points)
     lat, lon = _radians(points)
     return xp.stack((xp.cos(lat) * xp.cos(lon), xp.cos(lat) * xp.sin(lon), xp.sin(lat)), -1)

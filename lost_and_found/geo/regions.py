@@ -46,6 +46,7 @@ def locate(lat: npt.ArrayLike, lon: npt.ArrayLike) -> pd.DataFrame:
 
     Raises:
         BrokenSample: a coordinate is out of range; the message names the row.
+        MissingInput: the map in use is damaged.
     """
     points = checked_points(lat, lon)
     world = _world()
@@ -57,15 +58,18 @@ def locate(lat: npt.ArrayLike, lon: npt.ArrayLike) -> pd.DataFrame:
 def nearest_regions(lat: npt.ArrayLike, lon: npt.ArrayLike) -> np.ndarray:
     """Rows of `regions()`, shape (n, 5), with the nearest centroids by great circle, nearest first.
 
-    Raises:
-        BrokenSample: a coordinate is out of range; the message names the row.
+    Args and errors are those of `locate`.
     """
     xyz = to_unit_vectors(checked_points(lat, lon))
     return np.asarray(_world().centroids.query(xyz, k=5, workers=-1)[1])
 
 
 def regions() -> pd.DataFrame:
-    """All regions: region, country_code and the centroid's lat and lon."""
+    """All regions: region, country_code and the centroid's lat and lon in degrees.
+
+    Raises:
+        MissingInput: the map in use is damaged.
+    """
     return _world().file.table.copy()
 
 
@@ -81,10 +85,14 @@ def cache_folder() -> Path:
 
 
 def checked_points(lat: npt.ArrayLike, lon: npt.ArrayLike) -> np.ndarray:
-    """Points (n, 2) as (lat, lon).
+    """Points (n, 2) as (lat, lon) in degrees, with the longitude 180 where -180 was given.
+
+    Args:
+        lat: degrees, a number or shape (n,).
+        lon: degrees, of the same shape.
 
     Raises:
-        BrokenSample: a coordinate is out of range; the message names the row.
+        BrokenSample: shapes differ, or a coordinate is out of range; the message names the row.
     """
     lats, lons = (np.atleast_1d(np.asarray(axis, dtype=np.float64)) for axis in (lat, lon))
     if lats.shape != lons.shape or lats.ndim != 1:

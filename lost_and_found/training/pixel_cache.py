@@ -95,6 +95,7 @@ def cache_splits(
 
     Raises:
         LeakyList: they share samples.
+        MissingInput, ListMismatch, BrokenSample, StorageFull: as in `cache_split`.
     """
     train, val, test = (
         cache_split(workspace, split, folder=folder, width=width, height=height)

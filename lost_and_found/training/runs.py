@@ -266,7 +266,7 @@ def load_run(folder: Path, *, device: str = "auto") -> Run:
 
     Raises:
         MissingInput: there is none, it isn't complete, or one of its files is damaged.
-        InvalidConfig: its files were edited and no longer match.
+        InvalidConfig: its files were edited and no longer match, or this machine has no such device.
     """
     if not is_complete(folder):
         raise MissingInput(f"{folder} holds no complete run; run {TRAIN}.ipynb")

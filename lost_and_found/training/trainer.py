@@ -41,6 +41,8 @@ def train_run(
     Raises:
         InvalidConfig: caches of another picture size, a device that this machine lacks, or weights of another
             network.
+        MissingInput: a record lacks what the target needs, such as a country.
+        LeakyList: a country of the validation split that the train split lacks.
         MissingWeights: the initial weights can't be had.
         FolderInUse: another process is training this very run.
         NotFinite: the loss became NaN or infinite.
