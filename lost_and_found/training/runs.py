@@ -322,7 +322,7 @@ def ask_for(run: Run) -> None:
     (run.folder / ASKED_FOR).touch()
 
 
-def predict(run: Run, pixels: np.ndarray, *, batch_size: int = 256) -> np.ndarray:
+def predict(run: Run, pixels: np.ndarray) -> np.ndarray:
     """The target's decoded predictions, float32, one row per picture.
 
     For countries and regions these are probabilities (N, K) in the order of the labels, as learned:
@@ -332,16 +332,15 @@ def predict(run: Run, pixels: np.ndarray, *, batch_size: int = 256) -> np.ndarra
     Args:
         run: from `load_run`.
         pixels: uint8 (N, 3, height, width), RGB, of the size that the run was trained with.
-        batch_size: pictures at a time; fewer if they are large.
 
     Raises:
         InvalidConfig: pixels of another type or size.
     """
-    decoded = [run.target.decode(outputs).cpu() for _, outputs in _outputs(run, pixels, batch_size)]
+    decoded = [run.target.decode(outputs).cpu() for _, outputs in _outputs(run, pixels)]
     return torch.cat(decoded or [run.target.decode(torch.empty(0, run.target.outputs))]).numpy()
 
 
-def measure(run: Run, cache: PixelCache, *, batch_size: int = 256) -> dict[str, float]:
+def measure(run: Run, cache: PixelCache) -> dict[str, float]:
     """The target's metrics on a split, named as in `metrics.csv` but without "val/".
 
     Raises:
@@ -351,7 +350,7 @@ def measure(run: Run, cache: PixelCache, *, batch_size: int = 256) -> dict[str, 
     labels = {name: label.to(run.device) for name, label in run.target.encode(cache.table).items()}
     parts = [
         run.target.measure(outputs, {name: label[rows] for name, label in labels.items()})
-        for rows, outputs in _outputs(run, cache.pixels, batch_size)
+        for rows, outputs in _outputs(run, cache.pixels)
     ]
     return run.target.summarise(
         {name: torch.cat([part[name] for part in parts]).cpu().numpy() for name in parts[0]}
@@ -359,7 +358,7 @@ def measure(run: Run, cache: PixelCache, *, batch_size: int = 256) -> dict[str, 
 
 
 @torch.inference_mode()
-def _outputs(run: Run, pixels: np.ndarray, batch_size: int) -> Iterator[tuple[slice, torch.Tensor]]:
+def _outputs(run: Run, pixels: np.ndarray) -> Iterator[tuple[slice, torch.Tensor]]:
     """Batches of rows with the network's outputs for them."""
     wanted = (3, run.config.height, run.config.width)
     if pixels.dtype != np.uint8 or pixels.shape[1:] != wanted:
@@ -368,7 +367,7 @@ def _outputs(run: Run, pixels: np.ndarray, batch_size: int) -> Iterator[tuple[sl
             f"not from {pixels.dtype} {pixels.shape}"
         )
     each = run.config.width * run.config.height * run.config.upsampling**2
-    at_once = max(1, min(batch_size, int(PIXELS_AT_ONCE / each)))
+    at_once = max(1, int(PIXELS_AT_ONCE / each))
     starts = range(0, len(pixels), at_once)
     for start in progress_bar(starts, desc="predicting", unit=" batches", disable=len(starts) < 2):
         rows = slice(start, start + at_once)

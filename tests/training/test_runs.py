@@ -98,8 +98,10 @@ def test_a_loaded_model_gives_the_same_logits(eight_pictures, tmp_path, upsampli
     assert runs.measure(run, eight_pictures)["loss"] == pytest.approx(run.summary["val/loss"], rel=1e-4)
 
 
-def test_predictions_are_probabilities_in_any_batch_size(trained, eight_pictures):
-    at_once, in_parts = (predict(trained, eight_pictures.pixels, batch_size=size) for size in (8, 3))
+def test_predictions_are_probabilities_however_many_are_made_at_a_time(trained, eight_pictures, monkeypatch):
+    at_once = predict(trained, eight_pictures.pixels)
+    monkeypatch.setattr(runs, "PIXELS_AT_ONCE", 3 * 64 * 40)
+    in_parts = predict(trained, eight_pictures.pixels)
     assert at_once.shape == (8, 4)
     assert at_once.dtype == np.float32
     np.testing.assert_allclose(at_once.sum(axis=1), 1, atol=1e-5)
