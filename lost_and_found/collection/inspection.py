@@ -20,7 +20,8 @@ from lost_and_found.samples import Sample, parse_id, read_image
 from lost_and_found.texts import in_lines
 
 UNKNOWN = "unknown"
-ID_THAT_FITS = 44  # characters below a picture of a contact sheet
+ROWS, COLUMNS = 5, 4  # of a contact sheet
+ID_THAT_FITS = 44  # characters below a picture of it
 IN_PROCESSES_FROM = 200
 
 
@@ -44,20 +45,17 @@ def counts_text(names: pd.Series) -> str:
     return in_lines(f"{name} {n:,}" for name, n in counts.items())
 
 
-def contact_sheet(samples: Sequence[Sample], *, rows: int = 5, columns: int = 4, seed: int = 0) -> Figure:
-    """Pictures drawn at random, each with its country and id, to be looked at by a person.
+def contact_sheet(samples: Sequence[Sample], *, seed: int) -> Figure:
+    """Twenty pictures, each with its country and id, to be looked at by a person.
 
     Args:
         samples: what to draw from.
-        rows: of the sheet; fewer if there are too few pictures.
-        columns: of the sheet.
-        seed: another one shows other pictures.
+        seed: of the draw.
     """
-    chosen = np.random.default_rng(seed).permutation(len(samples))[: rows * columns]
+    chosen = np.random.default_rng(seed).permutation(len(samples))[: ROWS * COLUMNS]
     shown = [samples[one] for one in chosen]
     titles = [f"{short_name(name)}\n{_broken(str(one))}" for one, name in country_names(shown).items()]
-    cells = list(zip(shown, titles, strict=True))
-    return picture_sheet(cells, columns)
+    return picture_sheet(list(zip(shown, titles, strict=True)), COLUMNS)
 
 
 def picture_report(samples: Sequence[Sample]) -> pd.DataFrame:

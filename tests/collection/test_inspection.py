@@ -60,7 +60,7 @@ def test_countries_come_from_coordinates_else_from_records(samples):
 
 
 def test_a_contact_sheet_shows_countries_and_ids(samples):
-    shown = titles(contact_sheet(samples, rows=2, columns=3))
+    shown = titles(contact_sheet(samples, seed=0))
     assert sorted(shown) == [
         "Japan\npractice_singleplayer_00AH3Et9ehwdPYL8_1",
         "Namibia\npractice_multiplayer_\n0b6dd0c3-5dc2-4b0e-9d5f-6ef5f7ddf0f1_0",
@@ -70,9 +70,9 @@ def test_a_contact_sheet_shows_countries_and_ids(samples):
 
 
 def test_the_seed_decides_which_pictures_are_shown(samples):
-    first, again, other = (titles(contact_sheet(samples, rows=1, columns=2, seed=seed)) for seed in (0, 0, 1))
+    first, again, other = (titles(contact_sheet(samples * 6, seed=seed)) for seed in (0, 0, 1))
     assert first == again != other
-    assert len(first) == 2
+    assert len(first) == 20
 
 
 def test_a_report_names_sizes_damage_and_pictures_that_are_the_same(samples):
