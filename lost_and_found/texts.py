@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 LINE = 100  # characters; a notebook breaks longer lines, in the middle of words
 
@@ -13,6 +13,17 @@ def in_lines(items: Iterable[str]) -> str:
     unbroken = ", ".join(item.replace(" ", "\xa0") for item in items)
     lines = textwrap.fill(unbroken, LINE, break_long_words=False, break_on_hyphens=False)
     return lines.replace("\xa0", " ")
+
+
+def aligned(lines: Sequence[tuple[str, ...]]) -> str:
+    """A table of these rows: the first column flush left, the others flush right."""
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    return "\n".join(
+        "  ".join(
+            [first.ljust(widths[0]), *(cell.rjust(w) for cell, w in zip(rest, widths[1:], strict=True))]
+        )
+        for first, *rest in lines
+    )
 
 
 def printable(text: str) -> str:

@@ -11,10 +11,10 @@ from matplotlib.figure import Figure
 
 from lost_and_found.errors import InvalidConfig
 from lost_and_found.evaluation.bootstrap import group_numbers, percentiles, proportion, resampled_rows
-from lost_and_found.evaluation.tables import aligned
 from lost_and_found.figures import BLUE, GREY, ORANGE, plot_world, tidy
 from lost_and_found.geo.countries import find_country
 from lost_and_found.geo.distances import EARTH_RADIUS_KM, haversine_km
+from lost_and_found.texts import aligned
 from lost_and_found.training.pixel_cache import PixelCache
 from lost_and_found.training.runs import Run, predict
 from lost_and_found.training.targets.base import WITHIN_KM, distance_metrics

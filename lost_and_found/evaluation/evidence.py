@@ -13,8 +13,8 @@ from torchvision.transforms.v2.functional import gaussian_blur
 from lost_and_found.bars import progress_bar
 from lost_and_found.errors import InvalidConfig
 from lost_and_found.evaluation.bootstrap import group_numbers, percentiles, resampled_rows
-from lost_and_found.evaluation.tables import aligned
 from lost_and_found.geo.distances import great_circle_km, to_unit_vectors
+from lost_and_found.texts import aligned
 from lost_and_found.training.runs import Run, predict
 from lost_and_found.training.splits import as_tensor
 

@@ -9,8 +9,8 @@ import pandas as pd
 from scipy.spatial import cKDTree
 
 from lost_and_found.evaluation.bootstrap import group_numbers, shares_by_column
-from lost_and_found.evaluation.tables import aligned
 from lost_and_found.geo.distances import chord_to_km, to_unit_vectors
+from lost_and_found.texts import aligned
 
 # Street, city, region and country, as in the scores of distances.
 LIMITS_KM = (1, 25, 200, 750)

@@ -11,6 +11,7 @@ import pandas as pd
 from lost_and_found.evaluation.metrics import Estimate, Scores
 from lost_and_found.geo.countries import find_country
 from lost_and_found.samples import write_atomically, write_table
+from lost_and_found.texts import aligned
 
 TIMES = "top-1 in multiples of chance"
 
@@ -147,14 +148,3 @@ def confusion_text(confusions: pd.DataFrame) -> str:
 def _row(name: str, estimate: Estimate, n: int) -> dict[str, object]:
     ends = {"value": estimate.value, "low": estimate.low, "high": estimate.high}
     return {"metric": name, **{key: float(end) for key, end in ends.items()}, "n": n}
-
-
-def aligned(lines: Sequence[tuple[str, ...]]) -> str:
-    """First column flush left, the others flush right."""
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    return "\n".join(
-        "  ".join(
-            [first.ljust(widths[0]), *(cell.rjust(w) for cell, w in zip(rest, widths[1:], strict=True))]
-        )
-        for first, *rest in lines
-    )
