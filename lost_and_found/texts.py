@@ -26,6 +26,11 @@ def aligned(lines: Sequence[tuple[str, ...]]) -> str:
     )
 
 
+def counted(number: int, noun: str, plural: str = "") -> str:
+    """The number and its noun, like "1 country" or "2,000 pictures"; give plurals other than with an "s"."""
+    return f"{number:,} {noun if number == 1 else plural or f'{noun}s'}"
+
+
 def printable(text: str) -> str:
     """The text with bytes that aren't UTF-8, as file names may have, written as escapes."""
     return text.encode(errors="surrogateescape").decode(errors="backslashreplace")

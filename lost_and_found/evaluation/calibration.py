@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 from lost_and_found.errors import InvalidConfig
 from lost_and_found.evaluation.bootstrap import group_numbers, shares_by_column
 from lost_and_found.figures import BLUE, GREY, draw_intervals, tidy
+from lost_and_found.texts import counted
 
 FEWEST_IN_BIN = 10
 MOST_BINS = 10
@@ -85,12 +86,12 @@ def plot_calibration(table: pd.DataFrame) -> Figure:
     axes.plot([0, 100], [0, 100], color=GREY, linewidth=1, linestyle=":", label="perfectly calibrated")
     sure = 100 * bins["probability"].to_numpy()
     columns = ("right", "low", "high")
-    draw_intervals(axes, bins, sure, along="y", columns=columns, color=BLUE, markersize=5)
+    draw_intervals(axes, bins, sure, along="y", columns=columns, color=BLUE, markersize=5, clip_on=False)
     # Not always to 100: the bins of a weak model lie close together.
     most = min(100, 10 * math.ceil(0.11 * max(sure.max(), 100 * bins["high"].max())))
     axes.set(xlim=(0, most), ylim=(0, most), aspect="equal")
-    axes.legend(fontsize=8, frameon=False, loc="upper left")
+    figure.legend(fontsize=8, frameon=False, loc="outside lower left")  # where no interval can be
     axes.set_xlabel("probability of the first guess, %")
     axes.set_ylabel("right, %, with 95 % intervals")
-    tidy(axes, f"Calibration, {bins['n'].sum():,} pictures")
+    tidy(axes, f"Calibration, {counted(bins['n'].sum(), 'picture')}")
     return figure

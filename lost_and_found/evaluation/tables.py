@@ -11,7 +11,7 @@ import pandas as pd
 from lost_and_found.evaluation.metrics import Estimate, Scores
 from lost_and_found.geo.countries import find_country
 from lost_and_found.samples import write_atomically, write_table
-from lost_and_found.texts import aligned
+from lost_and_found.texts import aligned, counted
 
 TIMES = "top-1 in multiples of chance"
 
@@ -24,7 +24,8 @@ def overall_table(scores: Scores, *, subset_name: str = "") -> pd.DataFrame:
     classes = len(scores.support)
     present = int((scores.support > 0).sum())
     rows = [_row(f"top-{k} accuracy", estimate, scores.samples) for k, estimate in scores.top_k.items()]
-    rows.append(_row(f"balanced accuracy, {present} countries", scores.balanced, scores.samples))
+    found = counted(present, "country", "countries")
+    rows.append(_row(f"balanced accuracy, {found}", scores.balanced, scores.samples))
     if scores.balanced_subset is not None:
         support = scores.support[list(scores.subset)]
         name = f"balanced accuracy, {(support > 0).sum()} of {subset_name or 'the subset'}"

@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 
 from lost_and_found.figures import BLUE, GREY, GRID, ORANGE, draw_intervals, short_name, tidy
 from lost_and_found.human_baseline.quiz import KS
+from lost_and_found.texts import counted
 
 COLOURS = {"people": ORANGE, "model": BLUE}
 COUNTRIES_SHOWN = 24
@@ -33,7 +34,9 @@ def plot_scores(groups: pd.DataFrame, order: pd.DataFrame) -> Figure:
     left.set_xticks(ticks, [f"top {k}" for _ in names for k in KS])
     for number, group in enumerate(names):
         n = int(groups.loc[groups["group"] == group, "n"].iloc[0])
-        left.text(number * (len(KS) + 1) + 1, 103, f"{group}, {n:,} answers", ha="center", fontsize=9)
+        left.text(
+            number * (len(KS) + 1) + 1, 103, f"{group}, {counted(n, 'answer')}", ha="center", fontsize=9
+        )
     _percent_axis(left, "% of answers with the truth among them")
     for who in dict.fromkeys(groups["who"]):
         left.scatter([], [], color=COLOURS[who], label=who)

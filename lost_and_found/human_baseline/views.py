@@ -10,6 +10,7 @@ from lost_and_found.geo.countries import find_country
 from lost_and_found.human_baseline.answer_map import answer_map
 from lost_and_found.human_baseline.proportions import Proportion
 from lost_and_found.human_baseline.quiz import Outcome, Question, Standing
+from lost_and_found.texts import counted
 
 LEADERS = 20
 TITLE = "Lost &amp; Found"
@@ -20,9 +21,9 @@ def intro(*, pictures: int, rounds: int, countries: int, model: bool) -> str:
     against = " After each answer you see what the model said about the same picture." if model else ""
     return (
         f"<h1>{TITLE}: where was this taken?</h1>"
-        f"<p>You will see {_plural(rounds, 'street picture')} out of {pictures:,}, from {countries} "
-        f"countries. Name up to five countries for each, the likeliest first.{against} You can stop at any "
-        "time and go on later in this browser.</p>"
+        f"<p>You will see {counted(rounds, 'street picture')} out of {pictures:,}, from "
+        f"{counted(countries, 'country', 'countries')}. Name up to five countries for each, the likeliest "
+        f"first.{against} You can stop at any time and go on later in this browser.</p>"
     )
 
 
@@ -67,7 +68,7 @@ def standing(own: Standing) -> str:
     model = _score_row("Model", own.model) if own.model else ""
     return (
         '<table class="scores"><caption>After '
-        f"{_plural(own.answered, 'picture')}, with 95 % intervals</caption>"
+        f"{counted(own.answered, 'picture')}, with 95 % intervals</caption>"
         f"{_head('', *map(_first, own.top))}<tbody>{_score_row('You', own.top)}{model}</tbody></table>"
     )
 
@@ -165,7 +166,3 @@ def _first(k: int) -> str:
 
 def _percent(share: Proportion) -> str:
     return f"{100 * share.value:.0f} %"
-
-
-def _plural(count: int, noun: str) -> str:
-    return f"{count} {noun}{'s' * (count != 1)}"

@@ -13,6 +13,7 @@ from lost_and_found.figures import BLUE, GREY, ORANGE, picture_grid, picture_she
 from lost_and_found.geo.countries import find_country
 from lost_and_found.preparation.cleaning import DEFECTS, Thresholds
 from lost_and_found.samples import Sample
+from lost_and_found.texts import counted
 
 MEASURES = {
     "channel_variance": "largest variance of a channel",
@@ -37,7 +38,7 @@ def country_distribution(tables: Mapping[str, pd.DataFrame], *, most: int = 40) 
     if len(counts) > most:
         rest = counts.iloc[most:].sum().to_frame().T
         shown = pd.concat([shown, rest])
-        labels.append(f"{len(counts) - most} others")
+        labels.append(counted(len(counts) - most, "other"))
     height = 0.9 + 0.19 * len(shown)
     figure, panels = plt.subplots(
         1, len(tables), figsize=(11, height), sharey=True, squeeze=False, layout="constrained"
@@ -52,10 +53,11 @@ def country_distribution(tables: Mapping[str, pd.DataFrame], *, most: int = 40) 
             axes.text(value, place, text, va="center", fontsize=7, color="black" if value else GREY)
         axes.set_xlim(0, max(1, values.max()) * 1.35)
         axes.xaxis.get_major_locator().set_params(integer=True)
-        present = int((counts[name] > 0).sum())
+        size = counted(len(table), "sample")
+        present = counted(int((counts[name] > 0).sum()), "country", "countries")
         between = "\n" if len(tables) > 2 else ": "
         also = "\n" if len(tables) > 3 else ", "  # six digits would overlap the next title
-        tidy(axes, f"{name}{between}{len(table):,} samples{also}{present} countries")
+        tidy(axes, f"{name}{between}{size}{also}{present}")
         axes.tick_params(axis="x", labelsize=8)
     panels[0, 0].set_yticks(places, labels, fontsize=8)
     panels[0, 0].set_ylim(len(shown) - 0.4, -0.6)
@@ -163,5 +165,6 @@ def measure_density(measures: pd.DataFrame, thresholds: Thresholds) -> Figure:
     blurred = (both["laplacian_variance"] < thresholds.laplacian_variance) & ~dark
     axes.set_xlabel(MEASURES["channel_variance"] + " (levels²)")
     axes.set_ylabel(MEASURES["laplacian_variance"] + " (levels²)")
-    tidy(axes, f"{len(both):,} pictures: {dark.sum():,} dark or empty, another {blurred.sum():,} blurred")
+    whole = counted(len(both), "picture")
+    tidy(axes, f"{whole}: {dark.sum():,} dark or empty, another {blurred.sum():,} blurred")
     return figure

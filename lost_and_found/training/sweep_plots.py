@@ -13,6 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from lost_and_found.figures import GREY, short_name
+from lost_and_found.texts import counted
 from lost_and_found.training.sweep_files import Sweep
 
 COLOURS = "viridis_r"
@@ -80,10 +81,10 @@ def plot_parallel(table: pd.DataFrame, names: Sequence[str], *, metric: str) -> 
     axes.set_ylim(-0.05, 1.13)
     axes.set_axis_off()
     finished = int(table["metric"].notna().sum())
-    title = f"{finished} finished trials, coloured by {metric}"
+    said = [f"{counted(finished, 'finished trial')}, coloured by {metric}"] if finished else []
     if failed := len(table) - finished:
-        title += f"; {failed} failed, dashed"
-    axes.set_title(title, loc="left", fontsize=10, fontweight="bold")
+        said.append(f"{failed} failed, dashed")
+    axes.set_title("; ".join(said), loc="left", fontsize=10, fontweight="bold")
     return figure
 
 

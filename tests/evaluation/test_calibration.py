@@ -90,3 +90,23 @@ def test_the_figure_ends_a_little_beyond_its_points_and_intervals(sure):
     assert axes.get_xlim() == axes.get_ylim()
     assert axes.get_ylim()[0] == 0
     assert farthest <= axes.get_ylim()[1] <= min(100, farthest + 20)
+
+
+def test_the_marks_of_guesses_that_are_never_or_always_right_are_whole_and_the_legend_covers_none():
+    probabilities, truth = np.tile([0.1, 0.9], (40, 1)), np.arange(40) % 2
+    probabilities[20:] = [0.02, 0.98]
+    truth[:20], truth[20:] = 0, 1
+    figure = plot_calibration(calibration_table(probabilities, truth, resamples=100))
+    figure.draw_without_rendering()
+    (axes,) = figure.axes
+    (marks,) = [line for line in axes.lines if line.get_marker() == "o"]
+    assert {0, 100} <= set(marks.get_ydata())
+    assert not marks.get_clip_on()
+    (legend,) = figure.legends
+    assert axes.get_legend() is None
+    assert not legend.get_window_extent().overlaps(axes.get_tightbbox())
+
+
+def test_the_figure_of_one_picture_speaks_of_one():
+    figure = plot_calibration(calibration_table(np.array([[0.2, 0.8]]), np.array([1]), resamples=100))
+    assert figure.axes[0].get_title(loc="left") == "Calibration, 1 picture"

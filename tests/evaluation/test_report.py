@@ -80,6 +80,11 @@ def test_the_overall_table_has_scores_chance_and_how_much_better_than_chance(res
     assert table.loc["balanced accuracy, 2 of mine", "n"] == (truth < 2).sum()
 
 
+def test_pictures_of_one_country_are_of_1_country():
+    scores = score(np.eye(4)[[0, 1]], np.array([0, 0]), resamples=100)
+    assert "balanced accuracy, 1 country" in list(tables.overall_table(scores)["metric"])
+
+
 def test_the_text_of_a_table_has_aligned_columns(results):
     *_, scores = results
     overall = tables.overall_table(scores)

@@ -222,6 +222,12 @@ def test_the_figures_show_both_and_every_group(ranks):
     assert empty.axes[0].texts[0].get_text() == "no country has 99 answers"
 
 
+def test_the_figure_of_one_answer_speaks_of_one(ranks):
+    one = ranks[:1]
+    figure = plots.plot_scores(scores.group_table(one), scores.order_table(one))
+    assert [text.get_text().split(", ")[1] for text in figure.axes[0].texts] == ["1 answer"] * 2
+
+
 @pytest.mark.parametrize("figure", ["scores", "countries"])
 def test_the_legend_overlaps_no_title_and_no_interval(figure):
     ranks = many_answers(3, 6, np.zeros((3, 6))).assign(country_code="GS")

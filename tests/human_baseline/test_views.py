@@ -44,6 +44,11 @@ def test_a_hostile_name_is_shown_and_does_nothing(tmp_path, name):
         assert not {"script", "img"} & set(seen.tags)
 
 
+def test_the_introduction_to_one_picture_speaks_of_one():
+    said = views.intro(pictures=1, rounds=1, countries=1, model=False)
+    assert "You will see 1 street picture out of 1, from 1 country. Name" in said
+
+
 def test_a_question_shows_its_place_and_a_neutral_text(tmp_path):
     quiz = made_quiz(tmp_path, rounds=3)
     player = quiz.answers.player(quiz.join("Ann", "amateur"))

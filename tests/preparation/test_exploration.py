@@ -63,6 +63,16 @@ def test_countries_are_shown_by_name_with_counts_and_the_rest_in_one_bar(collect
     assert "all: 10 samples, 6 countries" in shown
 
 
+def test_titles_of_one_sample_and_of_one_other_country_speak_of_one():
+    table = pd.DataFrame({"country_code": ["SI", "SI", "TD"]})
+    shown = texts(exploration.country_distribution({"all": table, "val": table[:1]}, most=1))
+    assert "val: 1 sample, 1 country" in shown
+    assert "1 other" in shown
+    measures = pd.DataFrame({"channel_variance": [900.0], "laplacian_variance": [900.0]})
+    shown = texts(exploration.measure_density(measures, Thresholds()))
+    assert "1 picture: 0 dark or empty, another 0 blurred" in shown
+
+
 def test_the_titles_of_four_panels_with_as_many_pictures_as_the_study_had_stay_apart():
     codes = sorted(set(regions()["country_code"]))[:138]
     table = pd.DataFrame({"country_code": np.resize(codes, 332_786)})

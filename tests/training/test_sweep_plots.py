@@ -97,6 +97,24 @@ def test_a_sweep_in_which_all_failed_is_drawn_too_below_a_whole_title(names):
     pyplot.close(figure)
 
 
+@pytest.mark.parametrize(
+    ("metrics", "title"),
+    [
+        ([0.5], "1 finished trial, coloured by score"),
+        ([0.5, 0.4, None], "2 finished trials, coloured by score; 1 failed, dashed"),
+        ([None], "1 failed, dashed"),
+    ],
+)
+def test_the_title_counts_what_is_drawn(metrics, title):
+    trials = [
+        Trial(number=n, parameters={"x": n}, metric=one, status=FAILED if one is None else "finished")
+        for n, one in enumerate(metrics, start=1)
+    ]
+    figure = plot_parallel(ranking(trials, "maximize"), ["x"], metric="score")
+    assert figure.axes[0].get_title(loc="left") == title
+    pyplot.close(figure)
+
+
 def test_the_table_says_what_is_searched():
     table = space_table(read_sweep(REPOSITORY / "3-training" / "sweeps" / "bayes.yaml"))
     assert table.loc["learning_rate", "values"] == "0.0001 to 0.1"
