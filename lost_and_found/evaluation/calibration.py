@@ -93,5 +93,5 @@ def plot_calibration(table: pd.DataFrame) -> Figure:
     figure.legend(fontsize=8, frameon=False, loc="outside lower left")  # where no interval can be
     axes.set_xlabel("probability of the first guess, %")
     axes.set_ylabel("right, %, with 95 % intervals")
-    tidy(axes, f"Calibration, {counted(bins['n'].sum(), 'picture')}")
+    tidy(axes, f"Calibration, {counted(int(bins['n'].sum()), 'picture')}")
     return figure

@@ -165,6 +165,6 @@ def measure_density(measures: pd.DataFrame, thresholds: Thresholds) -> Figure:
     blurred = (both["laplacian_variance"] < thresholds.laplacian_variance) & ~dark
     axes.set_xlabel(MEASURES["channel_variance"] + " (levels²)")
     axes.set_ylabel(MEASURES["laplacian_variance"] + " (levels²)")
-    whole = counted(len(both), "picture")
-    tidy(axes, f"{whole}: {dark.sum():,} dark or empty, another {blurred.sum():,} blurred")
+    pictures = counted(len(both), "picture")
+    tidy(axes, f"{pictures}: {dark.sum():,} dark or empty, another {blurred.sum():,} blurred")
     return figure
