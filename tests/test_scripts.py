@@ -139,6 +139,24 @@ def test_a_script_of_the_regions_says_how_it_is_used(script):
     assert done.stdout.startswith(f"usage: scripts/{script} ")
 
 
+@pytest.mark.parametrize("script", [*RUNNERS, "pack-dataset", "build-regions", "download-regions"])
+def test_a_script_takes_no_module_from_the_folder_in_which_it_is_called(tmp_path, script):
+    source = (REPOSITORY / "scripts" / script).read_text(encoding="utf-8")
+    path = write_program(tmp_path / "checkout" / "scripts" / script, source)
+    write_program(tmp_path / "checkout" / "scripts" / "setup", "#!/bin/sh\n")
+    python = tmp_path / "checkout" / ".venv" / "bin" / "python"
+    write_program(python, f'#!/bin/sh\nexec "{sys.executable}" "$@"\n')
+    photos = tmp_path / "photos from somewhere"
+    photos.mkdir()
+    (photos / "argparse.py").write_text("raise SystemExit('this was imported')")
+    environment = os.environ | {"PYTHONPATH": str(REPOSITORY)}
+    done = subprocess.run(
+        [path, "--help"], cwd=photos, env=environment, capture_output=True, text=True, timeout=120
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith(f"usage: scripts/{script} ")
+
+
 def test_no_option_is_taken_for_the_map_of_the_regions():
     path = REPOSITORY / "scripts" / "build-regions"
     done = subprocess.run([path, "--colour"], capture_output=True, text=True, timeout=120)

@@ -169,6 +169,8 @@ def trial_environment(sweep: Sweep, own: Path) -> dict[str, str]:
         environment["WANDB_PROJECT"] = sweep.project
     if "WANDB_SWEEP_ID" in environment:
         environment["WANDB_SWEEP_PARAM_PATH"] = str(own / "parameters.yaml")
+    if "${program}" in sweep.command:
+        environment.pop("PYTHONSAFEPATH", None)  # its own modules may lie beside it
     return environment
 
 

@@ -230,6 +230,13 @@ def test_a_variable_that_is_empty_leaves_a_trial_in_the_project_of_its_sweep(
     assert trial_environment(read_sweep(write_sweep()), tmp_path)["WANDB_PROJECT"] == "made-project"
 
 
+def test_only_a_program_of_ones_own_finds_modules_in_its_folder(write_sweep, tmp_path, monkeypatch):
+    monkeypatch.setenv("PYTHONSAFEPATH", "1")
+    assert "PYTHONSAFEPATH" not in trial_environment(read_sweep(write_sweep()), tmp_path)
+    ours = write_sweep(command=["${interpreter}", "-m", TRIAL, "${args}"])
+    assert trial_environment(read_sweep(ours), tmp_path)["PYTHONSAFEPATH"] == "1"
+
+
 def test_trials_are_grouped_in_wandb_and_belong_to_a_sweep_only_if_there_is_one(
     write_sweep, tmp_path, monkeypatch
 ):
