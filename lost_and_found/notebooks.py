@@ -31,6 +31,7 @@ from lost_and_found.commands import command
 from lost_and_found.errors import InvalidConfig, LostAndFoundError, MissingInput, StorageFull, did_you_mean
 from lost_and_found.samples import NO_ROOM
 from lost_and_found.signals import STOPPED
+from lost_and_found.texts import printable
 from lost_and_found.training.config import PRESETS, WEIGHTS, TrainingConfig, no_weights
 from lost_and_found.workspace import REPOSITORY, TRAIN, Workspace
 
@@ -167,6 +168,9 @@ def resolve_parameters(
         path = Path(os.path.expanduser(str(values[name])))  # noqa: PTH111 - Path's fails for unknown users
         if name != "weights" or (values[name] not in WEIGHTS and path.exists()):
             values[name] = str(path.resolve())
+    for name, value in values.items():
+        if isinstance(value, str) and printable(value) != value:
+            raise InvalidConfig(f"parameter {name} is not in UTF-8: {printable(value)}; rename what it names")
     if values.get("dataset", "") is None:
         if "source" not in known:
             raise InvalidConfig("say which dataset: -p dataset NAME")

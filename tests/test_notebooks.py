@@ -245,6 +245,7 @@ def test_an_empty_path_is_not_the_folder_where_the_command_was_given(tmp_path, m
         ({"count": "2.5"}, "must be int"),
         ({"ratio": "half"}, "must be float"),
         ({"quick": "1"}, "true or false"),
+        ({"source": "photos/\udcff"}, r"source is not in UTF-8: .*/photos/\\xff"),
     ],
 )
 def test_a_parameter_that_does_not_fit_is_refused(given, message):
