@@ -16,6 +16,16 @@ FONTS = ("system-ui", "sans-serif")
 FIXED_FONTS = ("ui-monospace", "monospace")
 
 
+def check_port(port: int | None) -> None:
+    """Refuse what is no port.
+
+    Raises:
+        InvalidConfig: it is out of range.
+    """
+    if port is not None and not 1 <= port <= LAST_PORT:
+        raise InvalidConfig(f"port is {port}; it must be from 1 to {LAST_PORT}")
+
+
 def launch(
     page: gr.Blocks,
     *,
@@ -49,8 +59,7 @@ def launch(
         "js": f'() => {{ document.documentElement.lang = "en"; ({js})(); }}',
         "theme": gr.themes.Default(primary_hue="blue", font=FONTS, font_mono=FIXED_FONTS),
     }
-    if port is not None and not 1 <= port <= LAST_PORT:
-        raise InvalidConfig(f"port is {port}; it must be from 1 to {LAST_PORT}")
+    check_port(port)
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         # Where it can't be listened on, Gradio would try a hundred ports for five seconds each.

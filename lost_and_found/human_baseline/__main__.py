@@ -17,14 +17,15 @@ from lost_and_found.data_lists import read_list
 from lost_and_found.dotenv_file import load_dotenv
 from lost_and_found.errors import SiteError
 from lost_and_found.human_baseline.answers import read_answers
-from lost_and_found.human_baseline.opening import MODEL_SIZE, answers_path, open_quiz
-from lost_and_found.human_baseline.quiz import Quiz
+from lost_and_found.human_baseline.opening import MODEL_SIZE, answers_path, open_quiz, parse_size
+from lost_and_found.human_baseline.quiz import Quiz, check_session
 from lost_and_found.samples import write_table
 from lost_and_found.signals import asked_to_stop
 from lost_and_found.workspace import REPOSITORY, Workspace
 
 PASSWORD = "LOST_AND_FOUND_QUIZ_PASSWORD"
 PRACTICE = "practice"
+ANY_SIZE = (1, 1)  # of a model that is not there yet
 EVERYWHERE = ("0.0.0.0", "::")
 SOMEWHERE = "192.0.2.1"  # an address reserved for documentation, so nobody's
 
@@ -38,7 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     workspace = Workspace(options.root, options.dataset)
     if options.export:
         return _export(workspace, options.list or f"{options.dataset}.test", options.export)
-    if status := _make_practice_pictures(workspace, options.list):
+    if status := _make_practice_pictures(workspace, options):
         return status
     quiz = open_quiz(
         workspace,
@@ -112,10 +113,20 @@ def _export(workspace: Workspace, list_name: str, path: Path) -> int:
     return 0
 
 
-def _make_practice_pictures(workspace: Workspace, list_name: str) -> int:
-    """Run the practice profile if its pictures are missing; returns its exit status, 0 if there's no need."""
-    if workspace.dataset != PRACTICE or list_name or workspace.list_path(".test").exists():
+def _make_practice_pictures(workspace: Workspace, options: argparse.Namespace) -> int:
+    """Run the practice profile if its pictures are missing; returns its exit status, 0 if there's no need.
+
+    Raises:
+        InvalidConfig: an option is wrong, which would only show after the pictures have been made.
+    """
+    if workspace.dataset != PRACTICE or options.list or workspace.list_path(".test").exists():
         return 0
+    from lost_and_found.pages import check_port  # takes seconds, as in _serve
+
+    check_port(options.port)
+    check_session(
+        options.rounds, ANY_SIZE if options.image_size == MODEL_SIZE else parse_size(options.image_size)
+    )
     print(
         "There are no practice pictures yet: making them and a model takes four to ten minutes.",
         flush=True,

@@ -131,6 +131,15 @@ def _size(text: str, workspace: Workspace, predictions: Path | None) -> tuple[in
         if predictions is None:
             raise MissingInput("no model was tested, so its image size is unknown; give one such as 130x80")
         return size_of_model(workspace, predictions)
+    return parse_size(text)
+
+
+def parse_size(text: str) -> tuple[int, int]:
+    """Width and height in pixels from a text like "320x180".
+
+    Raises:
+        InvalidConfig: it is none.
+    """
     match = re.fullmatch(r"(\d{1,4})x(\d{1,4})", text)
     if not match:
         raise InvalidConfig(f"image size {text!r} must be like 320x180, or {MODEL_SIZE}")

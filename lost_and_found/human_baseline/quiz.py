@@ -94,6 +94,18 @@ class Standing:
         return int(self.top[1].n)
 
 
+def check_session(rounds: int, size: tuple[int, int]) -> None:
+    """Refuse what no quiz can show.
+
+    Raises:
+        InvalidConfig: a session without pictures, or pictures without pixels.
+    """
+    if rounds < 1:
+        raise InvalidConfig(f"rounds is {rounds}; a session has at least one picture")
+    if not all(1 <= side <= 4096 for side in size):
+        raise InvalidConfig(f"image size {size[0]}x{size[1]}; both must be from 1 to 4096 pixels")
+
+
 class Quiz:
     """A deck, the answers to it, and the rules; threads may share it."""
 
@@ -118,10 +130,7 @@ class Quiz:
         Raises:
             InvalidConfig: a session without pictures, or pictures without pixels.
         """
-        if rounds < 1:
-            raise InvalidConfig(f"rounds is {rounds}; a session has at least one picture")
-        if not all(1 <= side <= 4096 for side in size):
-            raise InvalidConfig(f"image size {size[0]}x{size[1]}; both must be from 1 to 4096 pixels")
+        check_session(rounds, size)
         self.deck = deck
         self.answers = answers
         self.model = model

@@ -96,6 +96,17 @@ def test_it_can_be_stopped_while_the_practice_pictures_are_made(tmp_path):
         assert process.stderr.read().endswith(f"{STOPPED}\n")
 
 
+@pytest.mark.parametrize(
+    "options", [["--rounds", "0"], ["--image-size", "large"], ["--image-size", "0x9"], ["--port", "99999"]]
+)
+def test_a_wrong_option_is_refused_before_the_practice_pictures_are_made(
+    tmp_path, capsys, monkeypatch, options
+):
+    monkeypatch.setattr("lost_and_found.notebooks.main", lambda _: pytest.fail("they are made"))
+    assert main(["--root", str(tmp_path), *options]) == 1
+    assert capsys.readouterr().err.startswith("error: ")
+
+
 def test_a_port_that_is_taken_is_named(tmp_path):
     make_workspace(tmp_path)
     with quiz_process(tmp_path) as (_, line):
