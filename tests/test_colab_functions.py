@@ -233,6 +233,25 @@ def test_an_archive_that_was_copied_half_way_is_told_as_the_reason(tmp_path):
     assert not (tmp_path / "out/.staged").exists()
 
 
+@pytest.mark.parametrize("locale", ["C", "C.UTF-8"])
+def test_pixels_that_came_with_the_archive_are_not_copied_to_the_drive_again_whatever_they_are_called(
+    tmp_path, locale
+):
+    place = "3-training/01-train-model/größe/pixels/größe.train-64x36"
+    (tmp_path / "from" / place).mkdir(parents=True)
+    (tmp_path / "from" / place / "cache.json").write_text("{}")
+    with tarfile.open(tmp_path / "größe.tar", "w") as archive:
+        archive.add(tmp_path / "from" / place, place)
+    script = functions("say", "fail", "attempt", "stage_archive", "note_staged", "copy_once", "copy_back")
+    script += (
+        f"kept=größe root=. output={place.partition('/pixels')[0]} dataset=größe; stage_archive; copy_back"
+    )
+    environment = os.environ | {"LC_ALL": locale}
+    subprocess.run(["bash", "-c", script], cwd=tmp_path, env=environment, check=True)
+    assert (tmp_path / place / "cache.json").exists()
+    assert not (tmp_path / "größe").exists()
+
+
 def test_minutes_with_a_leading_zero_are_no_octal_number():
     script = functions("fail", "parse")
     script += "parameters=() handed_on=(); parse --copy-every 08; echo $((copy_every * 60))"
