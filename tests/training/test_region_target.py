@@ -139,6 +139,12 @@ def test_the_mean_recall_of_countries_is_over_those_that_can_be_guessed():
     assert metrics["country_top1"] == pytest.approx(3 / 5)
 
 
+def test_where_no_country_can_be_guessed_their_mean_recall_is_zero():
+    measured = {"loss": np.zeros(2), "km": np.zeros(2), "rank": np.full(2, 5), "country": np.array([-1, -1])}
+    metrics = RegionTarget(ON_THE_EQUATOR).summarise(measured | {"country_rank": np.full(2, 5)})
+    assert metrics["country_balanced_accuracy"] == metrics["country_top1"] == 0
+
+
 def test_decoding_gives_each_picture_its_own_probabilities():
     outputs = torch.tensor([[1.0, 2, 4], [3, 3, 3]]).log()
     decoded = RegionTarget(ON_THE_EQUATOR).decode(outputs)

@@ -119,12 +119,14 @@ def distance_metrics(km: np.ndarray) -> dict[str, float]:
 
 
 def mean_recall(right: np.ndarray, classes: np.ndarray) -> float:
-    """The share of samples that are right in each class that occurs, averaged over these classes.
+    """The share of samples that are right in each class that occurs, averaged over these; 0 if none occurs.
 
     Args:
         right: whether each sample is right, or the share of several tries in which it is, (N,).
         classes: their true class numbers, (N,).
     """
+    if not len(classes):
+        return 0.0
     counts = np.bincount(classes)
     hits = np.bincount(classes, right)
     return float((hits[counts > 0] / counts[counts > 0]).mean())
