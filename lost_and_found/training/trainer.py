@@ -66,6 +66,7 @@ def train_run(
                     tracking=tracking,
                 )
         elif world.is_main:
+            (place / runs.CHECKPOINT).unlink(missing_ok=True)  # left by a process killed at the very end
             begun = read_json(place / "environment.json")
             runs.warn_of_other_code(begun, name=place.name, so="it is loaded, not trained again")
             if agent_waits():

@@ -146,6 +146,15 @@ def test_a_complete_run_is_loaded_and_not_trained_again(trained, eight_pictures)
     assert (trained.folder / "model.safetensors").stat().st_mtime_ns == before
 
 
+def test_a_complete_run_that_is_loaded_loses_the_checkpoint_of_a_process_killed_at_the_end(
+    trained, eight_pictures, tmp_path
+):
+    shutil.copytree(trained.folder, tmp_path / trained.id)
+    (tmp_path / trained.id / runs.CHECKPOINT).write_bytes(b"large")
+    train(CONFIG, eight_pictures, tmp_path)
+    assert not (tmp_path / trained.id / runs.CHECKPOINT).exists()
+
+
 def test_the_id_depends_on_all_that_decides_the_outcome(eight_pictures):
     none, file = InitialWeights("none", ""), InitialWeights("file", "", "abc")
     caches = {"train": eight_pictures}
