@@ -280,14 +280,18 @@ def load_run(folder: Path, *, device: str = "auto") -> Run:
         lists, copy_size = dict(labels["lists"]), tuple(labels.get("copy_size", COPY_SIZE))
     except (KeyError, TypeError, ValueError, RuntimeError) as error:
         raise InvalidConfig(
-            f"{folder}: labels.json was edited ({type(error).__name__}: {error}); copy it anew or train again"
+            f"{folder}: labels.json was edited ({type(error).__name__}: {error}); copy it anew, or delete "
+            "the folder and train again"
         ) from error
     target.temperature = summary.get("temperature", 1.0)  # older runs, and those for coordinates, have none
     model = build_model(config.architecture, target.outputs)
     try:
         model.load_state_dict(load_weights(folder / "model.safetensors"))
     except (RuntimeError, safetensors.SafetensorError) as error:
-        raise InvalidConfig(f"{folder}: the weights don't fit the settings ({error}); train again") from error
+        raise InvalidConfig(
+            f"{folder}: the weights don't fit the settings ({error}); copy the folder anew, or delete it and "
+            "train again"
+        ) from error
     place = pick_device(device)
     return Run(
         folder=folder,
