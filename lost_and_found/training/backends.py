@@ -107,6 +107,13 @@ def memory_freed_after_errors() -> Iterator[None]:
         raise
 
 
+def lacks_memory(error: Exception) -> bool:
+    """Whether this is one of the errors by which torch and Python say that there is too little memory."""
+    if isinstance(error, torch.OutOfMemoryError | MemoryError):
+        return True
+    return any(text in str(error) for text in NO_MEMORY)
+
+
 @contextmanager
 def explained_memory(config: TrainingConfig, device: torch.device) -> Iterator[None]:
     """Turn torch's out-of-memory errors into one that says what to do.
@@ -117,8 +124,7 @@ def explained_memory(config: TrainingConfig, device: torch.device) -> Iterator[N
     try:
         yield
     except (RuntimeError, MemoryError) as error:
-        out_of_memory = isinstance(error, torch.OutOfMemoryError | MemoryError)
-        if not out_of_memory and not any(text in str(error) for text in NO_MEMORY):
+        if not lacks_memory(error):
             raise
         smaller = config.batch_size // 2
         if smaller < 2:

@@ -33,6 +33,7 @@ from lost_and_found.digests import digest
 from lost_and_found.errors import FolderInUse, InvalidConfig, MissingInput
 from lost_and_found.locks import sole_writer
 from lost_and_found.samples import read_json, remove_leftovers, table_bytes, write_atomically, write_json
+from lost_and_found.training.backends import lacks_memory
 from lost_and_found.training.config import NORMALISATIONS, TrainingConfig
 from lost_and_found.training.models import InitialWeights, Normalisation, build_model, pick_device
 from lost_and_found.training.pixel_cache import COPY_SIZE, PixelCache
@@ -224,17 +225,20 @@ def load_checkpoint(path: Path) -> dict[str, Any] | None:
     """What `save_checkpoint` wrote, on the CPU; None without a checkpoint that this torch can read.
 
     Raises:
-        OSError: the file can't be read now, but may be later.
+        OSError, MemoryError, RuntimeError: the file can't be read now, for lack of memory for instance, but
+            may be later.
     """
     if not path.is_file():
         return None
     try:
         content = io.BytesIO(path.read_bytes())
         state: dict[str, Any] = torch.load(content, map_location="cpu", weights_only=True)
-    except (OSError, MemoryError):
-        raise  # starting over would overwrite it
     except Exception as error:  # whatever torch, pickle and zip raise for files that aren't theirs
-        warnings.warn(f"{path} can't be read ({error}); training starts from scratch", stacklevel=2)
+        if isinstance(error, OSError) or lacks_memory(error):
+            raise  # starting over would overwrite it
+        # Not the error's own text: torch advises to load the file unsafely, others give none.
+        reason = type(error).__name__
+        warnings.warn(f"{path} can't be read ({reason}); training starts from scratch", stacklevel=2)
         return None
     return state
 

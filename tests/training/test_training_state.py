@@ -181,13 +181,14 @@ def test_a_stop_in_another_thread_is_nobodys_to_catch(split, tmp_path):
     assert failures == []
 
 
+@pytest.mark.parametrize("content", [b"", b"torn", b"\x80\x02torn"])
 def test_with_an_unreadable_checkpoint_training_starts_from_scratch_after_a_warning(
-    uninterrupted, split, tmp_path, monkeypatch
+    uninterrupted, split, tmp_path, monkeypatch, content
 ):
     interrupted_training(CONFIG, split, tmp_path, monkeypatch, steps=4)
     (partial,) = tmp_path.glob(".*.partial")
-    (partial / runs.CHECKPOINT).write_bytes(b"torn")
-    with pytest.warns(UserWarning, match="starts from scratch"):
+    (partial / runs.CHECKPOINT).write_bytes(content)
+    with pytest.warns(UserWarning, match=r"can't be read \(\w+\); training starts from scratch"):
         run = train(CONFIG, split, tmp_path)
     same_numbers(run, uninterrupted)
 
@@ -342,18 +343,28 @@ def test_a_training_whose_folder_could_not_be_named_is_named_by_the_next_call(sp
     assert not list(run.folder.glob(f"*{runs.CHECKPOINT}*"))
 
 
-@pytest.mark.parametrize("error", [OSError(errno.EIO, "Input/output error"), MemoryError("Input/output")])
-def test_a_checkpoint_that_cannot_be_read_now_is_not_overwritten(split, tmp_path, monkeypatch, error):
+@pytest.mark.parametrize(("holder", "name"), [(Path, "read_bytes"), (torch, "load")])
+@pytest.mark.parametrize(
+    "error",
+    [
+        OSError(errno.EIO, "Input/output error"),
+        MemoryError("none left"),
+        RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 240000000 bytes."),
+    ],
+)
+def test_a_checkpoint_that_cannot_be_read_now_is_not_overwritten(
+    split, tmp_path, monkeypatch, error, holder, name
+):
     interrupted_training(CONFIG, split, tmp_path, monkeypatch, steps=3)
     (checkpoint,) = tmp_path.glob(f".*.partial/{runs.CHECKPOINT}")
-    content, read_bytes = checkpoint.read_bytes(), Path.read_bytes
+    content, reads = checkpoint.read_bytes(), getattr(holder, name)
 
-    def failing(self):
-        if self.name == runs.CHECKPOINT:
+    def failing(source, *arguments, **more):  # a path, or bytes, which have no name
+        if getattr(source, "name", runs.CHECKPOINT) == runs.CHECKPOINT:
             raise error
-        return read_bytes(self)
+        return reads(source, *arguments, **more)
 
-    with monkeypatch.context() as patch, pytest.raises((OSError, OutOfMemory), match="Input/output"):
-        patch.setattr(Path, "read_bytes", failing)
+    with monkeypatch.context() as patch, pytest.raises((OSError, OutOfMemory)):
+        patch.setattr(holder, name, failing)
         train(CONFIG, split, tmp_path)
     assert checkpoint.read_bytes() == content
