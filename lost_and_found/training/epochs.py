@@ -383,9 +383,11 @@ class Training:
         if state is not None:
             restore(self, state)
             self.resumed = True
-            # A killed process may have written a later epoch's weights; that epoch may differ this time.
+            # A killed process may have written a later epoch's weights; that epoch may differ this time. And
+            # if no epoch is left, nothing else would write the metrics, should they be gone.
             if folder and self.best_weights:
                 runs.save_weights(folder / "model.safetensors", self.best_weights)
+                write_table(folder / "metrics.csv", pd.DataFrame(self.history))
 
     def summary(self) -> dict[str, Any]:
         """What `summary.json` says of the finished run."""

@@ -343,6 +343,20 @@ def test_a_training_whose_folder_could_not_be_named_is_named_by_the_next_call(sp
     assert not list(run.folder.glob(f"*{runs.CHECKPOINT}*"))
 
 
+def test_metrics_that_are_gone_when_no_epoch_is_left_are_written_again(split, tmp_path, monkeypatch):
+    def killed(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(Training, "fit_temperature", killed)
+        train(CONFIG, split, tmp_path)
+    (metrics,) = tmp_path.glob(".*.partial/metrics.csv")
+    content = metrics.read_bytes()
+    metrics.unlink()
+    run = train(CONFIG, split, tmp_path)
+    assert (run.folder / "metrics.csv").read_bytes() == content
+
+
 @pytest.mark.parametrize(("holder", "name"), [(Path, "read_bytes"), (torch, "load")])
 @pytest.mark.parametrize(
     "error",
