@@ -26,6 +26,7 @@ def test_a_target_has_the_settings_of_the_config_and_keeps_them_with_the_model(t
 def test_a_target_names_beforehand_the_metrics_that_it_reports(name):
     target = build_target(TrainingConfig(dataset="made", target=name), records())
     measured = target.measure(torch.rand(3, target.outputs), target.encode(records()))
+    assert {tensor.shape for tensor in measured.values()} == {(3,)}
     reported = target.summarise({key: value.numpy() for key, value in measured.items()})
     assert metrics_of(name) == target.metrics == tuple(reported)
     assert target.best_metric in target.metrics
