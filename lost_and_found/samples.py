@@ -16,6 +16,7 @@ import math
 import os
 import re
 import struct
+import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -162,7 +163,7 @@ def read_image(path: Path, *, at_least: tuple[int, int] | None = None) -> Image.
     try:
         if path.stat().st_size == 0:
             raise BrokenSample(path, "image file is empty")
-        with _opened(path) as image:
+        with opened(path) as image:
             if image.mode == "F":
                 raise BrokenSample(path, "image has floating-point levels; save it with 8 bits per channel")
             if at_least:
@@ -196,15 +197,20 @@ def damage(content: bytes, suffix: str) -> str | None:
     try:
         if suffix == ".json":
             return None if isinstance(json.loads(content), dict) else "is not a record"
-        with _opened(io.BytesIO(content)) as image:
+        with opened(io.BytesIO(content)) as image:
             image.load()
     except (*DAMAGE, Image.DecompressionBombError) as error:
         return f"is damaged ({error})"
     return None
 
 
-def _opened(file: Path | io.BytesIO) -> ImageFile.ImageFile:
-    image = Image.open(file)
+def opened(file: Path | io.BytesIO) -> ImageFile.ImageFile:
+    """The picture in a file, to be closed; not one in PostScript.
+
+    Pillow warns of an attack from half the size on that it refuses, which many panoramas have.
+    """
+    with warnings.catch_warnings(action="ignore", category=Image.DecompressionBombWarning):
+        image = Image.open(file)
     if image.format == "EPS":  # a program in PostScript, which Pillow would have Ghostscript run
         image.close()
         raise UnidentifiedImageError("PostScript is not a picture")

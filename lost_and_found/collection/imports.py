@@ -18,7 +18,6 @@ from functools import partial
 from pathlib import Path
 
 import pandas as pd
-from PIL import Image
 
 from lost_and_found import samples
 from lost_and_found.data_loader import check_link
@@ -301,7 +300,7 @@ def _is_made_from(original: Path, image: Path) -> bool:
 def _verified_bytes(path: Path) -> tuple[bytes, str]:
     """The bytes of a JPEG or PNG as they are, of other images converted to PNG; and the suffix to match."""
     samples.read_image(path, at_least=VERIFY_AT)
-    with Image.open(path) as image:
+    with samples.opened(path) as image:
         suffix = KEPT_FORMATS.get(image.format or "")
     if suffix:
         return path.read_bytes(), suffix

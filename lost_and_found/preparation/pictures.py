@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image, ImageStat
 
 from lost_and_found.errors import BrokenSample
-from lost_and_found.samples import IMAGE_SUFFIXES, Sample, read_image, read_record, write_atomically
+from lost_and_found.samples import IMAGE_SUFFIXES, Sample, opened, read_image, read_record, write_atomically
 from lost_and_found.stamps import mark_finished
 
 JPEG_QUALITY = 92
@@ -73,7 +73,7 @@ def resized(path: Path, size: tuple[int, int]) -> tuple[bytes, str]:
 
 def _is_plain(path: Path, size: tuple[int, int]) -> bool:
     """Whether a file is an upright RGB picture of this size without metadata, to be copied as it is."""
-    with Image.open(path) as header:
+    with opened(path) as header:
         if header.size != size or (header.format, header.mode) not in (("JPEG", "RGB"), ("PNG", "RGB")):
             return False
         header.load()  # a PNG may have its metadata after the pixels

@@ -14,6 +14,7 @@ from lost_and_found.collection.labelled import import_labelled
 from lost_and_found.collection.published import import_published
 from lost_and_found.data_loader import find_pairs
 from lost_and_found.errors import InvalidConfig, MissingInput
+from lost_and_found.preparation.resizing import resize_collection
 from lost_and_found.samples import ID_PATTERN
 from lost_and_found.workspace import UNFINISHED
 from tests.collection.made_photos import assert_books_balance, picture, reasons, records, write
@@ -116,6 +117,13 @@ def test_a_source_that_vanishes_while_it_is_imported_removes_nothing(tmp_path):
         import_losing_it_at("2.jpg")
     assert len(find_pairs(out)[0]) == 6
     assert (out / UNFINISHED).exists()
+
+
+def test_a_panorama_is_taken_for_no_attack(tmp_path, monkeypatch):
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 36 * 64 - 1)  # of which twice as many are refused
+    write(tmp_path / "in/France/0.jpg", picture())
+    assert import_labelled(tmp_path / "in", tmp_path / "out", site="s", workers=1).imported == 1
+    assert resize_collection(tmp_path / "out", tmp_path / "small", workers=1).written == 1
 
 
 def test_a_source_that_can_no_longer_be_read_at_all_removes_nothing(tmp_path):
