@@ -8,8 +8,8 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from lost_and_found.evaluation.metrics import TOP_K
 from lost_and_found.figures import BLUE, GREY, GRID, ORANGE, draw_intervals, short_name, tidy
-from lost_and_found.human_baseline.quiz import KS
 from lost_and_found.texts import counted
 
 COLOURS = {"people": ORANGE, "model": BLUE}
@@ -28,14 +28,14 @@ def plot_scores(groups: pd.DataFrame, order: pd.DataFrame) -> Figure:
     for number, group in enumerate(names):
         for who, shift in (("people", -0.1), ("model", 0.1)):
             part = groups[(groups["group"] == group) & (groups["who"] == who)]
-            places = number * (len(KS) + 1) + np.arange(len(part)) + shift
+            places = number * (len(TOP_K) + 1) + np.arange(len(part)) + shift
             draw_intervals(left, part, places, along="y", color=COLOURS[who])
-    ticks = [number * (len(KS) + 1) + place for number in range(len(names)) for place in range(len(KS))]
-    left.set_xticks(ticks, [f"top {k}" for _ in names for k in KS])
+    ticks = [number * (len(TOP_K) + 1) + place for number in range(len(names)) for place in range(len(TOP_K))]
+    left.set_xticks(ticks, [f"top {k}" for _ in names for k in TOP_K])
     for number, group in enumerate(names):
         n = int(groups.loc[groups["group"] == group, "n"].iloc[0])
         left.text(
-            number * (len(KS) + 1) + 1, 103, f"{group}, {counted(n, 'answer')}", ha="center", fontsize=9
+            number * (len(TOP_K) + 1) + 1, 103, f"{group}, {counted(n, 'answer')}", ha="center", fontsize=9
         )
     _percent_axis(left, "% of answers with the truth among them")
     for who in dict.fromkeys(groups["who"]):

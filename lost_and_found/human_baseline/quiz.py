@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from itertools import chain
 
 from lost_and_found.errors import BrokenSample, InvalidConfig, MissingInput, NotTaken, UnknownCountry
+from lost_and_found.evaluation.metrics import TOP_K
 from lost_and_found.geo.countries import find_country
 from lost_and_found.human_baseline.answers import MOST_GUESSES, Answers, Player, Round
 from lost_and_found.human_baseline.deck import Deck, Item, encode_picture
@@ -21,7 +22,6 @@ from lost_and_found.human_baseline.proportions import Proportion
 EXPERIENCES = ("amateur", "advanced")
 LONGEST_NAME = 40
 FORMULA = "=+-@"  # a text that begins with one is calculated by spreadsheets, in which answers are opened
-KS = (1, 3, 5)
 # Unreadable pictures in a row, after which the disk must be at fault.
 MOST_BROKEN = 5
 
@@ -287,7 +287,7 @@ def rank_of(truth: str, guesses: Sequence[str]) -> int:
 
 
 def _top(ranks: Sequence[int]) -> dict[int, Proportion]:
-    return {k: Proportion(sum(0 < rank <= k for rank in ranks), len(ranks)) for k in KS}
+    return {k: Proportion(sum(0 < rank <= k for rank in ranks), len(ranks)) for k in TOP_K}
 
 
 def _picture(item: Item, player: Player) -> bytes:

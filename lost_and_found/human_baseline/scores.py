@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from lost_and_found.errors import InvalidConfig, ListMismatch, MissingInput
+from lost_and_found.evaluation.metrics import TOP_K
 from lost_and_found.evaluation.paired import bonett_price
 from lost_and_found.geo.countries import find_country
 from lost_and_found.human_baseline.answers import MOST_GUESSES
@@ -15,7 +16,7 @@ from lost_and_found.human_baseline.clusters import equal_scenes, independent_ans
 from lost_and_found.human_baseline.deck import Item
 from lost_and_found.human_baseline.model_guesses import ModelGuess
 from lost_and_found.human_baseline.proportions import PairedComparison, Proportion
-from lost_and_found.human_baseline.quiz import EXPERIENCES, KS
+from lost_and_found.human_baseline.quiz import EXPERIENCES
 
 EVERYBODY = "everybody"
 PAIRED_COLUMNS = [
@@ -104,9 +105,9 @@ def group_table(ranks: pd.DataFrame) -> pd.DataFrame:
     rows = []
     for group in group_names(ranks):
         part = of_group(ranks, group)
-        rows += [_top_row(part, k, group=group, who="people") for k in KS]
+        rows += [_top_row(part, k, group=group, who="people") for k in TOP_K]
         if part["model_rank"].notna().all():
-            rows += [_top_row(part, k, group=group, who="model") for k in KS]
+            rows += [_top_row(part, k, group=group, who="model") for k in TOP_K]
     return pd.DataFrame(rows)
 
 
@@ -119,7 +120,7 @@ def player_table(ranks: pd.DataFrame) -> pd.DataFrame:
     rows = []
     for (player, experience), part in ranks.groupby(["player", "experience"]):
         row = {"player": player, "experience": experience, "n": len(part)}
-        for k in KS:
+        for k in TOP_K:
             hits = _hits(part["rank"], k)
             share = _share(hits, independent=_independent(hits, part))
             row |= {f"top{k}": share.value, f"top{k}_low": share.low, f"top{k}_high": share.high}
@@ -135,7 +136,7 @@ def study_table(ranks: pd.DataFrame) -> pd.DataFrame:
     rows: dict[str, dict[str, object]] = {}
     for (who, group), part in table.groupby(["who", "group"], sort=False):
         name = str(group) if who == "people" else f"model, pictures of {group}"
-        cells = {f"Top {k}": _cell(row) for k, row in zip(KS, part.to_dict("records"), strict=True)}
+        cells = {f"Top {k}": _cell(row) for k, row in zip(TOP_K, part.to_dict("records"), strict=True)}
         rows[name] = {"guessed pictures": int(part["n"].iloc[0]), **cells}
     people = [name for name in rows if not name.startswith("model")]
     return pd.DataFrame(rows).T.loc[people + [name for name in rows if name not in people]]
@@ -172,7 +173,7 @@ def compare_with_model(
     rows = []
     for group in group_names(ranks) if len(ranks) else ():
         part = of_group(ranks, group)
-        for k in KS:
+        for k in TOP_K:
             people, model = (_hits(part[name], k).to_numpy() for name in ("rank", "model_rank"))
             paired = pair_up(people, model)
             gains = model.astype(float) - people
