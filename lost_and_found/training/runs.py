@@ -10,15 +10,11 @@ from __future__ import annotations
 
 import io
 import json
-import platform
 import shutil
-import subprocess
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +31,7 @@ from lost_and_found.locks import sole_writer
 from lost_and_found.samples import read_json, remove_leftovers, table_bytes, write_atomically, write_json
 from lost_and_found.training.backends import lacks_memory
 from lost_and_found.training.config import NORMALISATIONS, TrainingConfig
+from lost_and_found.training.environment import environment, warn_of_other_code
 from lost_and_found.training.models import InitialWeights, Normalisation, build_model, pick_device
 from lost_and_found.training.pixel_cache import COPY_SIZE, PixelCache
 from lost_and_found.training.splits import as_tensor
@@ -44,7 +41,6 @@ from lost_and_found.workspace import TRAIN
 ASKED_FOR = ".asked-for"  # in a run's folder, see `ask_for`
 FILES = ("config.json", "metrics.csv", "summary.json", "model.safetensors", "labels.json", "environment.json")
 CHECKPOINT = "checkpoint.pt"
-PACKAGES = ("lost-and-found", "torch", "torchvision", "numpy", "pandas", "pillow")
 NOT_IN_DIGEST = ("device", "weights")  # weights count by their content
 # What a network sees at a time when it predicts; the largest takes 1.3 GB for it. Of large pictures, as many
 # as of small ones would take more memory than training did.
@@ -183,31 +179,6 @@ def write_settings(
         warn_of_other_code(first, name=folder.name, so="it continues with the present ones")
         now = {**first, "resumed": [*first.get("resumed", []), now]}
     write_json(path, now)
-
-
-def warn_of_other_code(begun: Mapping[str, Any], *, name: str, so: str) -> None:
-    """Warn if a run was started with other code, or another torch, than the present ones.
-
-    Args:
-        begun: content of `environment.json`.
-        name: of the run's folder.
-        so: what happens to the run now.
-    """
-    now = {"code": code_digest(), "torch": _version("torch")}
-    then = {"code": begun.get("code"), "torch": begun.get("packages", {}).get("torch")}
-    then = {key: value or now[key] for key, value in then.items()}  # say nothing about what isn't known
-    if now != then:
-        other = " and ".join(f"{key} {then[key]} (here: {now[key]})" for key in now if now[key] != then[key])
-        warnings.warn(
-            f"{name} was started with {other}; {so}, and training it again may give different results",
-            stacklevel=3,
-        )
-
-
-def code_digest() -> str:
-    """12 hex digits that change whenever the training code does."""
-    sources = sorted(Path(__file__).resolve().parent.rglob("*.py"))
-    return digest(b"".join(path.read_bytes() for path in sources))[:12]
 
 
 def save_checkpoint(path: Path, state: Mapping[str, Any]) -> None:
@@ -380,36 +351,3 @@ def _outputs(run: Run, pixels: np.ndarray) -> Iterator[tuple[slice, torch.Tensor
     for start in progress_bar(starts, desc="predicting", unit=" batches", disable=len(starts) < 2):
         rows = slice(start, start + at_once)
         yield rows, run.model(run.normalisation(as_tensor(pixels[rows]).to(run.device)))
-
-
-def environment(device: torch.device) -> dict[str, Any]:
-    """What the results may depend on: versions, device, and the commit if the code is a git checkout."""
-    is_gpu = device.type == "cuda"
-    return {
-        "started": datetime.now(UTC).isoformat(timespec="seconds"),
-        "python": platform.python_version(),
-        "platform": platform.platform(),
-        "packages": {name: _version(name) for name in PACKAGES},
-        "device": torch.cuda.get_device_name(device) if is_gpu else f"{device.type} {platform.machine()}",
-        "threads": torch.get_num_threads(),
-        "code": code_digest(),
-        "git_commit": _git_commit(),
-    }
-
-
-def _version(package: str) -> str | None:
-    """None for a package that is imported from a working tree without being installed."""
-    try:
-        return metadata.version(package)
-    except metadata.PackageNotFoundError:
-        return None
-
-
-def _git_commit() -> str | None:
-    here = Path(__file__).resolve().parent
-    command = ["git", "-C", str(here), "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
-    try:
-        answer = subprocess.run(command, capture_output=True, text=True, check=False)
-    except FileNotFoundError:
-        return None
-    return answer.stdout.strip() or None

@@ -10,6 +10,7 @@ from lost_and_found.training import runs
 from lost_and_found.training.backends import explained_memory, memory_freed_after_errors, tuned_backends
 from lost_and_found.training.config import TrainingConfig
 from lost_and_found.training.distributed import joined
+from lost_and_found.training.environment import warn_of_other_code
 from lost_and_found.training.epochs import Training
 from lost_and_found.training.models import initial_weights
 from lost_and_found.training.pixel_cache import PixelCache
@@ -68,7 +69,7 @@ def train_run(
         elif world.is_main:
             (place / runs.CHECKPOINT).unlink(missing_ok=True)  # left by a process killed at the very end
             begun = read_json(place / "environment.json")
-            runs.warn_of_other_code(begun, name=place.name, so="it is loaded, not trained again")
+            warn_of_other_code(begun, name=place.name, so="it is loaded, not trained again")
             if agent_waits():
                 tell_again(place, tracking)
     if not world.is_main:

@@ -15,7 +15,7 @@ from made_trainings import begun, train
 from lost_and_found.errors import FolderInUse, InvalidConfig, LeakyList, MissingInput, NotFinite, StorageFull
 from lost_and_found.locks import sole_writer
 from lost_and_found.samples import read_json, write_json, write_table
-from lost_and_found.training import runs
+from lost_and_found.training import environment, runs
 from lost_and_found.training.config import NORMALISATIONS, TrainingConfig
 from lost_and_found.training.epochs import Training
 from lost_and_found.training.models import InitialWeights, Normalisation
@@ -274,27 +274,27 @@ def test_metrics_that_find_no_room_leave_whole_rows(tmp_path):
 
 
 def test_a_package_that_is_not_installed_has_no_version(monkeypatch):
-    monkeypatch.setattr(runs, "PACKAGES", ("torch", "not-installed"))
-    versions = runs.environment(torch.device("cpu"))["packages"]
+    monkeypatch.setattr(environment, "PACKAGES", ("torch", "not-installed"))
+    versions = environment.environment(torch.device("cpu"))["packages"]
     assert versions == {"torch": versions["torch"], "not-installed": None}
 
 
 def test_the_digest_of_the_code_changes_with_any_of_its_files(tmp_path, monkeypatch):
-    monkeypatch.setattr(runs, "__file__", str(tmp_path / "runs.py"))
+    monkeypatch.setattr(environment, "__file__", str(tmp_path / "runs.py"))
     (tmp_path / "targets").mkdir()
     digests = []
     for name in ("runs.py", "targets/country.py", "targets/country.py"):
         with (tmp_path / name).open("a") as file:
             file.write("pass\n")
-        digests.append(runs.code_digest())
+        digests.append(environment.code_digest())
     assert len(set(digests)) == 3
 
 
 def test_the_commit_is_written_down_where_git_knows_it(tmp_path, monkeypatch):
-    commit = runs.environment(torch.device("cpu"))["git_commit"]
+    commit = environment.environment(torch.device("cpu"))["git_commit"]
     assert commit is None or re.fullmatch("[0-9a-f]{40}(-dirty)?", commit)
     monkeypatch.setenv("PATH", str(tmp_path))
-    assert runs.environment(torch.device("cpu"))["git_commit"] is None
+    assert environment.environment(torch.device("cpu"))["git_commit"] is None
 
 
 @pytest.mark.parametrize(
