@@ -99,7 +99,7 @@ def shade_m(kind: str) -> tuple[float, float]:
 def paint_plant(plan: ScenePlan, canvas: Canvas, kind: str, at: tuple[float, float], draws: Draws) -> None:
     """Paint a plant of a kind at (x, z) metres."""
     anchor = canvas.anchor((at[0], 0.0, at[1]))
-    if anchor is None or kind == "none":
+    if anchor is None:
         return
     painter, leaves, turns = _KINDS[kind]
     bare = turns and plan.season == "winter"
