@@ -56,9 +56,15 @@ class Training:
         config: the settings.
         target: what is learned.
         model: the network that learns it.
+        stepping: the same weights, as a step calls them: distributed, perhaps compiled.
+        average: the moving average of the weights; None without `ema_decay`.
         epoch: number of finished epochs.
         step: number of finished batches of the current epoch.
         steps: number of finished batches of all epochs.
+        seconds: of training and validation so far, those before a resume included.
+        rate: pictures per second in the latest epoch, since it was begun or resumed.
+        loss_sum: the loss times the pictures, summed over the current epoch; this process's share of it.
+        train_loss: per picture, of the last epoch.
         history: the metrics of each finished epoch.
         best_epoch: the epoch whose weights are kept; 0 before the first.
         best_weights: those weights, in the process that writes the run.
