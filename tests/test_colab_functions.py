@@ -5,6 +5,7 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
 import tarfile
 import time
 
@@ -250,6 +251,16 @@ def test_pixels_that_came_with_the_archive_are_not_copied_to_the_drive_again_wha
     subprocess.run(["bash", "-c", script], cwd=tmp_path, env=environment, check=True)
     assert (tmp_path / place / "cache.json").exists()
     assert not (tmp_path / "größe").exists()
+
+
+def test_an_environment_is_made_without_modules_from_the_folder_in_which_the_script_is_called(tmp_path):
+    (tmp_path / "argparse.py").write_text("raise SystemExit('this was imported')")
+    script = "\n".join(line for line in SCRIPT.read_text().splitlines() if line.startswith("export ")) + "\n"
+    script += functions("say", "fail", "attempt", "make_environment")
+    script += f'checkout={REPOSITORY}; make_environment "{sys.executable}" made'
+    done = subprocess.run(["bash", "-c", script], cwd=tmp_path, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert (tmp_path / "made" / "bin" / "python").exists()
 
 
 def test_minutes_with_a_leading_zero_are_no_octal_number():
