@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from lost_and_found.bars import progress_bar
+from lost_and_found.digests import digest
 from lost_and_found.evaluation.evidence import evidence_maps, evidence_unit
 from lost_and_found.evaluation.evidence_plots import evidence_text, overlay
 from lost_and_found.evaluation.photos import (
@@ -28,6 +30,8 @@ from lost_and_found.preparation.pictures import fit
 from lost_and_found.samples import read_image
 from lost_and_found.texts import printable
 from lost_and_found.training.runs import Run, predict
+
+LONGEST = 230  # bytes; file systems allow 255, and a figure that is being written has up to 17 more
 
 
 def write_guess_figures(
@@ -52,13 +56,21 @@ def write_guess_figures(
     written = []
     for (_, guess), shares in progress_bar(rows, desc="figures", total=len(read), unit=" photos"):
         photo = without_dots(Path(guess["photo"]))
-        path = folder / photo.relative_to(within).with_name(f"{photo.name}.png")
+        path = folder / photo.relative_to(within).with_name(f"{_fitting(photo.name)}.png")
         figure = plot_photo_guess(run, guess, shares)
         path.parent.mkdir(parents=True, exist_ok=True)
         save_figure(figure, path)
         plt.close(figure)
         written.append(path)
     return written
+
+
+def _fitting(name: str) -> str:
+    """The name, or its beginning and a digest of it where that of the figure would be too long."""
+    text = os.fsencode(name)
+    if len(text) <= LONGEST:
+        return name
+    return f"{text[: LONGEST - 9].decode(errors='ignore')}-{digest(text)[:8]}"
 
 
 def country_shares(run: Run, decoded: np.ndarray) -> list[dict[str, float]]:

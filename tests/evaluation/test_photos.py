@@ -263,6 +263,16 @@ def test_names_of_photos_need_not_be_utf_8(guess, tmp_path, alone):
     assert (tmp_path / "figures" / f"{odd.name}.png").exists()
 
 
+def test_photos_may_have_the_longest_names_that_there_are(guess, tmp_path):
+    for seed, last in enumerate("ab"):
+        photo(tmp_path / "photos" / f"{'é' * 125}{last}.jpg", seed=seed)
+    status, _, errors = guess(tmp_path / "photos", "--figures", tmp_path / "figures")
+    assert status == 0, errors
+    figures = [path.name for path in (tmp_path / "figures").iterdir()]
+    assert len(figures) == 2
+    assert all(name.startswith("é" * 100) and name.endswith(".png") for name in figures)
+
+
 def test_dollar_signs_in_the_name_of_a_photo_are_no_formula(guess, tmp_path):
     status, _, errors = guess(photo(tmp_path / "from $5_$9.jpg"), "--figures", tmp_path / "figures")
     assert status == 0, errors
