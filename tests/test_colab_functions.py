@@ -263,6 +263,17 @@ def test_an_environment_is_made_without_modules_from_the_folder_in_which_the_scr
     assert (tmp_path / "made" / "bin" / "python").exists()
 
 
+def test_packages_go_to_the_environment_also_where_pip_is_set_to_install_for_the_user(tmp_path):
+    (tmp_path / "base").write_text('#!/bin/sh\n[ "$5" != install ] || echo "user: $PIP_USER"\n')
+    (tmp_path / "base").chmod(0o755)
+    script = functions("install_with_pip") + "python=other; install_with_pip ./base six"
+    environment = os.environ | {"PIP_USER": "1"}
+    done = subprocess.run(
+        ["bash", "-c", script], cwd=tmp_path, env=environment, capture_output=True, text=True
+    )
+    assert done.stdout == "user: 0\n", done.stderr
+
+
 def test_minutes_with_a_leading_zero_are_no_octal_number():
     script = functions("fail", "parse")
     script += "parameters=() handed_on=(); parse --copy-every 08; echo $((copy_every * 60))"

@@ -215,6 +215,19 @@ def test_the_checkouts_own_environment_is_filled_and_never_one_that_is_active(ch
     assert (checkout / "asked").read_text() == "env  true true\nsync  true true\n"
 
 
+def test_poetry_is_installed_into_its_folder_also_where_pip_is_set_to_install_for_the_user(checkout):
+    poetry = (checkout / ".poetry" / "bin" / "poetry").rename(checkout / "poetry")
+    pip = write_program(checkout / "pip", '#!/bin/sh\n[ "$2" != pip ] || echo "user: $PIP_USER" >>asked\n')
+    bin_folder = checkout / ".poetry" / "bin"
+    venv = (
+        f'mkdir -p "{bin_folder}" && cp "{pip}" "{bin_folder}/python" && cp "{poetry}" "{bin_folder}/poetry"'
+    )
+    write_program(checkout / "bin" / "python3", f'#!/bin/sh\n[ "$2" != venv ] || {{ {venv}; }}\n')
+    environment = os.environ | {"PIP_USER": "1", "PATH": f"{checkout}/bin:{os.environ['PATH']}"}
+    subprocess.run([checkout / "scripts" / "setup"], env=environment, check=True, timeout=60)
+    assert (checkout / "asked").read_text().splitlines()[0] == "user: 0"
+
+
 def test_what_is_installed_needs_no_poetry_any_more(checkout):
     subprocess.run([checkout / "scripts" / "setup"], check=True, timeout=60)
     poetry = write_program(checkout / ".poetry" / "bin" / "poetry", "#!/bin/sh\nexit 1\n")
