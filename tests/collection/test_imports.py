@@ -63,8 +63,10 @@ def test_a_second_import_writes_nothing_and_takes_up_what_changed(tmp_path):
     source, out = tmp_path / "in", tmp_path / "out"
     write(source / "France/0.jpg", picture(seed=0))
     write(source / "France/1.jpg", picture(seed=1))
+    times = [path.stat().st_mtime_ns for path in source.rglob("*")]
     assert import_labelled(source, out, site="s", workers=1).written == 2
     assert import_labelled(source, out, site="s", workers=1).written == 0
+    assert [path.stat().st_mtime_ns for path in source.rglob("*")] == times
 
     write(source / "France/2.jpg", picture(seed=2))
     write(source / "France/0.jpg", picture(seed=3))

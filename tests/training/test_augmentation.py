@@ -106,8 +106,9 @@ def test_the_smallest_part_may_be_as_wide_or_as_high_as_the_picture(drawn, width
 @pytest.mark.parametrize(("drawn", "degrees"), [(0.0, -10), (1.0, 10)])
 def test_the_ends_of_the_range_turn_a_picture_by_ten_degrees(drawn, degrees):
     (shown,) = crop_and_rotate(gradient(), torch.tensor([[0.0, MIDDLE, drawn, MIDDLE, MIDDLE]]), STUDY_SET)
-    across, down = shown[:2, 40, 100] - shown[:2, 40, 30]
-    assert torch.atan2(down, across).rad2deg() == pytest.approx(degrees, abs=0.1)
+    right, below = shown[:2, 40, 100] - shown[:2, 40, 30], shown[:2, 60, 65] - shown[:2, 20, 65]
+    for across, down in (right, (below[1], -below[0])):  # columns as well as rows, or it is sheared
+        assert torch.atan2(down, across).rad2deg() == pytest.approx(degrees, abs=0.1)
 
 
 @settings(max_examples=80)
@@ -129,7 +130,7 @@ def test_a_picture_is_never_mirrored_and_turns_by_ten_degrees_at_most(drawn):
     assert abs(torch.atan2(down, across).rad2deg()) <= 10.1
 
 
-def test_a_crop_takes_at_least_three_quarters_of_what_fits():
+def test_a_crop_takes_at_least_three_quarters_of_the_picture_from_anywhere():
     drawn = torch.rand(500, 5, generator=torch.Generator().manual_seed(0))
     drawn[:, 1:3] = MIDDLE  # neither stretched nor turned
     images = crop_and_rotate(gradient(500), drawn, STUDY_SET)
@@ -139,6 +140,9 @@ def test_a_crop_takes_at_least_three_quarters_of_what_fits():
     assert 0.74 < areas.min() < 0.77
     assert areas.max() > 0.98
     assert areas.mean() == pytest.approx(0.875, abs=0.01)
+    # Of what is left over, the last two numbers say how much is on the left and how much above.
+    torch.testing.assert_close(images[:, 0, 40, 0], (129 - widths) * drawn[:, 3], atol=0.1, rtol=0)
+    torch.testing.assert_close(images[:, 1, 0, 60], (79 - heights) * drawn[:, 4], atol=0.1, rtol=0)
 
 
 @pytest.mark.parametrize("which", ["brightness", "saturation", "contrast"])
