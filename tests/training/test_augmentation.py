@@ -75,6 +75,9 @@ def test_every_picture_is_cropped_and_jittered_and_the_strong_set_alone_degrades
     changed = augmentation.change(images, drawn, share=slice(None), batch_size=10)
     jittered = jitter_colours(crop_and_rotate(images, drawn[:, :5], SETS[name]), drawn[:, 5:9], SETS[name])
     assert (changed == jittered).flatten(1).all(dim=1).sum() == spared
+    if SETS[name].degrades:
+        degraded = degrade(jittered, drawn[:, 9:], share=slice(None), batch_size=10)
+        assert torch.equal(changed, degraded)
 
 
 @pytest.mark.parametrize("name", ["study", "strong"])
