@@ -163,13 +163,17 @@ def read_image(path: Path, *, at_least: tuple[int, int] | None = None) -> Image.
     try:
         if path.stat().st_size == 0:
             raise BrokenSample(path, "image file is empty")
-        with opened(path) as image:
+        # Pillow warns of a damaged EXIF, without which the picture is whole.
+        with warnings.catch_warnings(action="ignore"), opened(path) as image:
             if image.mode == "F":
                 raise BrokenSample(path, "image has floating-point levels; save it with 8 bits per channel")
             if at_least:
                 lies_on_its_side = image.getexif().get(ExifTags.Base.Orientation) in SIDEWAYS
                 image.draft(None, at_least[::-1] if lies_on_its_side else at_least)
             image.load()
+            exif = image.getexif()
+            for tag in set(exif) - {ExifTags.Base.Orientation}:
+                del exif[tag]  # Pillow writes the EXIF anew, which fails at tags of an unusual type
             ImageOps.exif_transpose(image, in_place=True)
             return _as_rgb(image)
     except FileNotFoundError:
@@ -207,9 +211,10 @@ def damage(content: bytes, suffix: str) -> str | None:
 def opened(file: Path | io.BytesIO) -> ImageFile.ImageFile:
     """The picture in a file, to be closed; not one in PostScript.
 
-    Pillow warns of an attack from half the size on that it refuses, which many panoramas have.
+    Pillow's warnings are left out: of damaged tags, and of an attack from half the size on that it refuses,
+    which many panoramas have.
     """
-    with warnings.catch_warnings(action="ignore", category=Image.DecompressionBombWarning):
+    with warnings.catch_warnings(action="ignore"):
         image = Image.open(file)
     if image.format == "EPS":  # a program in PostScript, which Pillow would have Ghostscript run
         image.close()

@@ -144,6 +144,19 @@ def test_a_photo_stored_on_its_side_is_turned_upright(tmp_path, suffix):
     assert image.getpixel((32, 5))[0] > 200 > 50 > image.getpixel((32, 30))[0]
 
 
+# In the EXIF: a camera held sideways, a resolution in letters, and an entry of which half is missing.
+SIDEWAYS = "1201 0300 01000000 06000000"
+RESOLUTION = "1a01 0200 02000000 78000000"
+
+
+@pytest.mark.parametrize("entries", [[SIDEWAYS, RESOLUTION], [SIDEWAYS, RESOLUTION[:14]]])
+def test_a_picture_is_whole_and_upright_whatever_else_its_exif_holds(tmp_path, entries):
+    exif = b"Exif\0\0II*\0\x08\0\0\0\2\0" + bytes.fromhex("".join(entries))
+    Image.new("RGB", (64, 36)).save(tmp_path / "image.jpg", exif=exif)
+    assert read_image(tmp_path / "image.jpg").size == (36, 64)
+    assert read_image(tmp_path / "image.jpg", at_least=(8, 8)).size[0] < 36
+
+
 needs_avif = pytest.mark.skipif(not features.check("avif"), reason="this Pillow has no AVIF")
 
 
