@@ -176,3 +176,34 @@ def test_a_look_at_a_dataset_makes_no_list_where_only_those_of_its_splits_are(tm
     with pytest.raises(MissingInput, match=r"made\.txt is missing"):
         exec(loads_samples, names)
     assert not workspace.list_path().exists()
+
+
+def test_what_the_heat_map_says_of_a_cell_stays_in_the_window(in_browser, tmp_path):
+    path = tmp_path / "map.html"
+    table = pd.DataFrame({"lat": [0.0], "lon": [165.0], "country_code": ["GS"]})
+    write_heat_map(path, table, title="one picture")
+
+    async def point(browser):
+        page = await browser.new_page(viewport={"width": 360, "height": 640})
+        await page.goto(path.as_uri())
+        assert await page.locator("header span").inner_text() == "1 sample with coordinates"
+        found = False
+        for x in range(335, 358):  # the cell is some pixels wide
+            for y in range(300, 340, 4):
+                await page.mouse.move(x, y)
+                found = found or await page.locator("#hint").is_visible()
+                if found:
+                    break
+            if found:
+                break
+        box = await page.locator("#hint").bounding_box()
+        said = await page.locator("#hint").inner_text()
+        fits = await page.locator("#hint").evaluate("one => one.scrollWidth <= one.clientWidth")
+        await page.close()
+        return box, said, fits
+
+    box, said, fits = in_browser(point)
+    assert fits
+    assert box["x"] >= 0
+    assert box["x"] + box["width"] <= 360
+    assert "South Georgia and the South Sandwich Islands  1" in said
