@@ -41,7 +41,8 @@ def plot_scores(groups: pd.DataFrame, order: pd.DataFrame) -> Figure:
     for who in dict.fromkeys(groups["who"]):
         left.scatter([], [], color=COLOURS[who], label=who)
     _name_colours(figure)
-    tidy(left, "People and the model on the same pictures, 95 % intervals\n")
+    compared = "People and the model on the same pictures" if "model" in set(groups["who"]) else "People"
+    tidy(left, f"{compared}, 95 % intervals\n")
     draw_intervals(right, order, order["place"].to_numpy(dtype=float), along="y", color=ORANGE)
     right.set_xticks(
         order["place"], [f"{place}\n({n:,})" for place, n in zip(order["place"], order["n"], strict=True)]
@@ -76,6 +77,7 @@ def plot_countries(countries: pd.DataFrame, *, fewest: int) -> Figure:
     names = zip(table["country"], table["n"], strict=True)
     axes.set_yticks(places, [f"{short_name(name)} ({n:,})" for name, n in names])
     axes.set_xlim(-3, 103)
+    axes.set_ylim(-0.6, len(table) - 0.4)
     axes.set_xlabel("% right at the first guess, 95 % intervals")
     _name_colours(figure)
     tidy(axes, f"The hardest countries for people ({fewest} or more answers)", grid=True)

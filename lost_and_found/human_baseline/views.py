@@ -77,7 +77,7 @@ def summary(own: Standing) -> str:
     """The end of a session."""
     if not own.answered:
         return '<h2 id="summary">No picture could be shown</h2><p>Tell whoever runs this quiz.</p>'
-    return f'<h2 id="summary">Done, {escape(own.name)}: {_against(own)}</h2>{standing(own)}'
+    return f'<h2 id="summary">Done, <bdi>{escape(own.name)}</bdi>: {_against(own)}</h2>{standing(own)}'
 
 
 def leaderboard(standings: Sequence[Standing]) -> str:

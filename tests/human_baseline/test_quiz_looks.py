@@ -222,6 +222,20 @@ def test_a_long_name_and_the_words_on_the_leaderboard_are_cut_nowhere_on_a_phone
     on_page(play, rounds=1, viewport=PHONE)
 
 
+def test_a_long_name_leaves_the_scores_on_the_leaderboard_in_sight_on_a_phone(on_page):
+    async def play(page):
+        await join(page, 40 * "W")
+        await answer(page, "france")
+        await page.get_by_text("Leaderboard").click()
+        score = page.locator(".leaders tbody td").nth(1)
+        await score.wait_for()
+        row = await page.locator(".wide").bounding_box()
+        box = await score.bounding_box()
+        assert box["x"] + box["width"] <= row["x"] + row["width"]
+
+    on_page(play, rounds=1, viewport={"width": 360, "height": 740})
+
+
 def test_borders_stay_thin_where_the_answer_map_is_zoomed_in(in_browser):
     style = (Path(app.__file__).parent / "quiz.css").read_text()
 

@@ -228,6 +228,19 @@ def test_the_figure_of_one_answer_speaks_of_one(ranks):
     assert [text.get_text().split(", ")[1] for text in figure.axes[0].texts] == ["1 answer"] * 2
 
 
+def test_without_a_model_no_title_promises_one(ranks):
+    alone = ranks.assign(model_rank=pd.array([None] * len(ranks), dtype="Int64"))
+    figure = plots.plot_scores(scores.group_table(alone), scores.order_table(alone))
+    assert figure.axes[0].get_title(loc="left").strip() == "People, 95 % intervals"
+
+
+def test_the_marks_of_two_countries_keep_clear_of_the_axis(ranks):
+    two = ranks[ranks["country_code"].isin(sorted(set(ranks["country_code"]))[:2])]
+    axes = plots.plot_countries(scores.country_table(two), fewest=1).axes[0]
+    assert axes.get_ylim()[0] < -0.5
+    assert axes.get_ylim()[1] > 1.5
+
+
 @pytest.mark.parametrize("figure", ["scores", "countries"])
 def test_the_legend_overlaps_no_title_and_no_interval(figure):
     ranks = many_answers(3, 6, np.zeros((3, 6))).assign(country_code="GS")

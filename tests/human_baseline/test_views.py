@@ -89,6 +89,12 @@ def test_the_summary_compares_people_with_the_model(tmp_path):
     assert "12 of 12 right first time, 6 more than the model" in views.summary(quiz.standing(player))
 
 
+def test_a_name_written_from_right_to_left_leaves_the_numbers_after_it_in_their_place(tmp_path):
+    quiz = made_quiz(tmp_path, rounds=2)
+    player = play(quiz, "שלום עולם", lambda item: ["FR"])
+    assert "Done, <bdi>שלום עולם</bdi>: " in views.summary(quiz.standing(player))
+
+
 def test_a_long_leaderboard_is_cut_and_says_so(tmp_path):
     quiz = made_quiz(tmp_path, rounds=1)
     for number in range(views.LEADERS + 3):
