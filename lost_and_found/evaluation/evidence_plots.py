@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 
 import matplotlib.pyplot as plt
@@ -20,6 +21,7 @@ from lost_and_found.training.runs import Run
 STRONGEST, FADING = 0.85, 1.3  # opacity of a picture's strongest evidence, and how fast it fades
 FAINTEST = 0.1  # points or km; colours are never scaled to less, or rounding errors would shine
 COLUMNS = 2
+LETTERS_IN_TITLE = 54  # that fit above a picture and beside the numbers of its evidence
 AGAINST_AND_FOR = LinearSegmentedColormap.from_list("evidence", [BLUE, "#ffffff", ORANGE])
 
 
@@ -97,9 +99,11 @@ def plot_examples(pixels: np.ndarray, maps: np.ndarray, titles: Sequence[str], *
         pixels, maps, titles, panels.reshape(-1, 2), strict=False
     ):
         left.imshow(picture.transpose(1, 2, 0), interpolation="bicubic")
-        left.set_title(title, fontsize=9, loc="left", parse_math=False)
+        text = textwrap.fill(title, LETTERS_IN_TITLE)
+        left.set_title(text, fontsize=9, loc="left", parse_math=False)
         right.imshow(overlay(picture, evidence), interpolation="bicubic")
-        right.set_title(f"{evidence.min():,.1f} to {evidence.max():,.1f} {unit}", fontsize=8, loc="right")
+        low, high = (round(float(end), 1) + 0.0 for end in (evidence.min(), evidence.max()))  # no -0.0
+        right.set_title(f"{low:,.1f} to {high:,.1f} {unit}", fontsize=8, loc="right")
     return figure
 
 
@@ -121,7 +125,8 @@ def plot_frame(pixels: np.ndarray, maps: np.ndarray, *, unit: str) -> Figure:
     for axes in (left, right):
         axes.set_axis_off()
     scale = figure.colorbar(ScalarMappable(Normalize(-limit, limit), AGAINST_AND_FOR), ax=right, shrink=0.8)
-    scale.ax.set_ylim(min(mean.min(), 0), max(mean.max(), 0))
+    if limit > FAINTEST:
+        scale.ax.set_ylim(min(mean.min(), 0), max(mean.max(), 0))
     scale.set_label("km" if unit == "km" else "points of probability")
     scale.outline.set_visible(False)
     scale.ax.tick_params(labelsize=8, length=0)

@@ -236,6 +236,32 @@ def test_figures_of_an_odd_number_of_pictures_are_drawn():
     plt.close("all")
 
 
+@pytest.mark.filterwarnings("error")
+def test_figures_of_no_evidence_have_a_scale_and_no_negative_zero():
+    pixels, maps = np.zeros((2, 3, 8, 10), np.uint8), np.full((2, 8, 10), -1e-6)
+    examples = plot_examples(pixels, maps, ["one", "two"], unit="points")
+    assert examples.axes[1].get_title(loc="right") == "0.0 to 0.0 points"
+    frame = plot_frame(pixels, 0 * maps, unit="points")
+    assert frame.axes[2].get_ylim() == (-0.1, 0.1)
+    plt.close("all")
+
+
+def test_long_names_of_countries_do_not_run_into_the_numbers_of_the_evidence():
+    guesses = pd.DataFrame({"guess_1": ["HM"], "probability_1": [0.87]})
+    maps = np.linspace(-98.7, 98.7, 80 * 130).reshape(1, 80, 130)
+    titles = example_titles(guesses, ["GS"])
+    figure = plot_examples(np.zeros((1, 3, 80, 130), np.uint8), maps, titles, unit="points")
+    figure.draw_without_rendering()
+    left, right = (axes.findobj(plt.Text) for axes in figure.axes[:2])
+    (title,) = [text for text in left if "taken for" in text.get_text()]
+    (numbers,) = [text for text in right if "points" in text.get_text()]
+    last_line = title.get_text().splitlines()[-1]
+    assert title.get_text().replace("\n", " ") == titles[0]
+    assert len(last_line) < 40
+    assert title.get_window_extent().x1 < numbers.get_window_extent().x0
+    plt.close("all")
+
+
 def test_thousands_of_kilometres_are_separated_as_everywhere():
     maps = np.linspace(2, 4321, 80).reshape(1, 8, 10)
     examples = plot_examples(np.zeros((1, 3, 8, 10), np.uint8), maps, ["one"], unit="km")
