@@ -26,6 +26,7 @@ LAND, BORDER, GRID = "#eeeeee", "#b5b5b5", "#dddddd"
 SHADES = ListedColormap(plt.get_cmap("Blues")(np.linspace(0.12, 1, 256)))
 PICTURE = (320, 180)
 LONGEST_NAME = 24
+FAR_APART = 50  # times
 
 
 def save_figure(figure: Figure, path: Path, *, bbox_inches: str | None = None) -> None:
@@ -35,6 +36,11 @@ def save_figure(figure: Figure, path: Path, *, bbox_inches: str | None = None) -
     with plt.rc_context({"svg.hashsalt": path.name}):  # else its ids are random
         figure.savefig(image, format=ending, dpi=120, bbox_inches=bbox_inches, metadata=undated)
     write_atomically(path, image.getvalue())
+
+
+def short_value(value: object) -> str:
+    """A setting's value as a label; of a path, such as that of weights, the end tells most."""
+    return f"{value:.3g}" if isinstance(value, float) else short_name(Path(str(value)).name)
 
 
 def short_name(name: str) -> str:
@@ -63,6 +69,13 @@ def tidy_epochs(axes: Axes, title: str) -> None:
     axes.set_xlabel("epoch")
     axes.locator_params("x", integer=True, min_n_ticks=1)
     axes.grid(axis="y", color=GRID, linewidth=0.8)
+
+
+def compress_losses(axes: Axes) -> None:
+    """Losses on a log scale if they are far apart, or one that nearly diverged would flatten all others."""
+    drawn = [float(value) for line in axes.lines for value in np.asarray(line.get_ydata())]
+    if drawn and 0 < FAR_APART * min(drawn) < max(drawn):
+        axes.set_yscale("log")
 
 
 def draw_intervals(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import matplotlib.pyplot as plt
@@ -14,13 +13,21 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure, SubFigure
 
 from lost_and_found.evaluation.comparison import LOWER_IS_BETTER, ComparedRun, differing_settings
-from lost_and_found.figures import BLUE, GREY, ORANGE, short_name, tidy, tidy_epochs
+from lost_and_found.figures import (
+    BLUE,
+    GREY,
+    ORANGE,
+    compress_losses,
+    short_name,
+    short_value,
+    tidy,
+    tidy_epochs,
+)
 
 # Most of Okabe and Ito's colours, which colour-blind people can tell apart, too.
 COLOURS = (BLUE, ORANGE, "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#222222", "#b8b8b8")
 SETTINGS_IN_NAME = 3
 COUNTRIES_SHOWN = 24
-FAR_APART = 50  # times
 LETTERS_IN_HALF = 75  # of the smallest text that fit beside a curve's colour in half of the figure
 LETTERS_IN_LINE = 95  # of the smallest text that fit between the names of the countries and the edge
 
@@ -50,9 +57,8 @@ def _draw_curves(figure: SubFigure, runs: Sequence[ComparedRun], *, target: str,
     for axes, column in zip(panels, (metric, "loss"), strict=True):
         for colour, name, run in zip(COLOURS, run_names(runs), runs, strict=False):
             _draw_curve(axes, run, f"val/{column}", colour=colour, name=name)
-        drawn = [float(value) for line in axes.lines for value in line.get_ydata()]
-        if column == "loss" and drawn and 0 < FAR_APART * min(drawn) < max(drawn):
-            axes.set_yscale("log")  # or a loss that diverged would flatten all others
+        if column == "loss":
+            compress_losses(axes)
         better = "lower" if column in LOWER_IS_BETTER else "higher"
         title = f"{target}: {column.replace('_', ' ')} on the validation split ({better} is better)"
         tidy_epochs(axes, title)
@@ -68,16 +74,10 @@ def run_names(runs: Sequence[ComparedRun]) -> list[str]:
         settings = differing_settings(runs)
     names = []
     for run in runs:
-        own = [f"{name} {_short(run.config.get(name))}" for name in settings]
+        own = [f"{name} {short_value(run.config.get(name))}" for name in settings]
         size = f"{run.config.get('width')}x{run.config.get('height')}"
         names.append(", ".join([str(run.config.get("architecture")), size, *own]) + f" ({run.id[-8:]})")
     return names
-
-
-def _short(value: object) -> str:
-    if isinstance(value, float):
-        return f"{value:.3g}"
-    return short_name(Path(str(value)).name)  # of a path, such as that of weights, the end tells most
 
 
 def plot_differences(differences: pd.DataFrame, names: tuple[str, str], *, fewest: int) -> Figure:

@@ -10,7 +10,7 @@ import torch
 from matplotlib import pyplot
 from matplotlib.figure import Figure
 
-from lost_and_found.figures import BLUE, GREY, ORANGE, tidy_epochs
+from lost_and_found.figures import BLUE, GREY, ORANGE, compress_losses, tidy_epochs
 from lost_and_found.training.augmentation import Augmentation
 from lost_and_found.training.config import STUDY, TrainingConfig
 from lost_and_found.training.pixel_cache import PixelCache
@@ -22,6 +22,7 @@ DISTANCES_KM = ("median_km", "mean_km")
 # In the figure of the augmentation: rows, and changed pictures in each.
 PICTURES, VARIANTS = 5, 5
 LINES = ("-", "--", ":", "-.")
+MARKED_EPOCHS = 40  # with dots for more of them, no line would look dashed
 
 
 def plot_curves(run: Run) -> Figure:
@@ -39,7 +40,10 @@ def plot_curves(run: Run) -> Figure:
         for number, name in enumerate(names):
             colour = (BLUE, ORANGE, GREY)[number % 3]
             line = LINES[number // 3]
-            axes.plot(metrics.index, metrics[name], marker=".", color=colour, linestyle=line, label=name)
+            marker = "." if len(metrics) <= MARKED_EPOCHS else ""
+            axes.plot(metrics.index, metrics[name], marker=marker, color=colour, linestyle=line, label=name)
+        if title == "loss":
+            compress_losses(axes)
         axes.axvline(run.summary["best_epoch"], color=GREY, linestyle=":", linewidth=1)
         tidy_epochs(axes, title)
         if len(names) > 1:  # below, where no line can run through it

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import matplotlib as mpl
@@ -12,7 +12,7 @@ from matplotlib import pyplot
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from lost_and_found.figures import GREY, short_name
+from lost_and_found.figures import GREY, short_value
 from lost_and_found.texts import counted
 from lost_and_found.training.sweep_files import Sweep
 
@@ -132,7 +132,7 @@ def _categories(column: pd.Series, choices: Sequence[object]) -> Scale:
     ticks = np.linspace(0, 1, len(choices)) if len(choices) > 1 else np.array([0.5])
     where = {choice: float(tick) for choice, tick in zip(choices, ticks, strict=True)}
     places = column.map(where).to_numpy(dtype=float)
-    return Scale(places, ticks.tolist(), [short_name(str(choice)) for choice in choices])
+    return Scale(places, ticks.tolist(), [short_value(choice) for choice in choices])
 
 
 def _linear(numbers: np.ndarray, known: np.ndarray, *, few: int = FEW) -> Scale:
@@ -166,8 +166,14 @@ def _are_apart(places: np.ndarray, few: int) -> bool:
     return 0 < len(places) <= few and bool((np.diff(places) >= LABEL_HEIGHT).all())
 
 
-def _texts(marks: Iterable[float]) -> list[str]:
-    return [f"{mark:,.0f}" if 1_000 <= abs(mark) < 1e7 else f"{mark:.3g}" for mark in marks]
+def _texts(marks: Sequence[float] | np.ndarray) -> list[str]:
+    """As short as they can be without two being alike."""
+    texts = [f"{mark:,.0f}" if 1_000 <= abs(mark) < 1e7 else f"{mark:.3g}" for mark in marks]
+    for digits in range(4, 17):
+        if len(set(texts)) == len(texts):
+            break
+        texts = [f"{mark:,.{digits}g}" for mark in marks]
+    return texts
 
 
 def _draw_axis(axes: Axes, place: int, scale: Scale, title: str) -> None:

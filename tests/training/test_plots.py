@@ -1,6 +1,7 @@
 import dataclasses
 
 import matplotlib as mpl
+import pandas as pd
 import pytest
 from matplotlib import pyplot
 
@@ -28,6 +29,23 @@ def test_the_epochs_of_a_run_of_one_are_whole_numbers(run):
     figure = plot_curves(first)
     assert all(tick == round(tick) for panel in figure.axes for tick in panel.get_xticks())
     pyplot.close(figure)
+
+
+def test_a_loss_that_nearly_diverged_flattens_no_other(run):
+    run.metrics["val/loss"] = [2.0, 1e9]
+    figure = plot_curves(run)
+    assert figure.axes[0].get_yscale() == "log"
+    assert [axes.get_yscale() for axes in figure.axes[1:]] == ["linear"] * (len(figure.axes) - 1)
+    pyplot.close(figure)
+
+
+def test_lines_of_many_epochs_are_told_apart_by_their_dashes(run):
+    many = pd.concat([run.metrics[:1]] * 300, ignore_index=True).assign(epoch=range(1, 301))
+    for metrics, marker in ((run.metrics, "."), (many, "")):
+        figure = plot_curves(dataclasses.replace(run, metrics=metrics))
+        lines = [line for line in figure.axes[1].get_lines() if "val/" in line.get_label()]
+        assert {line.get_marker() for line in lines} == {marker}
+        pyplot.close(figure)
 
 
 def test_the_table_holds_the_best_epochs_metrics(run):

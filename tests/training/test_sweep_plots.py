@@ -29,6 +29,17 @@ def test_an_axis_fits_its_values(values, places, labels):
     assert len(scale.ticks) == len(labels)
 
 
+def test_no_two_marks_of_an_axis_have_one_label():
+    for low, high in ((0.6496, 0.6512), (1000.2, 1001.1), (0.1234567, 0.1234571)):
+        labels = scale_of(pd.Series(np.linspace(low, high, 40))).labels
+        assert 3 <= len(labels) == len(set(labels))
+
+
+def test_weights_are_told_apart_by_the_names_of_their_files():
+    files = [f"/home/somebody/lost-and-found/weights/{name}.pth" for name in ("first", "second")]
+    assert scale_of(pd.Series([*files, "auto"])).labels == ["first.pth", "second.pth", "auto"]
+
+
 def test_many_numbers_are_read_off_round_ones():
     assert scale_of(pd.Series(np.geomspace(2e-5, 0.5, 40))).labels == ["0.0001", "0.001", "0.01", "0.1"]
     assert scale_of(pd.Series(np.linspace(0.01, 0.99, 40))).labels == ["0.2", "0.4", "0.6", "0.8"]
