@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -33,7 +34,9 @@ def save_figure(figure: Figure, path: Path, *, bbox_inches: str | None = None) -
     """Write a figure in the file ending's format: all or nothing, and the same figure as the same bytes."""
     image, ending = io.BytesIO(), path.suffix.removeprefix(".")
     undated = {"Date": None} if ending == "svg" else None  # no other format in use has a date
-    with plt.rc_context({"svg.hashsalt": path.name}):  # else its ids are random
+    with plt.rc_context({"svg.hashsalt": path.name}), warnings.catch_warnings():  # else its ids are random
+        # The name of a photo may be in any script; what the font lacks is shown as boxes.
+        warnings.filterwarnings("ignore", "Glyph .* missing from font")
         figure.savefig(image, format=ending, dpi=120, bbox_inches=bbox_inches, metadata=undated)
     write_atomically(path, image.getvalue())
 
@@ -133,6 +136,12 @@ def plot_world(axes: Axes, shares: Mapping[str, float]) -> None:
         )
         scale.outline.set_visible(False)
         scale.ax.tick_params(labelsize=8, length=0)
+
+
+def show_latitudes(axes: Axes, latitudes: np.ndarray) -> None:
+    """Make a world map taller where points lie beyond the latitudes that it shows, as in Antarctica."""
+    south, north = axes.get_ylim()
+    axes.set_ylim(min(south, latitudes.min() - 3), max(north, latitudes.max() + 3))
 
 
 def picture_sheet(pictures: Sequence[tuple[Sample, str]], columns: int) -> Figure:

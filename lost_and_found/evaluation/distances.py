@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 
 from lost_and_found.errors import InvalidConfig
 from lost_and_found.evaluation.bootstrap import group_numbers, percentiles, proportion, resampled_rows
-from lost_and_found.figures import BLUE, GREY, ORANGE, plot_world, tidy
+from lost_and_found.figures import BLUE, GREY, ORANGE, plot_world, show_latitudes, tidy
 from lost_and_found.geo.countries import find_country
 from lost_and_found.geo.distances import EARTH_RADIUS_KM, haversine_km
 from lost_and_found.texts import aligned
@@ -133,7 +133,8 @@ def plot_distances(guesses: pd.DataFrame) -> Figure:
         ("guessed", ["guess_lat", "guess_lon"], ORANGE),
     ):
         lat, lon = guesses[columns].to_numpy().T
-        world.scatter(lon, lat, s=size, alpha=0.6, color=colour, linewidths=0)
+        world.scatter(lon, lat, s=size, alpha=0.6, color=colour, linewidths=0, clip_on=False)
+        show_latitudes(world, lat)
         world.scatter([], [], s=20, color=colour, label=name)
     world.legend(frameon=False, fontsize=8, loc="upper left", bbox_to_anchor=(0, 0), ncols=2)
     tidy(world, "Where guesses fall")

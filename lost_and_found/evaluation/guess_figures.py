@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import textwrap
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -24,14 +25,16 @@ from lost_and_found.evaluation.photos import (
     without_dots,
 )
 from lost_and_found.evaluation.predictions import GUESSES
-from lost_and_found.figures import BLUE, ORANGE, plot_world, save_figure, short_name, tidy
+from lost_and_found.figures import BLUE, ORANGE, plot_world, save_figure, short_name, show_latitudes, tidy
 from lost_and_found.geo.countries import find_country
 from lost_and_found.preparation.pictures import fit
 from lost_and_found.samples import read_image
 from lost_and_found.texts import printable
 from lost_and_found.training.runs import Run, predict
 
-LONGEST = 230  # bytes; file systems allow 255, and a figure that is being written has up to 17 more
+LONGEST_FILE_NAME = 230  # bytes; file systems allow 255, and a figure that is being written has up to 17 more
+LETTERS_IN_TITLE = 64  # that fit above the map
+LONGEST_SHOWN = 40  # letters of a file name
 
 
 def write_guess_figures(
@@ -68,9 +71,9 @@ def write_guess_figures(
 def _fitting(name: str) -> str:
     """The name, or its beginning and a digest of it where that of the figure would be too long."""
     text = os.fsencode(name)
-    if len(text) <= LONGEST:
+    if len(text) <= LONGEST_FILE_NAME:
         return name
-    return f"{text[: LONGEST - 9].decode(errors='ignore')}-{digest(text)[:8]}"
+    return f"{text[: LONGEST_FILE_NAME - 9].decode(errors='ignore')}-{digest(text)[:8]}"
 
 
 def country_shares(run: Run, decoded: np.ndarray) -> list[dict[str, float]]:
@@ -117,13 +120,19 @@ def plot_photo_guess(run: Run, guess: pd.Series, shares: Mapping[str, float]) ->
     )
     path = Path(guess["photo"])
     photo = np.asarray(fit(read_image(path, at_least=run.copy_size), run.copy_size))
-    plot_picture(panels["p"], photo, printable(path.name))
+    plot_picture(panels["p"], photo, _short(printable(path.name)))
     plot_picture(panels["e"], *photo_evidence(run, path))
     if shares:
         plot_likeliest(panels["c"], shares)
     plot_guess_map(panels["w"], guess, shares)
-    tidy(panels["w"], point_text(guess) if "place" in guess else "Where it may have been taken")
+    where = point_text(guess) if "place" in guess else "Where it may have been taken"
+    tidy(panels["w"], textwrap.fill(where, LETTERS_IN_TITLE))
     return figure
+
+
+def _short(name: str) -> str:
+    """The name of a file, or so much of its beginning and end that it doesn't push the map aside."""
+    return name if len(name) <= LONGEST_SHOWN else f"{name[:24]}…{name[-15:]}"
 
 
 def plot_picture(axes: Axes, picture: np.ndarray, title: str) -> None:
@@ -138,7 +147,9 @@ def plot_guess_map(axes: Axes, guess: pd.Series, shares: Mapping[str, float]) ->
     """The world shaded by probability, with a star at the guessed point where there is one."""
     plot_world(axes, shares)
     if "place" in guess:
-        axes.plot(guess["lon"], guess["lat"], "*", markersize=16, color=ORANGE, markeredgecolor="white")
+        (star,) = axes.plot(guess["lon"], guess["lat"], "*", color=ORANGE, markeredgecolor="white")
+        star.set(markersize=16, clip_on=False)
+        show_latitudes(axes, np.array([guess["lat"]]))
 
 
 def plot_likeliest(axes: Axes, shares: Mapping[str, float]) -> None:

@@ -63,6 +63,20 @@ def test_the_figure_names_the_distances_of_its_shares_and_hides_no_true_points_b
     plt.close(figure)
 
 
+def test_the_map_shows_points_in_antarctica_and_whole_ones_at_180_degrees():
+    guesses = made_guesses(20).assign(lat=-75.0, guess_lat=89.0, lon=180.0)
+    figure = distances.plot_distances(guesses)
+    _, world = figure.axes
+    south, north = world.get_ylim()
+    assert south < -75
+    assert north > 89
+    dots = [points for points in world.collections if len(points.get_offsets()) == 20]
+    assert not any(points.get_clip_on() for points in dots)
+    usual = distances.plot_distances(made_guesses(20))
+    assert usual.axes[1].get_ylim() == (-58, 84)
+    plt.close("all")
+
+
 def test_the_nearest_and_the_farthest_countries_are_listed_each_once():
     names = [f"country {number}" for number in range(9)]
     table = pd.DataFrame({"country": names, "n": 5, "median_km": 50.25 * np.arange(1, 10)})

@@ -14,8 +14,9 @@ from lost_and_found import notebooks
 from lost_and_found.data_lists import read_list
 from lost_and_found.data_loader import load_samples
 from lost_and_found.evaluation.__main__ import main
+from lost_and_found.evaluation.guess_figures import plot_guess_map, plot_photo_guess
 from lost_and_found.evaluation.photos import guess_photos, photo_pixels, point_text
-from lost_and_found.figures import plot_world
+from lost_and_found.figures import plot_world, save_figure
 from lost_and_found.geo.outlines import country_outlines
 from lost_and_found.geo.regions import locate
 from lost_and_found.preparation.resizing import resize_collection
@@ -277,3 +278,37 @@ def test_dollar_signs_in_the_name_of_a_photo_are_no_formula(guess, tmp_path):
     status, _, errors = guess(photo(tmp_path / "from $5_$9.jpg"), "--figures", tmp_path / "figures")
     assert status == 0, errors
     assert (tmp_path / "figures" / "from $5_$9.jpg.png").exists()
+
+
+def test_a_star_in_antarctica_or_at_180_degrees_is_seen_whole():
+    figure, axes = plt.subplots()
+    plot_guess_map(axes, pd.Series({"lat": -75.2, "lon": 179.9, "place": "a town"}), {})
+    (star,) = axes.lines
+    assert axes.get_ylim()[0] < -75.2
+    assert not star.get_clip_on()
+    plt.close(figure)
+
+
+def test_long_names_of_photos_and_towns_stay_inside_the_figure_and_leave_the_map_its_size(run_of, tmp_path):
+    run, widths = run_of("region"), []
+    far = "Villa Las Estrellas, South Georgia and the South Sandwich Islands"
+    for name, place in (("a.jpg", "Rome, Italy"), ("a long name " * 12 + "$5.jpg", far)):
+        guess = {"photo": str(photo(tmp_path / name)), "problem": "", "guess_1": "GS"}
+        guess |= {"lat": -54.28, "lon": -136.51, "place": place, "place_km": 12_345.6}
+        figure = plot_photo_guess(run, pd.Series(guess), {"GS": 0.6, "FR": 0.4})
+        figure.draw_without_rendering()
+        world = figure.axes[1]
+        widths.append(world.get_window_extent().width)
+        assert all(axes.title.get_window_extent().x1 <= figure.bbox.x1 for axes in figure.axes)
+        titles = [text for text in figure.findobj(plt.Text) if "km from" in text.get_text()]
+        assert [text.get_window_extent().x1 <= figure.bbox.x1 for text in titles] == [True]
+        plt.close(figure)
+    assert widths[1] == pytest.approx(widths[0], rel=0.1)
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_figure_of_a_photo_with_a_name_in_any_script_is_written_without_a_warning(tmp_path):
+    figure, axes = plt.subplots()
+    axes.set_title("日本.jpg")
+    save_figure(figure, tmp_path / "a.png")
+    plt.close(figure)
