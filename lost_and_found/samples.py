@@ -38,6 +38,9 @@ DAMAGE = (
     *(OSError, SyntaxError, ValueError, EOFError, TypeError, LookupError, OverflowError, struct.error),
     *(RuntimeError, MemoryError),  # of AVIF, and of JPEG 2000 that claims to be larger than any memory
 )
+# Pillow warns of damaged metadata, without which a picture is whole, and of an attack from half the pixels on
+# that it refuses, which phones' photos and panoramas have.
+warnings.filterwarnings("ignore", module=r"PIL\.")
 NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 # What no id may contain: lists hold one per line, in UTF-8.
 _NEVER = r"/\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff"
@@ -163,8 +166,7 @@ def read_image(path: Path, *, at_least: tuple[int, int] | None = None) -> Image.
     try:
         if path.stat().st_size == 0:
             raise BrokenSample(path, "image file is empty")
-        # Pillow warns of a damaged EXIF, without which the picture is whole.
-        with warnings.catch_warnings(action="ignore"), opened(path) as image:
+        with opened(path) as image:
             if image.mode == "F":
                 raise BrokenSample(path, "image has floating-point levels; save it with 8 bits per channel")
             if at_least:
@@ -209,13 +211,8 @@ def damage(content: bytes, suffix: str) -> str | None:
 
 
 def opened(file: Path | io.BytesIO) -> ImageFile.ImageFile:
-    """The picture in a file, to be closed; not one in PostScript.
-
-    Pillow's warnings are left out: of damaged tags, and of an attack from half the size on that it refuses,
-    which many panoramas have.
-    """
-    with warnings.catch_warnings(action="ignore"):
-        image = Image.open(file)
+    """The picture in a file, to be closed; not one in PostScript."""
+    image = Image.open(file)
     if image.format == "EPS":  # a program in PostScript, which Pillow would have Ghostscript run
         image.close()
         raise UnidentifiedImageError("PostScript is not a picture")

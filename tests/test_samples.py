@@ -212,7 +212,20 @@ def test_postscript_is_no_picture_and_no_program_is_started_for_it(tmp_path, mon
     assert not (tmp_path / "started").exists()
 
 
-@pytest.mark.filterwarnings("ignore::UserWarning")  # Pillow's own, on damaged metadata of an intact picture
+def test_a_large_photo_is_read_in_silence_and_one_of_too_many_pixels_refused(tmp_path):
+    for width in (15, 25):
+        Image.new("RGB", (width, 10)).save(tmp_path / f"{width}.png")
+    script = (
+        "from pathlib import Path; from lost_and_found import samples\n"
+        "samples.Image.MAX_IMAGE_PIXELS = 100  # Pillow warns from here on, and refuses twice as many\n"
+        "print(samples.read_image(Path('15.png')).size); samples.read_image(Path('25.png'))"
+    )
+    done = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True)
+    assert done.stdout == "(15, 10)\n"
+    assert "Warning" not in done.stderr
+    assert done.stderr.splitlines()[-1].endswith("BrokenSample: 25.png: image has too many pixels")
+
+
 @pytest.mark.parametrize(
     "suffix", ["jpeg", "png", "tiff", "gif", "bmp", "webp", pytest.param("avif", marks=needs_avif)]
 )
