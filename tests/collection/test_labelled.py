@@ -115,10 +115,12 @@ def test_a_picture_that_the_table_does_not_name_is_a_row_with_a_reason(tmp_path)
     assert reasons(report) == {"b.jpg": "not named in labels.csv"}
 
 
-def test_of_two_files_that_only_spell_an_accent_differently_neither_is_lost(tmp_path):
-    files = ["caf\u00e9.jpg", "cafe\u0301.jpg"]
-    report, found = labelled(tmp_path, "path,country\ncaf\u00e9.jpg,France\n", files=files)
+def test_a_table_may_spell_an_accent_differently_and_of_two_files_that_do_neither_is_lost(tmp_path):
+    files, table = ["caf\u00e9.jpg", "cafe\u0301.jpg"], "path,country\ncaf\u00e9.jpg,France\n"
+    report, found = labelled(tmp_path / "both", table, files=files)
     assert sorted([*found, *reasons(report)]) == sorted(files)
+    _, found = labelled(tmp_path / "one", table, files=files[1:])
+    assert list(found) == files[1:]
 
 
 @pytest.mark.parametrize(
