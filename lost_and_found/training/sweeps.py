@@ -169,8 +169,8 @@ def trial_environment(sweep: Sweep, own: Path) -> dict[str, str]:
         environment["WANDB_PROJECT"] = sweep.project
     if "WANDB_SWEEP_ID" in environment:
         environment["WANDB_SWEEP_PARAM_PATH"] = str(own / "parameters.yaml")
-    if "${program}" in sweep.command:
-        environment.pop("PYTHONSAFEPATH", None)  # its own modules may lie beside it
+    if TRIAL not in sweep.command:
+        environment.pop("PYTHONSAFEPATH", None)  # modules of a program of one's own may lie beside it
     return environment
 
 

@@ -232,7 +232,9 @@ def test_a_variable_that_is_empty_leaves_a_trial_in_the_project_of_its_sweep(
 
 def test_only_a_program_of_ones_own_finds_modules_in_its_folder(write_sweep, tmp_path, monkeypatch):
     monkeypatch.setenv("PYTHONSAFEPATH", "1")
-    assert "PYTHONSAFEPATH" not in trial_environment(read_sweep(write_sweep()), tmp_path)
+    for command in (None, ["${interpreter}", "mine.py", "${args}"]):
+        theirs = read_sweep(write_sweep(command=command))
+        assert "PYTHONSAFEPATH" not in trial_environment(theirs, tmp_path)
     ours = write_sweep(command=["${interpreter}", "-m", TRIAL, "${args}"])
     assert trial_environment(read_sweep(ours), tmp_path)["PYTHONSAFEPATH"] == "1"
 
