@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import warnings
 from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
@@ -51,8 +50,8 @@ def read_exif(path: Path) -> tuple[list[float], str | None]:
         BrokenSample: not an image, or no credible position; the reason says which part is at fault.
     """
     try:
-        # Pillow warns about damaged tags and drops them; missing ones are handled below.
-        with warnings.catch_warnings(action="ignore"), Image.open(path) as image:
+        # Pillow drops damaged tags; missing ones are handled below.
+        with Image.open(path) as image:
             exif = image.getexif()
             gps = exif.get_ifd(ExifTags.IFD.GPSInfo)
             taken = exif.get_ifd(ExifTags.IFD.Exif).get(ExifTags.Base.DateTimeOriginal)
