@@ -12,7 +12,7 @@ from matplotlib import pyplot
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from lost_and_found.figures import GREY, short_value
+from lost_and_found.figures import GREY, LONGEST_NAME, short_value
 from lost_and_found.texts import counted
 from lost_and_found.training.sweep_files import Sweep
 
@@ -132,7 +132,11 @@ def _categories(column: pd.Series, choices: Sequence[object]) -> Scale:
     ticks = np.linspace(0, 1, len(choices)) if len(choices) > 1 else np.array([0.5])
     where = {choice: float(tick) for choice, tick in zip(choices, ticks, strict=True)}
     places = column.map(where).to_numpy(dtype=float)
-    return Scale(places, ticks.tolist(), [short_value(choice) for choice in choices])
+    labels = [short_value(choice) for choice in choices]
+    if len(set(labels)) < len(labels):  # as of the weights of several runs, whose files have one name
+        texts = [str(choice) for choice in choices]
+        labels = [text if len(text) <= LONGEST_NAME else f"…{text[1 - LONGEST_NAME :]}" for text in texts]
+    return Scale(places, ticks.tolist(), labels)
 
 
 def _linear(numbers: np.ndarray, known: np.ndarray, *, few: int = FEW) -> Scale:

@@ -38,6 +38,10 @@ def test_no_two_marks_of_an_axis_have_one_label():
 def test_weights_are_told_apart_by_the_names_of_their_files():
     files = [f"/home/somebody/lost-and-found/weights/{name}.pth" for name in ("first", "second")]
     assert scale_of(pd.Series([*files, "auto"])).labels == ["first.pth", "second.pth", "auto"]
+    names = ("1a2b3c4d", "5e6f7a8b")
+    runs = [f"/home/me/runs/practice-country-resnet18-130x80-{name}/model.safetensors" for name in names]
+    labels = ["…b3c4d/model.safetensors", "…f7a8b/model.safetensors", "auto"]
+    assert scale_of(pd.Series([*runs, "auto"])).labels == labels
 
 
 def test_many_numbers_are_read_off_round_ones():
