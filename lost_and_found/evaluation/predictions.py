@@ -84,6 +84,7 @@ def draw_examples(
     by_id = {sample.id: sample for sample in samples}
     is_right = predictions["rank"] == 1
     return {
-        name: [by_id[one] for one in rng.permutation(predictions["id"][rows].to_numpy())[:each]]
+        # A copy, since numpy shuffles an empty array in place, and pandas' own may be read-only.
+        name: [by_id[one] for one in rng.permutation(predictions["id"][rows].to_numpy(copy=True))[:each]]
         for name, rows in (("right", is_right), ("wrong", ~is_right))
     }

@@ -248,6 +248,15 @@ def test_examples_are_a_seeded_draw_of_right_and_wrong_guesses(results, tmp_path
     assert all(ranks[one.id] > 1 for one in drawn["wrong"])
 
 
+@pytest.mark.parametrize(("rank", "counts"), [(1, [3, 0]), (2, [0, 3])])
+def test_examples_are_also_drawn_if_every_guess_is_right_or_none_is(tmp_path, rank, counts):
+    samples = [Sample(f"a_b_{n}_0", str(tmp_path), ".jpg") for n in range(4)]
+    ids = pd.Series([one.id for one in samples], dtype=object)  # as a pixel cache has them
+    table = pd.DataFrame({"id": ids, "rank": rank})
+    drawn = predictions.draw_examples(samples, table, each=3, seed=0)
+    assert [len(drawn[name]) for name in ("right", "wrong")] == counts
+
+
 def test_the_page_shows_scores_countries_and_confusions(results, tmp_path):
     *_, scores = results
     overall = tables.overall_table(scores)
