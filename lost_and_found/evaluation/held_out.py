@@ -15,9 +15,10 @@ from lost_and_found.samples import Sample, read_json
 from lost_and_found.training.config import TARGETS
 from lost_and_found.training.pixel_cache import CacheSpec, PixelCache, cache_pixels, read_cache
 from lost_and_found.training.runs import ASKED_FOR, Run, complete_runs, predict
-from lost_and_found.workspace import ENRICH, TRAIN, Workspace
+from lost_and_found.workspace import ENRICH, TEST, TRAIN, Workspace
 
 SPLIT = "2-data-preparation/05-split-list"
+MEASURE = "4-evaluation/03-measure-distances"
 
 
 def find_run(workspace: Workspace, run_id: str = "", *, targets: Sequence[str] = TARGETS) -> Path:
@@ -78,13 +79,10 @@ def load_test_samples(workspace: Workspace, run: Run) -> tuple[list[Sample], Pin
     return load_split(workspace, ".test"), pinned
 
 
-def tested_text(folder: Path) -> str:
-    """How many runs have been tested on a test split, and what follows from that.
-
-    Args:
-        folder: of the notebook that tests, for this dataset, with a subfolder for each run.
-    """
-    count = len({table.parent for table in folder.glob("*/*.csv")})
+def tested_text(workspace: Workspace) -> str:
+    """How many runs were tested on the test split, by country or by distance, and what follows from that."""
+    folders = [workspace.root / notebook / workspace.dataset for notebook in (TEST, MEASURE)]
+    count = len({table.parent.name for folder in folders for table in folder.glob("*/*.csv")})
     if count < 2:
         return "No other run was tested on this split here, so none was chosen by it."
     return (

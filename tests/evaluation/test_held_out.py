@@ -144,11 +144,20 @@ def test_the_notebook_leaves_a_report_and_ends_with_the_table(workspace, tmp_pat
     assert (folder / "test-table.txt").read_text().splitlines()[-1] in end
 
 
-def test_how_many_runs_were_tested_is_told(tmp_path):
-    (tmp_path / "pixels" / "made.test-32x32-0").mkdir(parents=True)
-    (tmp_path / "pixels" / "made.test-32x32-0" / "labels.csv").touch()
-    for run, said in (("first", "No other run was tested"), ("second", "2 runs were tested on this split")):
-        (tmp_path / run).mkdir()
-        (tmp_path / run / "overall.csv").touch()
-        (tmp_path / run / "predictions.csv").touch()
-        assert held_out.tested_text(tmp_path).startswith(said)
+def test_how_many_runs_were_tested_by_either_notebook_is_told(tmp_path):
+    workspace = Workspace(tmp_path, "made")
+    by_country, by_distance = (
+        workspace.output(f"4-evaluation/{name}") for name in ("01-test-model", "03-measure-distances")
+    )
+    (by_country / "pixels" / "made.test-32x32-0").mkdir(parents=True)
+    (by_country / "pixels" / "made.test-32x32-0" / "labels.csv").touch()
+    for folder, said in (
+        (by_country / "first", "No other run was tested"),
+        (by_distance / "first", "No other run was tested"),
+        (by_distance / "second", "2 runs were tested on this split"),
+        (by_country / "third", "3 runs were tested on this split"),
+    ):
+        folder.mkdir()
+        (folder / "overall.csv").touch()
+        (folder / "predictions.csv").touch()
+        assert held_out.tested_text(workspace).startswith(said)
