@@ -198,7 +198,7 @@ def select_rows(table: pd.DataFrame, where: str) -> pd.DataFrame:
         chosen = table.eval(where, engine="python")
     except Exception as error:  # pandas lets through whatever Python raises in an expression
         chosen, problem = None, str(error)
-    if not (isinstance(chosen, pd.Series) and chosen.dtype == bool):
+    if not (isinstance(chosen, pd.Series) and chosen.dtype == bool and set(chosen.index) == set(table.index)):
         raise InvalidConfig(f"where is {where!r}, but {problem}; columns are {', '.join(map(str, table))}")
     if not chosen.any():
         raise InvalidConfig(f"where is {where!r}, which holds for none of the {len(table)} runs")

@@ -72,7 +72,7 @@ def plot_countries(axes: Axes, countries: pd.DataFrame, *, fewest: int) -> None:
         axes.text(0.5, 0.5, f"fewer than two countries with {fewest} pictures", ha="center", va="center")
         axes.set_axis_off()
         return
-    gap = len(best) + len(worst) < int((countries["n"] >= fewest).sum())
+    gap = len(best) + len(worst) < int((countries["n"] >= max(fewest, 1)).sum())
     table = pd.concat([worst, best.iloc[::-1]])
     places = np.arange(len(table), dtype=float)
     places[len(worst) :] += gap

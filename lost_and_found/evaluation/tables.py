@@ -71,7 +71,7 @@ def best_and_worst(countries: pd.DataFrame, *, ends: int, fewest: int) -> tuple[
     fewer than twice `ends` countries, each is at one end only. No country found as rarely as one of the worst
     is among the best, unless all are.
     """
-    enough = countries[countries["n"] >= fewest]
+    enough = countries[countries["n"] >= max(fewest, 1)]  # without samples there is no recall
     count = min(ends, len(enough) // 2)
     best, worst = enough.head(min(ends, len(enough) - count)), enough.tail(count)
     better = best["recall"] > worst["recall"].max()

@@ -157,6 +157,12 @@ def test_best_and_worst_share_no_country_and_leave_out_those_with_few_pictures(n
     assert (list(top["country"]), list(bottom["country"])) == (best, worst)
 
 
+def test_a_country_without_pictures_is_never_ranked():
+    table = pd.DataFrame({"country": list("abc"), "n": [1, 1, 0], "recall": [1, 0, np.nan]})
+    top, bottom = tables.best_and_worst(table, ends=2, fewest=0)
+    assert (list(top["country"]), list(bottom["country"])) == (["a"], ["b"])
+
+
 @pytest.mark.parametrize(
     ("recall", "ends", "best", "worst"),
     [
