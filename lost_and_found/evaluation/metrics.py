@@ -135,6 +135,7 @@ def score(
         InvalidConfig: see `truth_ranks`; too few resamples.
     """
     ranks = truth_ranks(probabilities, truth)
+    truth = truth.astype(np.intp)  # in a small type, as of labels in uint8, the cells below would overflow
     classes = probabilities.shape[1]
     ks = [k for k in TOP_K if k == 1 or k < classes]
     predicted = probabilities.argmax(axis=1)

@@ -73,6 +73,14 @@ def test_input_that_does_not_fit_is_refused(probabilities, truth, message):
 # -- scores --
 
 
+@pytest.mark.parametrize("dtype", [np.uint8, np.int16, np.uint64])
+def test_scores_are_the_same_for_class_numbers_of_any_type(dtype):
+    probabilities, truth = made_up(classes=250)
+    small, usual = (score(probabilities, one, resamples=100) for one in (truth.astype(dtype), truth))
+    assert np.array_equal(small.confusion, usual.confusion)
+    assert np.array_equal(small.recall.value, usual.recall.value, equal_nan=True)
+
+
 def test_scores_by_hand():
     truth = np.array([0, 0, 0, 0, 1, 1, 2])
     predicted = np.array([0, 0, 0, 1, 1, 0, 0])
