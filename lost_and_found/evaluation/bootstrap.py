@@ -48,7 +48,8 @@ def group_numbers(groups: Sequence[object] | np.ndarray | None, samples: int) ->
         return np.arange(samples)
     if len(groups) != samples:
         raise InvalidConfig(f"{len(groups)} groups for {samples} samples")
-    return np.unique(np.asarray(groups, dtype=str), return_inverse=True)[1]
+    # One by one, as numpy would take groups that are pairs, such as (game, place), for a table.
+    return np.unique([str(group) for group in groups], return_inverse=True)[1]
 
 
 def resampled_rows(groups: np.ndarray, *, resamples: int, seed: int) -> Iterator[np.ndarray]:

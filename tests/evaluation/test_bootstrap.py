@@ -19,6 +19,11 @@ def test_rows_of_a_group_are_drawn_together_and_as_many_groups_as_there_are():
         assert times[[0, 1, 2]].sum() == 3
 
 
+def test_groups_may_be_pairs():
+    pairs = [("game", 2), ("game", 1), ("game", 2)]
+    assert bootstrap.group_numbers(pairs, 3).tolist() == [1, 0, 1]
+
+
 def test_the_same_groups_are_drawn_whether_sums_or_rows_are_wanted():
     groups = np.arange(40) // 4
     values = np.random.default_rng(0).random(40)
