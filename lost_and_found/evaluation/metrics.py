@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import sparse
 
-from lost_and_found.errors import InvalidConfig
+from lost_and_found.errors import InvalidConfig, some_of
 from lost_and_found.evaluation.bootstrap import (
     Estimate,
     count_table,
@@ -132,11 +132,13 @@ def score(
         seed: of the resampling.
 
     Raises:
-        InvalidConfig: see `truth_ranks`; too few resamples.
+        InvalidConfig: see `truth_ranks`; a class of the subset out of range, or too few resamples.
     """
     ranks = truth_ranks(probabilities, truth)
     truth = truth.astype(np.intp)  # in a small type, as of labels in uint8, the cells below would overflow
     classes = probabilities.shape[1]
+    if strangers := sorted({*subset} - {*range(classes)}):
+        raise InvalidConfig(f"subset holds {some_of(strangers)}, but classes are 0..{classes - 1}")
     ks = [k for k in TOP_K if k == 1 or k < classes]
     predicted = probabilities.argmax(axis=1)
     pairs = most_confused_pairs(predicted, truth, limit=20)

@@ -127,6 +127,12 @@ def test_labels_outside_the_subset_are_left_out_and_are_no_class_with_recall_zer
     assert scores.balanced.value == pytest.approx((1 + 0.5 + 0) / 3)
 
 
+@pytest.mark.parametrize("subset", [[0, 3], [-1], ["FR"]])
+def test_a_subset_of_classes_that_do_not_exist_is_refused(subset):
+    with pytest.raises(InvalidConfig, match=rf"subset holds {subset[-1]}, but classes are 0\.\.2"):
+        score(one_hot([2, 0, 1], 3), np.array([0, 0, 1]), subset=subset, resamples=100)
+
+
 def test_a_guess_outside_the_subset_is_a_wrong_guess():
     scores = score(one_hot([2, 0, 1], 3), np.array([0, 0, 1]), subset=[0, 1], resamples=100)
     assert scores.balanced_subset.value == pytest.approx((0.5 + 1) / 2)
