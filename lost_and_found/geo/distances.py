@@ -3,9 +3,9 @@
 A point is (lat, lon) in degrees along the last axis, a unit vector points to it from the Earth's centre, and
 a chord is the straight line between the ends of two unit vectors.
 
-Tensors stay tensors (dtype, device and gradient are kept); everything else becomes a float64 array. Torch is
-not imported here, so that processes that only need numpy start quickly: nobody can pass a tensor without
-having imported it.
+Tensors stay tensors (device, gradient and, if it is of floats, dtype are kept); everything else becomes a
+float64 array. Torch is not imported here, so that processes that only need numpy start quickly: nobody can
+pass a tensor without having imported it.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 EARTH_RADIUS_KM = 6371.0
+HIGHEST_LATITUDE = 90.0001  # beyond the pole by as much as rounding may put a point
 
 
 def haversine_km(a: Any, b: Any) -> Any:  # noqa: ANN401 (an array or a tensor; returned as the same)
@@ -30,7 +31,8 @@ def haversine_km(a: Any, b: Any) -> Any:  # noqa: ANN401 (an array or a tensor; 
         b: points, shape (..., 2), degrees; leading axes broadcast against those of `a`.
 
     Raises:
-        ValueError: the last axis of one of them isn't (lat, lon).
+        ValueError: the last axis of one of them isn't (lat, lon), or, in an array, a latitude is beyond ±90,
+            as where axes are swapped. Latitudes in tensors aren't looked at, which would make a GPU wait.
 
     Source: Sinnott, R. W., "Virtues of the haversine", Sky and Telescope 68 (1984) 159.
     """
@@ -48,8 +50,13 @@ def great_circle_km(a: Any, b: Any) -> Any:  # noqa: ANN401
     """Great-circle distance in km between unit vectors (..., 3), by the same formula as `haversine_km`.
 
     The arccosine of the dot product would be far off for near and for opposite points in float32.
+
+    Raises:
+        ValueError: the last axis of one of them isn't (x, y, z).
     """
     xp, (a, b) = _same_kind(a, b)
+    for vectors in (a, b):
+        _check_axis(vectors, ("x", "y", "z"))
     to_b, to_antipode = ((a - b) ** 2).sum(-1), ((a + b) ** 2).sum(-1)
     return 2 * EARTH_RADIUS_KM * xp.arctan2(_root(xp, to_b), _root(xp, to_antipode))
 
@@ -69,7 +76,7 @@ def to_unit_vectors(points: Any) -> Any:  # noqa: ANN401
     """Points (..., 2) in degrees as unit vectors (..., 3): x towards (0, 0), y (0, 90), z the north pole.
 
     Raises:
-        ValueError: the last axis isn't (lat, lon).
+        ValueError: as in `haversine_km`.
     """
     xp, (points,) = _same_kind(points)
     lat, lon = _radians(points)
@@ -77,8 +84,13 @@ def to_unit_vectors(points: Any) -> Any:  # noqa: ANN401
 
 
 def from_unit_vectors(xyz: Any) -> Any:  # noqa: ANN401
-    """Points (..., 2) in degrees, lon in [-180, 180], of vectors (..., 3) of any length except zero."""
+    """Points (..., 2) in degrees, lon in [-180, 180], of vectors (..., 3) of any length except zero.
+
+    Raises:
+        ValueError: the last axis isn't (x, y, z).
+    """
     xp, (xyz,) = _same_kind(xyz)
+    _check_axis(xyz, ("x", "y", "z"))
     x, y, z = xyz[..., 0], xyz[..., 1], xyz[..., 2]
     lat = xp.arctan2(z, _root(xp, x**2 + y**2))
     return xp.rad2deg(xp.stack((lat, xp.arctan2(y, x)), -1))
@@ -90,12 +102,23 @@ def _same_kind(*arrays: Any) -> tuple[Any, list[Any]]:  # noqa: ANN401
     tensors = [a for a in arrays if torch is not None and isinstance(a, torch.Tensor)]
     if torch is None or not tensors:
         return np, [np.asarray(a, dtype=np.float64) for a in arrays]
-    return torch, [torch.as_tensor(a, dtype=tensors[0].dtype, device=tensors[0].device) for a in arrays]
+    # Whole degrees would round those of the other array.
+    dtypes = [tensor.dtype for tensor in tensors if tensor.is_floating_point()]
+    dtype = dtypes[0] if dtypes else torch.get_default_dtype()
+    return torch, [torch.as_tensor(a, dtype=dtype, device=tensors[0].device) for a in arrays]
+
+
+def _check_axis(points: Any, names: tuple[str, ...]) -> None:  # noqa: ANN401
+    if points.ndim == 0 or points.shape[-1] != len(names):
+        raise ValueError(
+            f"points have shape {tuple(points.shape)}; the last axis must be ({', '.join(names)})"
+        )
 
 
 def _radians(points: Any) -> tuple[Any, Any]:  # noqa: ANN401
-    if points.ndim == 0 or points.shape[-1] != 2:
-        raise ValueError(f"points have shape {tuple(points.shape)}; the last axis must be (lat, lon)")
+    _check_axis(points, ("lat", "lon"))
+    if isinstance(points, np.ndarray) and (wrong := np.abs(points[..., 0]) > HIGHEST_LATITUDE).any():
+        raise ValueError(f"latitude {points[wrong][0, 0]:g} is beyond ±90; a point is (lat, lon) in degrees")
     radians = points * (np.pi / 180)
     return radians[..., 0], radians[..., 1]
 

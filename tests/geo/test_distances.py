@@ -114,6 +114,28 @@ def test_a_numpy_partner_of_a_tensor_becomes_a_tensor():
     assert isinstance(distance_km, torch.Tensor) and distance_km.shape == (3,)
 
 
+@pytest.mark.parametrize("whole", [torch.tensor([48, 9]), torch.tensor([48.0, 9.0])])
+def test_whole_degrees_in_a_tensor_do_not_round_those_of_its_partner(whole):
+    distance_km = haversine_km((47.3, 8.5), (48, 9))
+    for partner in (np.array([47.3, 8.5]), torch.tensor([47.3, 8.5])):
+        assert haversine_km(whole, partner).item() == pytest.approx(distance_km, rel=1e-5)
+
+
+@pytest.mark.parametrize("swapped", [(139.65, 35.68), [(35.68, 139.65), (-122.42, 37.77)]])
+def test_swapped_axes_are_refused_where_they_show(swapped):
+    message = r"latitude -?1\d\d.\d+ is beyond ±90; a point is \(lat, lon\)"
+    with pytest.raises(ValueError, match=message):
+        haversine_km((35.0, 139.0), swapped)
+    with pytest.raises(ValueError, match=message):
+        to_unit_vectors(swapped)
+
+
+def test_degrees_are_not_taken_for_unit_vectors():
+    for function in (lambda points: great_circle_km(points, points), from_unit_vectors):
+        with pytest.raises(ValueError, match=r"shape \(4, 2\); the last axis must be \(x, y, z\)"):
+            function(np.zeros((4, 2)))
+
+
 def test_points_without_a_pair_of_degrees_are_refused():
     with pytest.raises(ValueError, match=r"last axis must be \(lat, lon\)"):
         haversine_km(np.zeros((2, 3)), np.zeros((2, 3)))
