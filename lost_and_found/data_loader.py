@@ -9,6 +9,7 @@ import os
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from numbers import Integral
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -18,6 +19,7 @@ import pandas as pd
 from lost_and_found.data_lists import check_samples, new_list, pin, read_list
 from lost_and_found.digests import digest
 from lost_and_found.errors import InvalidConfig, ListMismatch, MissingInput, some_of
+from lost_and_found.geo.countries import all_countries
 from lost_and_found.processes import map_in_processes
 from lost_and_found.samples import ID_PATTERN, IMAGE_SUFFIXES, Record, Sample, damage, parse_id, read_record
 from lost_and_found.stores import Store
@@ -42,7 +44,8 @@ class Selection:
         limit: how many to keep, from the front, after the shuffle.
 
     Raises:
-        InvalidConfig: a limit below 1, a country that is no alpha-2 code, or a predicate without a name.
+        InvalidConfig: a limit below 1 or a seed below 0, a country that is no alpha-2 code, or a predicate
+            without a name.
     """
 
     text: str = ""
@@ -58,9 +61,16 @@ class Selection:
             raise InvalidConfig(
                 f"predicate {self.predicate!r} has no name to write to the pinned list; wrap it in a function"
             )
-        if self.limit is not None and self.limit < 1:
-            raise InvalidConfig(f"limit {self.limit} must be at least 1, or None for all samples")
-        if wrong := sorted(code for code in self.countries if len(code) != 2 or not code.isupper()):
+        for name, least, none in (("shuffle_seed", 0, "sorted"), ("limit", 1, "all")):
+            if (value := getattr(self, name)) is None:
+                continue
+            if not isinstance(value, Integral) or value < least:
+                raise InvalidConfig(
+                    f"{name} {value!r} must be a whole number from {least} on, or None for {none} samples"
+                )
+            object.__setattr__(self, name, int(value))  # numpy's can't be written to a list's header
+        known = {country.code for country in all_countries()} if self.countries else set()
+        if wrong := sorted({*self.countries} - known):
             raise InvalidConfig(
                 f"countries {wrong} are not alpha-2 codes; find_country(name).code gives them"
             )

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -128,8 +129,14 @@ def test_a_folder_that_is_not_there_is_named(tmp_path):
         load_samples(tmp_path / "absent")
 
 
-@pytest.mark.parametrize("wrong", [{"limit": 0}, {"countries": frozenset({"France"})}])
-def test_a_selection_that_would_be_empty_by_mistake_is_refused(wrong):
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        *({"limit": 0}, {"limit": 2.0}, {"shuffle_seed": -1}, {"shuffle_seed": "1"}),
+        *({"countries": frozenset({"France"})}, {"countries": frozenset({"FR", "UK"})}),
+    ],
+)
+def test_a_selection_that_can_only_be_a_mistake_is_refused(wrong):
     with pytest.raises(InvalidConfig):
         Selection(**wrong)
 
@@ -283,6 +290,12 @@ def test_labels_that_changed_under_a_list_are_noticed(folder, list_path):
         ListMismatch, match="samples of MY 20 there, none now; samples of SG none there, 20 now"
     ):
         pin(list_path, new_list(samples, "clean", country_codes=["SG"] * 20))
+
+
+def test_numbers_of_a_selection_may_be_numpys(folder, list_path):
+    numpys = Selection(shuffle_seed=np.uint8(3), limit=np.int64(8))
+    first = load_samples(folder, selection=numpys, pinned=list_path)
+    assert load_samples(folder, selection=Selection(shuffle_seed=3, limit=8), pinned=list_path) == first
 
 
 def test_asking_for_another_selection_than_was_pinned_is_an_error(folder, list_path):
