@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from lost_and_found.digests import digest, digest_images
-from lost_and_found.errors import LeakyList, ListMismatch, MissingInput, did_you_mean, some_of
+from lost_and_found.errors import InvalidConfig, LeakyList, ListMismatch, MissingInput, did_you_mean, some_of
 from lost_and_found.locks import sole_writer
 from lost_and_found.samples import Sample, write_atomically
 
@@ -157,9 +157,12 @@ def pin(path: Path, pinned: PinnedList) -> PinnedList:
         The list on disk.
 
     Raises:
+        InvalidConfig: the name doesn't end in .txt: `a.v1` and `a.v2` would share the header `a.json`.
         ListMismatch: the list on disk differs. It is never overwritten, since results may depend on it.
         StorageFull: no room.
     """
+    if path.suffix != ".txt":
+        raise InvalidConfig(f"the list {path} must have a name that ends in .txt")
     if not path.exists():
         with sole_writer(path, wait=True):
             if not path.exists():

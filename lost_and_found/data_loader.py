@@ -132,10 +132,15 @@ def load_samples(
         MissingInput: no folder, or nothing in it that matches.
         ListMismatch: samples of the list are missing or changed, it was edited or made with another
             selection, or an id occurs twice in the folder.
-        InvalidConfig: as for `find_pairs`.
+        InvalidConfig: as for `find_pairs` and `pin`, or a list's predicate is a lambda: all have one name.
         StoreError: files couldn't be fetched.
         BrokenSample: the selection needs a record that can't be read.
     """
+    if pinned and getattr(selection.predicate, "__name__", "") == "<lambda>":
+        raise InvalidConfig(
+            f"{pinned} would keep the predicate's name, by which one lambda can't be told from another; make "
+            "it a function with a name"
+        )
     folder, store = _opened(folder, store)
     if pinned and pinned.exists():
         return _load_pinned(folder, pinned, selection, store)

@@ -298,6 +298,20 @@ def test_numbers_of_a_selection_may_be_numpys(folder, list_path):
     assert load_samples(folder, selection=Selection(shuffle_seed=3, limit=8), pinned=list_path) == first
 
 
+def test_a_lambda_is_no_predicate_of_a_list_since_any_other_would_seem_the_same(folder, list_path):
+    selection = Selection(predicate=lambda sample, record: sample.id.endswith("0"))
+    with pytest.raises(InvalidConfig, match="make it a function with a name"):
+        load_samples(folder, selection=selection, pinned=list_path)
+    assert not list_path.exists()
+
+
+@pytest.mark.parametrize("name", ["streets.v1", "streets.json"])
+def test_a_list_whose_header_would_be_another_lists_or_the_list_itself_is_refused(folder, tmp_path, name):
+    with pytest.raises(InvalidConfig, match=r"must have a name that ends in \.txt"):
+        load_samples(folder, pinned=tmp_path / "lists" / name)
+    assert not (tmp_path / "lists").exists()
+
+
 def test_asking_for_another_selection_than_was_pinned_is_an_error(folder, list_path):
     load_samples(folder, selection=Selection(shuffle_seed=3), pinned=list_path)
     with pytest.raises(ListMismatch, match="was pinned with"):
