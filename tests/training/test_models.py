@@ -30,6 +30,8 @@ def test_every_architecture_gives_one_row_a_picture(architecture):
     model = build_model(architecture, 3).eval()
     with torch.inference_mode():
         assert model(torch.rand(2, 3, 32, 32)).shape == (2, 3)
+        # In training GoogLeNet, for one, gives the outputs of auxiliary classifiers as well.
+        assert isinstance(model.train()(torch.rand(2, 3, 32, 32)), torch.Tensor)
     norms = [module for module in model.modules() if isinstance(module, torch.nn.BatchNorm2d)]
     assert {norm.momentum for norm in norms} <= {0.1}  # so that short training can be validated
     optimizer = build_optimizer(
