@@ -117,7 +117,7 @@ def load_samples(
     *,
     selection: Selection = Selection(),
     pinned: Path | None = None,
-    store: Store | str | None = None,
+    store: Store | Path | str | None = None,
 ) -> list[Sample]:
     """The selected samples in their pinned order, each with both files in `folder`.
 
@@ -151,7 +151,7 @@ def load_samples(
     return samples
 
 
-def load_pinned(folder: Path | str, path: Path, *, store: Store | str | None = None) -> list[Sample]:
+def load_pinned(folder: Path | str, path: Path, *, store: Store | Path | str | None = None) -> list[Sample]:
     """The samples of a list that is there, in its order, each with both files in `folder`.
 
     Args:
@@ -268,9 +268,9 @@ def _files(folder: str) -> Iterator[tuple[str, str]]:
                 yield folder, entry.name
 
 
-def _opened(folder: Path | str, store: Store | str | None) -> tuple[Path, Store | None]:
+def _opened(folder: Path | str, store: Store | Path | str | None) -> tuple[Path, Store | None]:
     """Both as objects; the folder is made if there is a store to fill it from."""
-    store = Store(store) if isinstance(store, str) else store
+    store = Store(str(store)) if isinstance(store, str | Path) else store
     if store:
         Path(folder).mkdir(parents=True, exist_ok=True)
     return Path(folder), store

@@ -126,6 +126,11 @@ def test_a_broken_archive_says_so(tmp_path):
             Store(f"{name[-3:]}://::{tmp_path / name}")
 
 
+def test_a_folder_may_be_given_as_a_path(tmp_path):
+    make_pairs(tmp_path / "remote", 1)
+    assert load_samples(tmp_path / "here", store=tmp_path / "remote")
+
+
 def test_names_in_a_folder_are_taken_as_they_are(tmp_path):
     make_pairs(tmp_path / "remote", 1)
     for path in (tmp_path / "remote").iterdir():
