@@ -350,4 +350,6 @@ def _outputs(run: Run, pixels: np.ndarray) -> Iterator[tuple[slice, torch.Tensor
     starts = range(0, len(pixels), at_once)
     for start in progress_bar(starts, desc="predicting", unit=" batches", disable=len(starts) < 2):
         rows = slice(start, start + at_once)
-        yield rows, run.model(run.normalisation(as_tensor(pixels[rows]).to(run.device)))
+        # Contiguous, as torch takes no array that runs backwards, such as BGR turned into RGB.
+        batch = as_tensor(np.ascontiguousarray(pixels[rows]))
+        yield rows, run.model(run.normalisation(batch.to(run.device)))

@@ -109,6 +109,11 @@ def test_predictions_are_probabilities_however_many_are_made_at_a_time(trained, 
     assert predict(trained, eight_pictures.pixels[:0]).shape == (0, 4)
 
 
+def test_pixels_may_lie_backwards_in_memory_as_those_of_bgr_do(trained, eight_pictures):
+    bgr = eight_pictures.pixels[:, ::-1].copy()
+    np.testing.assert_array_equal(predict(trained, bgr[:, ::-1]), predict(trained, eight_pictures.pixels))
+
+
 @pytest.mark.parametrize(("room", "sizes"), [(3.5, [3, 3, 2]), (0.5, [1] * 8), (1000, [8])])
 def test_of_large_pictures_few_are_predicted_at_a_time(trained, eight_pictures, monkeypatch, room, sizes):
     enlarged = dataclasses.replace(
