@@ -27,9 +27,9 @@ __all__ = [
     "target_from_json",
 ]
 
-_CLASSES: dict[str, type[CountryTarget] | type[RegionTarget] | type[CoordinatesTarget]] = {
-    one.name: one for one in (CountryTarget, RegionTarget, CoordinatesTarget)
-}
+# A list, as of one mypy says which class lacks something.
+_TARGETS: list[type[Target]] = [CountryTarget, RegionTarget, CoordinatesTarget]
+_CLASSES = {one.name: one for one in _TARGETS}
 
 
 def build_target(config: TrainingConfig, train_table: pd.DataFrame) -> Target:

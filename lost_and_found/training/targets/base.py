@@ -12,6 +12,7 @@ from torch import Tensor
 
 from lost_and_found.errors import MissingInput, some_of
 from lost_and_found.geo.distances import chord_to_km, to_unit_vectors
+from lost_and_found.training.config import TrainingConfig
 
 # Encoded labels of N samples: tensors whose first dimension is N.
 Labels = dict[str, Tensor]
@@ -32,7 +33,8 @@ class Target(Protocol):
     Attributes:
         name: as in the config.
         outputs: how many numbers the network gives for a picture.
-        country_codes: of `country_probabilities`; empty if this target says nothing about countries.
+        country_codes: of `country_probabilities`; empty if this target says nothing about countries, else its
+            labels hold, as "country", each sample's index among them, or -1 for another country.
         metrics: the keys of what `summarise` returns.
         best_metric: the metric by which epochs are compared.
         best_is_share: whether that is a share of pictures, the higher the better; else it is a distance.
@@ -46,6 +48,14 @@ class Target(Protocol):
     best_metric: str
     best_is_share: bool
     temperature: float
+
+    @classmethod
+    def from_table(cls, table: pd.DataFrame, config: TrainingConfig) -> Target:
+        """The config's target for the records of the train split."""
+
+    @classmethod
+    def from_json(cls, values: dict[str, Any]) -> Target:
+        """The target that `to_json` described; other keys are ignored."""
 
     def to(self, device: torch.device) -> Target:
         """This target, with its tensors moved to the device of outputs and labels."""
@@ -75,7 +85,7 @@ class Target(Protocol):
         """Guessed (lat, lon) (N, 2) in degrees from what `decode` gave; None if there is no point."""
 
     def to_json(self) -> dict[str, Any]:
-        """All that `target_from_json` needs."""
+        """All that `from_json` needs, and the name as "target"."""
 
 
 def ranks(outputs: Tensor, truth: Tensor) -> Tensor:
