@@ -120,7 +120,10 @@ def test_rows_are_selected_by_an_expression():
 
 @pytest.mark.parametrize(
     "where",
-    ["accuracy > 0.5", "best >", "best", "best = 1", "best > 'a'", "__import__('os')", "1", "best.head(1) > 0"],
+    [
+        *("accuracy > 0.5", "best >", "best", "best = 1", "best > 'a'"),
+        *("__import__('os')", "1", "best.head(1) > 0"),
+    ],
 )
 def test_an_expression_that_is_no_condition_is_refused_with_the_columns(where):
     table = comparison.runs_table([made_run("a", 0.2), made_run("b", 0.3)])
