@@ -13,7 +13,7 @@ from torchvision.transforms.v2.functional import gaussian_blur
 from lost_and_found.bars import progress_bar
 from lost_and_found.errors import InvalidConfig
 from lost_and_found.evaluation.bootstrap import group_numbers, percentiles, resampled_rows
-from lost_and_found.geo.distances import great_circle_km, to_unit_vectors
+from lost_and_found.geo.distances import EARTH_RADIUS_KM, great_circle_km, to_unit_vectors
 from lost_and_found.texts import aligned
 from lost_and_found.training.runs import Run, predict
 from lost_and_found.training.splits import as_tensor
@@ -24,6 +24,7 @@ SPOT, BLUR, SPACING = 1 / 8, 1 / 8, 1 / 6
 BATCH = 16  # spots at a time: on a CPU faster than all at once, in far less memory
 PARTS = ("its own evidence", "another picture's evidence", "its least evidence")
 DIFFERENCE = "the first less the second"
+POSSIBLE = {"points": (-100.0, 100.0), "km": (0.0, np.pi * EARTH_RADIUS_KM)}  # losses by unit
 
 
 def evidence_unit(run: Run) -> str:
@@ -111,14 +112,21 @@ def blurring_losses(run: Run, pixels: np.ndarray, maps: np.ndarray, *, share: fl
 
 
 def blurring_table(
-    losses: np.ndarray, *, groups: Sequence[object] | None = None, resamples: int = 1000, seed: int = 0
+    losses: np.ndarray,
+    *,
+    unit: str,
+    groups: Sequence[object] | None = None,
+    resamples: int = 1000,
+    seed: int = 0,
 ) -> pd.DataFrame:
     """Mean losses by part, and by how much the first exceeds the second: columns blurred, mean, low, high.
 
-    The ends are those of 95 % intervals. That of the difference is of pictures paired with themselves.
+    The ends are those of 95 % intervals. That of the difference is of pictures paired with themselves. For a
+    single group they span all possible values.
 
     Args:
         losses: from `blurring_losses`.
+        unit: from `evidence_unit`.
         groups: (N,) what is resampled as a whole, for example from `groups_of_list`.
         resamples: at least 100.
         seed: of the resampling.
@@ -131,6 +139,9 @@ def blurring_table(
     values = np.column_stack([losses, losses[:, 0] - losses[:, 1]])
     means = np.stack([values.mean(axis=0), *(values[rows].mean(axis=0) for rows in drawn)])
     low, high = percentiles(means, np.full(values.shape[1], numbers.max() + 1))
+    least, most = POSSIBLE[unit]
+    lowest, highest = len(PARTS) * [least] + [least - most], len(PARTS) * [most] + [most - least]
+    low, high = (end.clip(lowest, highest) for end in (low, high))
     return pd.DataFrame({"blurred": [*PARTS, DIFFERENCE], "mean": means[0], "low": low, "high": high})
 
 
@@ -145,8 +156,8 @@ def blurring_text(table: pd.DataFrame, *, unit: str) -> str:
         ("blurred", f"{'moves the guess' if unit == 'km' else 'costs the guess'}, {unit}", "95 % interval")
     ]
     for row in table.to_dict("records"):
-        interval = f"{row['low']:,.1f} to {row['high']:,.1f}"
-        lines.append((row["blurred"], f"{row['mean']:,.1f}", interval))
+        interval = f"{row['low']:z,.1f} to {row['high']:z,.1f}"  # never -0.0
+        lines.append((row["blurred"], f"{row['mean']:z,.1f}", interval))
     return aligned(lines)
 
 

@@ -165,16 +165,34 @@ def test_the_maps_of_a_single_picture_cannot_be_checked(run_of):
 
 def test_losses_are_averaged_with_intervals_over_groups():
     losses = np.random.default_rng(0).normal([20, 10, 0], 5, (200, 3))
-    table = blurring_table(losses)
+    table = blurring_table(losses, unit="points")
     assert table["mean"].tolist()[:3] == losses.mean(axis=0).tolist()
     assert table["mean"][3] == pytest.approx(table["mean"][0] - table["mean"][1])
     assert (table["low"] < table["mean"]).all() and (table["mean"] < table["high"]).all()
     # Twice as many pictures that are the same ones say nothing new.
-    twice = blurring_table(np.repeat(losses, 2, axis=0), groups=np.repeat(np.arange(200), 2))
+    groups = np.repeat(np.arange(200), 2)
+    twice = blurring_table(np.repeat(losses, 2, axis=0), unit="points", groups=groups)
     widths = [(one["high"] - one["low"]).to_numpy() for one in (table, twice)]
     assert widths[1] == pytest.approx(widths[0], rel=0.15)
     text = blurring_text(table, unit="points")
     assert "costs the guess, points" in text and "its least evidence" in text
+
+
+@pytest.mark.parametrize(
+    ("unit", "least", "most"), [("points", -100, 100), ("km", 0, pytest.approx(20_015, abs=1))]
+)
+def test_intervals_of_losses_from_few_groups_hold_no_impossible_values(unit, least, most):
+    losses = np.array([[90.0, 80, 0], [1, 0, 0], [2, 0, 0]])
+    single = blurring_table(losses, unit=unit, groups=["one"] * 3)
+    assert single["low"][:3].tolist() == [least] * 3 and single["high"][:3].tolist() == [most] * 3
+    assert single["high"][3] == -single["low"][3] < 40_100
+    few = blurring_table(losses, unit=unit)
+    assert few["low"][:3].min() >= least and (few["low"] <= few["mean"]).all()
+
+
+def test_a_loss_of_next_to_nothing_is_written_without_a_sign():
+    table = pd.DataFrame({"blurred": ["its least evidence"], "mean": [-0.01], "low": [-0.02], "high": [0.0]})
+    assert "-0.0" not in blurring_text(table, unit="points")
 
 
 def test_the_strongest_spot_is_given_as_shares_of_the_picture():
