@@ -4,6 +4,15 @@ import pytest
 from made_quiz import made_quiz
 from quiz_page import served, visitor
 
+from lost_and_found.human_baseline.deck import encode_picture
+
+
+@pytest.fixture(autouse=True)
+def _forget_pictures():
+    """The next test may get a folder of the same name, since those of passed tests are deleted."""
+    yield
+    encode_picture.cache_clear()
+
 
 @pytest.fixture
 def on_page(in_browser, tmp_path):
