@@ -42,8 +42,13 @@ def find_predictions(workspace: Workspace, run_id: str = "") -> Path:
     raise MissingInput(f"{folder} holds no predictions of run {run_id!r}; there are: {names}")
 
 
-def read_model_guesses(path: Path) -> Mapping[str, ModelGuess]:
+def read_model_guesses(path: Path, truths: Mapping[str, str]) -> dict[str, ModelGuess]:
     """The model's answers by id of the sample.
+
+    Args:
+        path: from `find_predictions`.
+        truths: country codes by id, of the samples in question. An answer that was ranked by another truth,
+            as after records were enriched anew, is left out.
 
     Raises:
         MissingInput: no such file, or a damaged one.
@@ -51,4 +56,5 @@ def read_model_guesses(path: Path) -> Mapping[str, ModelGuess]:
     return {
         str(row["id"]): ModelGuess(int(row["rank"]), tuple(guesses_of(row)))
         for row in read_predictions(path).to_dict("records")
+        if truths.get(str(row["id"])) == row["truth"]
     }

@@ -69,8 +69,7 @@ def find_model(
             raise
         warnings.warn(f"There is no model to compare people with: {missing}", stacklevel=3)
         return None, {}
-    told = read_model_guesses(predictions)
-    model = {item: told[item] for item in deck.items if item in told}
+    model = read_model_guesses(predictions, {one.id: one.country_code for one in deck.items.values()})
     if not model:
         warnings.warn(
             "There is no model to compare people with: "
@@ -80,7 +79,8 @@ def find_model(
     elif len(model) < len(deck):
         warnings.warn(
             f"{predictions} says nothing about {len(deck) - len(model)} of the {len(deck)} pictures of "
-            f"{deck.name}; people are compared with the model on the others alone",
+            f"{deck.name}, or names another country for them than their records now do; people are compared "
+            "with the model on the others alone",
             stacklevel=3,
         )
     return predictions, model

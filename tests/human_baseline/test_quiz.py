@@ -8,7 +8,7 @@ from made_quiz import COUNTRIES, RUN, made_quiz, make_workspace, play, write_pre
 from lost_and_found.errors import InvalidConfig, MissingInput, NotTaken
 from lost_and_found.human_baseline.opening import open_quiz, sizes_text
 from lost_and_found.human_baseline.quiz import LONGEST_NAME, rank_of
-from lost_and_found.workspace import TEST, TRAIN, Workspace
+from lost_and_found.workspace import ENRICH, TEST, TRAIN, Workspace
 
 
 @pytest.fixture
@@ -287,6 +287,19 @@ def test_the_model_is_the_one_asked_for_or_the_one_tested_last(tmp_path):
     write_predictions(workspace, ["practice_singleplayer_game999_0"], run="last")
     with pytest.warns(UserWarning, match=r"no model .* says nothing about the pictures of made\.test"):
         assert not open_quiz(workspace, image_size="64x36").model
+
+
+def test_a_guess_that_was_ranked_by_another_country_than_the_records_now_name_is_left_out(tmp_path):
+    workspace = make_workspace(tmp_path)
+    (record,) = workspace.input(ENRICH).glob("*_game000_0.json")
+    assert open_quiz(workspace, image_size="64x36").model["practice_singleplayer_game000_0"].rank == 1
+    record.write_text(record.read_text().replace('"FR"', '"BE"'))
+    with pytest.warns(
+        UserWarning, match=r"about 1 of the 12 pictures of made\.test, or names another country"
+    ):
+        quiz = open_quiz(workspace, image_size="64x36")
+    assert quiz.deck.items["practice_singleplayer_game000_0"].country_code == "BE"
+    assert "practice_singleplayer_game000_0" not in quiz.model and len(quiz.model) == 11
 
 
 def test_the_models_size_comes_from_its_run(tmp_path):
