@@ -146,8 +146,8 @@ def resolve_parameters(
         preset: a name in `training.config.PRESETS`; those of its values that no notebook knows are ignored.
 
     Raises:
-        InvalidConfig: a name that no notebook knows, a value that doesn't fit the default's type, or no
-            folder where one must be given.
+        InvalidConfig: a name that no notebook knows, a value that doesn't fit the default's type, a negative
+            seed, or no folder where one must be given.
     """
     for origin, names in (("the profile", own), ("-p", given)):
         if unknown := sorted(set(names) - set(known)):
@@ -163,6 +163,8 @@ def resolve_parameters(
     values |= {name: typed(name, text, known[name]) for name, text in given.items()}
     if values.get("root") == "":
         raise InvalidConfig("parameter root is empty; give a folder")
+    if values.get("seed", 0) < 0:
+        raise InvalidConfig(f"parameter seed is {values['seed']}; it must be at least 0")
     # An empty path is none, and not the present folder, as it is to pathlib.
     for name in [name for name in PATH_PARAMETERS if values.get(name)]:
         path = Path(os.path.expanduser(str(values[name])))  # noqa: PTH111 - Path's fails for unknown users

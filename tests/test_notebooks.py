@@ -195,6 +195,7 @@ KNOWN = {
     "quick": False,
     "source": "",
     "weights": "auto",
+    "seed": 0,
 }
 
 
@@ -226,6 +227,12 @@ def test_a_data_set_without_a_name_has_that_of_its_source():
 def test_the_profile_for_any_collection_asks_which(capsys):
     assert notebooks.main(["run", "collected"]) == 1
     assert capsys.readouterr().err == "error: say which dataset: -p dataset NAME\n"
+
+
+def test_a_negative_seed_is_refused_before_any_notebook_runs():
+    assert resolve({"seed": "0"}) == {"seed": 0}
+    with pytest.raises(InvalidConfig, match="seed is -1; it must be at least 0"):
+        resolve({"seed": "-1"})
 
 
 def test_an_empty_path_is_not_the_folder_where_the_command_was_given(tmp_path, monkeypatch):
