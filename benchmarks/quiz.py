@@ -50,6 +50,8 @@ def main() -> None:
                 (Path(folder) / name).symlink_to((arguments.root / name).resolve())
             command = [sys.executable, "-m", "lost_and_found.human_baseline", "--root", folder]
             command += ["--dataset", arguments.dataset, "--rounds", str(arguments.rounds)]
+            # Without a list that is named, the quiz would make practice pictures that aren't there.
+            command += ["--list", f"{arguments.dataset}.test"]
             with running(command) as address:
                 playing = play_at_once(address, players, rounds=arguments.rounds, pause_s=arguments.pause)
                 waits = asyncio.run(playing)
@@ -68,10 +70,13 @@ def main() -> None:
 @contextmanager
 def running(command: list[str]) -> Iterator[str]:
     """The address of a server that runs during the block."""
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as server:
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
         assert server.stdout is not None
         try:
-            yield server.stdout.readline().removeprefix("Quiz: ").strip()
+            address = server.stdout.readline().removeprefix("Quiz: ").strip()
+            if not address:
+                sys.exit("the quiz didn't start, for the reason above")
+            yield address
         finally:
             server.terminate()
 
