@@ -280,7 +280,10 @@ def test_a_value_in_a_profile_that_does_not_fit_is_refused(own, message):
 
 
 def test_an_unknown_profile_names_those_there_are():
-    with pytest.raises(MissingInput, match="collected, geotagged, photos, practice, published"):
+    folder = notebooks.REPOSITORY / "scripts" / "profiles"
+    names = sorted(path.stem for path in folder.glob("*.yaml"))  # with those that somebody has added
+    assert {"collected", "geotagged", "photos", "practice", "published", "tiny"} <= {*names}
+    with pytest.raises(MissingInput, match=f"choose {', '.join(names)}, or a notebook"):
         notebooks.read_profile("absent")
 
 

@@ -2,7 +2,7 @@ import pytest
 
 from lost_and_found.errors import InvalidConfig
 from lost_and_found.notebooks import parameters_of
-from lost_and_found.training.config import TrainingConfig
+from lost_and_found.training.config import PRESETS, TrainingConfig
 from lost_and_found.workspace import REPOSITORY
 
 
@@ -67,6 +67,11 @@ def test_a_config_survives_json():
 def test_settings_with_unknown_or_missing_names_are_refused(values, hint):
     with pytest.raises(InvalidConfig, match=hint):
         TrainingConfig.from_json(values)
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_a_preset_sets_only_what_there_is_and_to_what_is_allowed(name):
+    assert PRESETS[name].items() <= TrainingConfig(dataset="practice", **PRESETS[name]).to_json().items()
 
 
 def test_the_defaults_are_those_of_the_notebook():
