@@ -13,7 +13,7 @@ import pandas as pd
 from lost_and_found.errors import InvalidConfig
 from lost_and_found.samples import read_json, write_atomically, write_json
 from lost_and_found.training.search_space import Value
-from lost_and_found.training.sweep_files import Sweep
+from lost_and_found.training.sweep_files import GOALS, Sweep
 
 FINISHED, FAILED = "finished", "failed"
 
@@ -93,7 +93,12 @@ def ranking(trials: Iterable[Trial], goal: str) -> pd.DataFrame:
     Args:
         trials: from `read_trials` or `run_sweep`.
         goal: one of `sweep_files.GOALS`.
+
+    Raises:
+        InvalidConfig: another goal, which would put the worst first.
     """
+    if goal not in GOALS:
+        raise InvalidConfig(f"goal is {goal!r}; allowed are {', '.join(GOALS)}")
     sign = -1 if goal == "maximize" else 1
     ordered = sorted(trials, key=lambda one: (one.metric is None, sign * (one.metric or 0), one.number))
     rows = [

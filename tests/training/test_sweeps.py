@@ -78,6 +78,13 @@ def result_of(folder, number):
     return json.loads((folder / "trials" / str(number) / "result.json").read_text())
 
 
+def test_a_goal_that_is_none_is_refused_instead_of_putting_the_worst_first():
+    trials = [Trial(number=1, parameters={}, metric=0.1), Trial(number=2, parameters={}, metric=0.9)]
+    assert ranking(trials, "maximize")["trial"].tolist() == [2, 1]
+    with pytest.raises(InvalidConfig, match="goal is 'max'; allowed are maximize, minimize"):
+        ranking(trials, "max")
+
+
 def test_a_sweep_runs_all_trials_and_ranks_them(write_sweep, tmp_path):
     sweep, folder = read_sweep(write_sweep()), tmp_path / "folder"
     trials = run_sweep(sweep, folder=folder)
