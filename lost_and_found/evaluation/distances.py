@@ -65,8 +65,12 @@ def distance_table(
         seed: of the resampling.
 
     Raises:
-        InvalidConfig: too few resamples.
+        InvalidConfig: too few resamples, or a distance that none on Earth can be.
     """
+    if wrong := int((~((km >= 0) & (km <= FARTHEST_KM + 1))).sum()):  # NaN compares as wrong
+        raise InvalidConfig(
+            f"{wrong} of {len(km)} distances are unknown, or not from 0 to {FARTHEST_KM:,.0f} km; which unit?"
+        )
     numbers = group_numbers(groups, len(km))
     resampled = resampled_rows(numbers, resamples=resamples, seed=seed)
     scores = pd.DataFrame([_scores(km), *(_scores(km[drawn]) for drawn in resampled)])

@@ -91,7 +91,11 @@ def test_the_interval_covers_the_median_distance_of_few_places(groups):
     held = []
     for seed in range(100):
         km = np.exp(rng.normal(6, 1, groups)[places] + rng.normal(0, 0.5, len(places)))
-        row = distance_table(km, groups=places, resamples=100, seed=seed).set_index("metric").loc["median km"]
+        row = (
+            distance_table(km.clip(max=20_000), groups=places, resamples=100, seed=seed)
+            .set_index("metric")
+            .loc["median km"]
+        )
         held.append(row["low"] <= np.exp(6) <= row["high"])
     assert np.mean(held) >= 0.85
 

@@ -97,6 +97,12 @@ def test_kilometres_and_shares_are_shown_with_significant_digits():
     assert "% to" not in text
 
 
+@pytest.mark.parametrize("wrong", [np.nan, -1.0, 343_600.0])  # the last in metres
+def test_distances_that_are_none_on_earth_are_refused(wrong):
+    with pytest.raises(InvalidConfig, match="1 of 3 distances are unknown, or not from 0 to 20,015 km"):
+        distances.distance_table(np.array([1.0, wrong, 20_015.08]), groups=list("abc"))
+
+
 def test_too_few_resamples_are_refused():
     with pytest.raises(InvalidConfig, match="noise"):
         distances.distance_table(KM, groups=list("abcde"), resamples=10)
