@@ -81,17 +81,20 @@ def new_list(
         samples: with different ids.
         rule: what makes the list.
         parameters: of the rule; JSON values.
-        country_codes: alpha-2 codes to be counted, in any order; those of samples without a country are None.
+        country_codes: alpha-2 codes to be counted, in any order; those of samples without a country are None
+            or NaN.
 
     Raises:
+        InvalidConfig: a sample is there twice.
         FileNotFoundError: an image is missing.
     """
+    _refuse_repeated([sample.id for sample in samples])
     hexdigits = digest_images(samples)
     return PinnedList(
         {sample.id: one for sample, one in zip(samples, hexdigits, strict=True)},
         rule,
         parameters=parameters or {},
-        countries=Counter(code for code in country_codes if code),
+        countries=_counts(country_codes),
     )
 
 
@@ -113,11 +116,13 @@ def sublist(
         country_codes: as for `new_list`.
 
     Raises:
+        InvalidConfig: an id is there twice.
         MissingInput: there is no such parent.
         ListMismatch: an id isn't in the parent, or the parent was edited.
     """
     parent = read_list(parent_path)
     ids = list(ids)
+    _refuse_repeated(ids)
     strangers = [sample_id for sample_id in ids if sample_id not in parent.digests]
     if strangers:
         raise ListMismatch(
@@ -127,9 +132,18 @@ def sublist(
         {sample_id: parent.digests[sample_id] for sample_id in ids},
         rule,
         parameters=parameters or {},
-        countries=Counter(code for code in country_codes if code),
+        countries=_counts(country_codes),
         parents={parent_path.stem: parent.digest},
     )
+
+
+def _refuse_repeated(ids: Sequence[str]) -> None:
+    if repeated := [one for one, times in Counter(ids).items() if times > 1]:
+        raise InvalidConfig(f"a list holds each sample once, but {some_of(repeated)} would be in it again")
+
+
+def _counts(country_codes: Iterable[str | None]) -> dict[str, int]:
+    return Counter(code for code in country_codes if isinstance(code, str) and code)
 
 
 def refuse_shared(splits: Mapping[str, Iterable[str]]) -> None:

@@ -7,6 +7,7 @@ import sys
 import time
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -343,6 +344,21 @@ def test_a_sublist_keeps_the_digests_and_names_its_parent(folder, list_path, tmp
     assert child.countries == {"FR": 2, "DE": 1}
     with pytest.raises(ListMismatch, match="doesn't hold s_m_g_0"):
         sublist(list_path, ["s_m_g_0"], "split")
+
+
+def test_a_sample_that_comes_again_is_named_instead_of_being_left_out_of_the_list(folder, list_path):
+    samples = load_samples(folder, pinned=list_path)
+    again = f"each sample once, but {samples[3].id} would"
+    with pytest.raises(InvalidConfig, match=again):
+        new_list([*samples, samples[3]], "clean")
+    with pytest.raises(InvalidConfig, match=again):
+        sublist(list_path, ids([samples[3], samples[0], samples[3]]), "split")
+
+
+@pytest.mark.parametrize("missing", [None, np.nan, pd.NA, ""])
+def test_samples_without_a_country_are_not_counted_as_those_of_one(folder, missing):
+    codes = pd.Series(["NA", missing, missing], dtype=object)
+    assert new_list(load_samples(folder)[:3], "clean", country_codes=codes).countries == {"NA": 1}
 
 
 def test_a_link_back_to_its_own_folder_is_named_instead_of_being_followed_for_ever(folder):
