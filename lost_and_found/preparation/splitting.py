@@ -122,7 +122,8 @@ def without(table: pd.DataFrame, countries: str) -> pd.DataFrame:
 def group_samples(table: pd.DataFrame, *, place_km: float = PLACE_KM) -> np.ndarray:
     """A group number (n,) for each row; those of one game or of close places, even by a chain, share it."""
     rows = np.arange(len(table))
-    games = table["game"].factorize()[0] + len(table)
+    numbers = table["game"].factorize()[0]
+    games = np.where(numbers < 0, rows, numbers + len(table))  # without a game, a sample is a group itself
     pairs = close_pairs(table[["lat", "lon"]].to_numpy(dtype=float), place_km)
     edges = np.concatenate([np.stack([rows, games], axis=1), pairs])
     nodes = 2 * len(table)

@@ -98,6 +98,13 @@ def test_what_a_split_kept_together_is_what_intervals_of_its_lists_resample(para
     assert groups_of_list(table, pinned).tolist() == groups
 
 
+@pytest.mark.parametrize("missing", [None, np.nan, pd.NA])
+def test_samples_without_a_game_are_grouped_by_place_alone(missing):
+    table = made_table(["AX"] * 5, games=list("abcdd"), lat=[10, 20, 10, 30, 40], lon=[0] * 5)
+    table["game"] = pd.Series([missing, missing, missing, "d", "d"], dtype=object)
+    assert group_samples(table).tolist() == [0, 1, 0, 2, 2]
+
+
 def test_samples_without_coordinates_are_grouped_by_game_alone():
     table = made_table(["AX"] * 30, lat=[np.nan] * 30, lon=[np.nan] * 30)
     assert group_samples(table).max() == 5
