@@ -99,6 +99,8 @@ def clean(
 def contradictions(removed: pd.DataFrame, table: pd.DataFrame) -> pd.DataFrame:
     """Removed pictures whose country differs from that of the picture kept instead; one of the two is wrong.
 
+    Where one of the two countries is unknown, nothing contradicts.
+
     Args:
         removed: from `clean`.
         table: columns id and country_code.
@@ -110,7 +112,8 @@ def contradictions(removed: pd.DataFrame, table: pd.DataFrame) -> pd.DataFrame:
     alike = removed[removed["like"] != ""]
     alike = alike.assign(country_code=alike["id"].map(country), country_of_like=alike["like"].map(country))
     columns = ["id", "country_code", "like", "country_of_like", "reason", "value"]
-    return alike.loc[alike["country_code"] != alike["country_of_like"], columns]
+    differ = alike["country_code"] != alike["country_of_like"]
+    return alike.loc[differ & alike["country_code"].notna() & alike["country_of_like"].notna(), columns]
 
 
 @dataclass

@@ -188,6 +188,15 @@ def test_similar_pictures_of_two_countries_are_named():
     assert contradictions(removed.iloc[:0], table).empty
 
 
+@pytest.mark.parametrize("dtype", ["object", "str", "string", "category"])
+def test_a_picture_without_a_country_contradicts_none(dtype):
+    table, measures = made(5, perceptual_hash=["0" * 16, "0" * 16, "0" * 16, "f" * 16, "f" * 16])
+    table["country_code"] = pd.Series(["FR", None, "ES", None, None], dtype=dtype)
+    _, removed = clean(table, measures)
+    assert removed["id"].tolist() == [sample_id(1), sample_id(2), sample_id(4)]
+    assert contradictions(removed, table)["id"].tolist() == [sample_id(2)]
+
+
 def test_near_places_are_found_across_any_cell_border_and_the_first_is_kept():
     # 0.5 µ° cells, 1 m cells and the antimeridian all have borders between these pairs.
     lat = [10.000004999, 10.000005001, 20, 20 + 4 * METRE, 30, 30 + 6 * METRE, -5, -5]
