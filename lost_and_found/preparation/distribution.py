@@ -54,6 +54,7 @@ def quotas(
         InvalidConfig: a parameter out of range, or no country that is common and in the target.
     """
     _check(available, target, threshold, slack, rule)
+    available = {country: int(count) for country, count in available.items()}  # numpy's small ones overflow
     total = sum(available.values())
     weighted = {country: weight for country, weight in target.items() if weight > 0}
     common = {country for country in weighted if available.get(country, 0) >= max(threshold * total, 1)}

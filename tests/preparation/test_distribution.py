@@ -1,5 +1,6 @@
 """Quotas and draws: the study's figures, the rules' promises, bad parameters."""
 
+import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given
@@ -42,6 +43,16 @@ def test_a_worked_example():
     assert quotas(available, target, 0.2, 0.5, rule="full") == {"A": 25, "B": 50, "C": 9}
     assert quotas(available, target, 0.2, 0.5, rule="published") == {"A": 25, "B": 50, "C": 5}
     assert quotas(available, target, 0.2, 0, rule="full") == {"A": 25, "B": 50, "C": 9, "D": 2}
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "int16", "int64"])
+def test_counts_in_small_types_have_the_same_quotas(dtype):
+    available = {"A": 100, "B": 90, "C": 80, "D": 25}
+    small = dict(zip(available, np.array(list(available.values()), dtype=dtype), strict=True))
+    target = {"A": 400, "B": 400, "C": 400, "D": 400}
+    chosen = quotas(small, target, 0.25, 0.5)
+    assert chosen == quotas(available, target, 0.25, 0.5) == {"A": 80, "B": 80, "C": 80}
+    assert all(type(count) is int for count in chosen.values())
 
 
 counts = st.dictionaries(st.sampled_from("ABCDEFGHIJ"), st.integers(0, 1000), min_size=1)
