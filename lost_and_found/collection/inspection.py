@@ -32,7 +32,7 @@ def country_names(samples: Sequence[Sample]) -> pd.Series:
         BrokenSample: a record can't be read.
     """
     table = records_table(samples)
-    codes, placed = table["country_code"].copy(), table["lat"].notna()
+    codes, placed = table["country_code"].fillna(table["country_name"]), table["lat"].notna()
     if placed.any():
         codes[placed] = locate(table.loc[placed, "lat"], table.loc[placed, "lon"])["country_code"].to_numpy()
     names = [find_country(code).name if isinstance(code, str) else UNKNOWN for code in codes]

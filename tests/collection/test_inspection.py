@@ -59,6 +59,12 @@ def test_countries_come_from_coordinates_else_from_records(samples):
     assert country_names([]).empty
 
 
+def test_a_record_may_name_its_country_without_a_code_as_published_ones_may(tmp_path):
+    record = {"country_name": "Russian Federation"}
+    named = write_pair(tmp_path, "s_m_g_0", image=noise_jpeg(0), suffix=".jpg", record=record)
+    assert country_names([named]).tolist() == ["Russia"]
+
+
 def test_a_contact_sheet_shows_countries_and_ids(samples):
     shown = titles(contact_sheet(samples, seed=0))
     assert sorted(shown) == [
