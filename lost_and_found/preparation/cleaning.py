@@ -55,6 +55,7 @@ class Thresholds:
                 f"hash_distance {self.hash_distance} must be a whole number in 0 to {MAXIMUM_HASH_DISTANCE}, "
                 f"or {OFF} for off"
             )
+        object.__setattr__(self, "hash_distance", int(self.hash_distance))  # 2.0 is whole, too
 
 
 def clean(

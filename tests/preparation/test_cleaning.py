@@ -1,5 +1,7 @@
 import itertools
+import json
 import time
+from dataclasses import asdict
 
 import imagehash
 import numpy as np
@@ -304,6 +306,14 @@ def test_the_widest_thresholds_are_accepted():
     table, measures = made(2, channel_variance=0.0, laplacian_variance=0.0)
     widest = Thresholds(channel_variance=0, laplacian_variance=0, duplicate_km=10, hash_distance=6)
     assert clean(table, measures, widest)[0] == table["id"].tolist()
+
+
+@pytest.mark.parametrize("distance", [2.0, np.int64(2), np.float32(2)])
+def test_a_whole_number_of_bits_may_be_of_any_type(distance):
+    table, measures = made(3, perceptual_hash=["0" * 16, "0" * 15 + "3", "0" * 15 + "7"])
+    thresholds = Thresholds(hash_distance=distance)
+    assert clean(table, measures, thresholds)[0] == [sample_id(0), sample_id(2)]
+    assert json.dumps(asdict(thresholds)) == json.dumps(asdict(Thresholds()))  # in the header of a list
 
 
 def test_missing_or_double_ids_are_refused():
