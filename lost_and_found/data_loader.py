@@ -236,7 +236,9 @@ def _row(sample: Sample) -> tuple[object, ...]:
 
 def _game(sample_id: str, record: Record) -> str:
     group = record.get("group")
-    return f"{parse_id(sample_id).site}_group_{group}" if group else sample_id.rpartition("_")[0]
+    if group in (None, ""):  # the first of numbered groups is 0
+        return sample_id.rpartition("_")[0]
+    return f"{parse_id(sample_id).site}_group_{group}"
 
 
 def check_link(link: Path) -> None:

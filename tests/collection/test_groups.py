@@ -7,8 +7,9 @@ from lost_and_found.collection.labelled import import_labelled
 from lost_and_found.data_loader import load_samples, records_table
 from lost_and_found.errors import InvalidConfig
 from lost_and_found.preparation.splitting import audit, split
-from lost_and_found.samples import read_record
+from lost_and_found.samples import read_record, write_pair
 from tests.collection.made_photos import picture, write
+from tests.pairs import noise_jpeg
 
 CLIPS = {"France": ("paris", "lyon", "nice", "metz"), "Peru": ("lima", "cusco", "puno")}
 
@@ -65,6 +66,14 @@ def test_with_a_table_folders_are_not_groups(tmp_path):
     (tmp_path / "in/labels.csv").write_text("path,country\nFrance/walk/a.jpg,France\n")
     with pytest.raises(InvalidConfig, match="name the groups in the table's column group"):
         import_labelled(tmp_path / "in", tmp_path / "out", site="s", series=True, workers=1)
+
+
+@pytest.mark.parametrize(
+    ("group", "game"), [(0, "s_group_0"), ("0", "s_group_0"), ("", "s_m_a"), (None, "s_m_a")]
+)
+def test_the_first_of_numbered_groups_is_one_too(tmp_path, group, game):
+    sample = write_pair(tmp_path, "s_m_a_0", image=noise_jpeg(0), suffix=".jpg", record={"group": group})
+    assert records_table([sample])["game"].tolist() == [game]
 
 
 def test_a_long_series_is_split_like_any_other_group(tmp_path):
