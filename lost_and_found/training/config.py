@@ -50,6 +50,8 @@ CHOICES = {
     "precision": PRECISIONS,
     "compile": COMPILES,
 }
+# By the names in annotations. Numpy calls a type of its own "bool" too, which no JSON file can hold.
+TYPES = {"str": str, "int": int, "float": float, "bool": bool}
 DEVICES = re.compile(r"auto|cpu|cuda(:\d+)?")
 # Smallest allowed value, and whether that value itself is allowed.
 LOWER_BOUNDS: dict[str, tuple[float, bool]] = {
@@ -244,8 +246,10 @@ class TrainingConfig:
         value = getattr(self, name)
         if kind == "float" and isinstance(value, int) and not isinstance(value, bool):
             object.__setattr__(self, name, float(value))  # 1 and 1.0 are one setting and one digest
-        elif type(value).__name__ != kind:
-            raise InvalidConfig(f"{name} is {value!r}, a {type(value).__name__}; it must be of type {kind}")
+        elif type(value) is not TYPES[kind]:
+            raise InvalidConfig(
+                f"{name} is {value!r}, a {type(value).__name__}; it must be of type {kind}, Python's own"
+            )
 
     def _check_choice(self, name: str, allowed: tuple[str, ...]) -> None:
         value = getattr(self, name)

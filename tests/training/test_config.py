@@ -1,3 +1,4 @@
+import numpy as np
 import pytest
 
 from lost_and_found.errors import InvalidConfig
@@ -36,6 +37,7 @@ from lost_and_found.workspace import REPOSITORY
         ("gamma", 2.0, "at most 1"),
         ("patience", 0, "at least 1"),
         ("warmup_epochs", 6.5, "more than the 6 epochs"),
+        ("deterministic", np.True_, "of type bool, Python's own"),
         ("seed", -1, "at least 0"),
         ("sampling", "balanced", "set logit_adjustment to 0"),
         ("device", "gpu", "auto, cpu"),
