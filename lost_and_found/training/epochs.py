@@ -366,13 +366,15 @@ class Training:
         """Raise NotFinite if a loss is NaN or infinite, from which no later epoch recovers."""
         if math.isfinite(loss):
             return
-        rounded = precision_for(self.config, self.device) != torch.float32
-        remedy = "clip_norm 1, or precision float32" if rounded else "or clip_norm 1"
+        remedies = [f"a learning_rate below {self.config.learning_rate:g}"]
+        if not 0 < self.config.clip_norm <= 1:
+            remedies.append("clip_norm 1")
+        if precision_for(self.config, self.device) != torch.float32:
+            remedies.append("precision float32")
         kept = f"; the weights of epoch {self.best_epoch} are kept in the run's .partial folder"
         raise NotFinite(
             f"epoch {max(self.epoch, 1) if where == 'validation' else self.epoch + 1}: the loss is {loss} in "
-            f"{where}; try a learning_rate below {self.config.learning_rate:g}, {remedy}"
-            + (kept if self.best_epoch else "")
+            f"{where}; try {', or '.join(remedies)}" + (kept if self.best_epoch else "")
         )
 
     # -- stopping and resuming --

@@ -347,6 +347,22 @@ def test_a_loss_that_is_not_a_number_stops_the_run(eight_pictures, tmp_path):
     assert not [path for path in tmp_path.iterdir() if not path.name.startswith(".")]
 
 
+@pytest.mark.parametrize(
+    ("settings", "advice"),
+    [
+        ({"clip_norm": 0.0}, "below 1e+30, or clip_norm 1"),
+        ({"clip_norm": 5.0, "precision": "bfloat16"}, "below 1e+30, or clip_norm 1, or precision float32"),
+        ({"clip_norm": 1.0}, "below 1e+30"),
+        ({"clip_norm": 0.5, "precision": "bfloat16"}, "below 1e+30, or precision float32"),
+    ],
+)
+def test_a_diverged_run_is_only_told_to_try_what_it_did_not_have(settings, advice, eight_pictures, tmp_path):
+    config = dataclasses.replace(CONFIG, learning_rate=1e30, **settings)
+    with pytest.raises(NotFinite) as error:
+        train(config, eight_pictures, tmp_path)
+    assert str(error.value).endswith(f"try a learning_rate {advice}")
+
+
 def test_a_cache_of_another_size_is_refused(eight_pictures, tmp_path):
     with pytest.raises(InvalidConfig, match="train cache is 64x40, but the config says 130x80"):
         train(dataclasses.replace(CONFIG, width=130, height=80), eight_pictures, tmp_path)
