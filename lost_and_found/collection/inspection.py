@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 
 from lost_and_found.data_loader import records_table
 from lost_and_found.digests import digest
-from lost_and_found.errors import BrokenSample
+from lost_and_found.errors import BrokenSample, UnknownCountry
 from lost_and_found.figures import picture_sheet, short_name
 from lost_and_found.geo.countries import find_country
 from lost_and_found.geo.regions import locate
@@ -35,8 +35,15 @@ def country_names(samples: Sequence[Sample]) -> pd.Series:
     codes, placed = table["country_code"].fillna(table["country_name"]), table["lat"].notna()
     if placed.any():
         codes[placed] = locate(table.loc[placed, "lat"], table.loc[placed, "lon"])["country_code"].to_numpy()
-    names = [find_country(code).name if isinstance(code, str) else UNKNOWN for code in codes]
+    names = [_name(code) for code in codes]
     return pd.Series(names, index=table["id"], name="country", dtype=object)
+
+
+def _name(code: object) -> str:
+    try:
+        return find_country(code).name if isinstance(code, str) else UNKNOWN
+    except UnknownCountry:  # of a published record, which is rejected when it is enriched
+        return UNKNOWN
 
 
 def counts_text(names: pd.Series) -> str:

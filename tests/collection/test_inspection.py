@@ -59,10 +59,10 @@ def test_countries_come_from_coordinates_else_from_records(samples):
     assert country_names([]).empty
 
 
-def test_a_record_may_name_its_country_without_a_code_as_published_ones_may(tmp_path):
-    record = {"country_name": "Russian Federation"}
-    named = write_pair(tmp_path, "s_m_g_0", image=noise_jpeg(0), suffix=".jpg", record=record)
-    assert country_names([named]).tolist() == ["Russia"]
+@pytest.mark.parametrize(("said", "name"), [("Russian Federation", "Russia"), ("Atlantis", "unknown")])
+def test_a_record_may_name_its_country_without_a_code_as_published_ones_may(tmp_path, said, name):
+    named = write_pair(tmp_path, "s_m_g_0", image=noise_jpeg(0), suffix=".jpg", record={"country_name": said})
+    assert country_names([named]).tolist() == [name]
 
 
 def test_a_contact_sheet_shows_countries_and_ids(samples):
