@@ -181,17 +181,20 @@ def find_pairs(folder: Path | str) -> tuple[dict[str, Sample], dict[str, str]]:
         raise MissingInput(f"{folder} is not a folder; run the notebook that writes it, or correct the path")
     images: dict[str, Sample] = {}
     records: dict[str, str] = {}
+    twice: dict[str, str] = {}
     for parent, name in _files(str(folder)):
         stem, dot, ending = name.rpartition(".")
         if ending == "json":
-            twice = stem in records
+            if stem in records:
+                twice[stem] = parent
             records[stem] = parent
         elif dot + ending in IMAGE_SUFFIXES:
-            twice = stem in images
+            if stem in images:
+                twice[stem] = parent
             images[stem] = Sample(stem, parent, dot + ending)
-        else:
-            continue
-        if twice:
+    for stem, parent in twice.items():
+        # Files such as import.json, which every folder of an import has, are no records.
+        if stem in images or ID_PATTERN.fullmatch(stem):
             raise ListMismatch(f"{parent}: two files below have the id {stem}; ids must be unique")
     pairs = {stem: image for stem, image in images.items() if records.get(stem) == image.folder}
     halves = {stem: "record missing" for stem in images if stem not in pairs}

@@ -20,7 +20,7 @@ from fsspec.archive import AbstractArchiveFileSystem
 
 from lost_and_found.bars import progress_bar
 from lost_and_found.errors import StoreError, some_of
-from lost_and_found.samples import IMAGE_SUFFIXES, write_atomically
+from lost_and_found.samples import ID_PATTERN, IMAGE_SUFFIXES, write_atomically
 
 THREADS = 16
 TRIES = 3
@@ -56,6 +56,7 @@ class Store:
         """
         images: dict[str, str] = {}
         records: dict[str, str] = {}
+        twice: dict[str, str] = {}
         for path in sorted(self._paths()):
             below = path.removeprefix(self._root)
             *folders, name = (unquote(below) if self._is_quoted else below).split("/")
@@ -66,8 +67,11 @@ class Store:
             stem, _, ending = name.rpartition(".")
             kind, paths = ("record", records) if ending == "json" else ("picture", images)
             if stem in paths:
-                raise StoreError(f"{self.location} holds a {kind} of {stem} twice: {paths[stem]} and {path}")
+                twice[stem] = f"a {kind} of {stem} twice: {paths[stem]} and {path}"
             paths[stem] = path
+        for stem, what in twice.items():
+            if stem in images or ID_PATTERN.fullmatch(stem):  # not import.json, which all imports have
+                raise StoreError(f"{self.location} holds {what}")
         if not (images or records):
             raise StoreError(f"{self.location} holds no pictures and no records; check the address")
         return {one: (path, records[one]) for one, path in images.items() if one in records}

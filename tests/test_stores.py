@@ -236,3 +236,17 @@ def test_what_is_no_picture_and_no_record_and_what_is_hidden_is_left_out(server,
         (remote / folder / ".thumbnails" / "practice_singleplayer_game000_0.jpg").write_bytes(b"small")
     location = {"folder": str(remote), "server": server.url}.get(kind) or archive(remote, tmp_path)
     assert Store(location).pairs().keys() == before
+
+
+def test_folders_of_several_imports_below_one_hold_the_samples_of_all(remote):
+    pairs = Store(str(remote)).pairs()
+    for folder in ("a", "b"):
+        (remote / folder / "import.json").write_text("{}")
+    assert Store(str(remote)).pairs() == pairs
+    assert [sample.id for sample in load_samples(remote)] == sorted(pairs)
+    for record in ("a/portrait.json", "b/portrait.json", "b/portrait.jpg"):
+        (remote / record).write_text("{}")
+    with pytest.raises(StoreError, match="a record of portrait twice"):
+        Store(str(remote)).pairs()
+    with pytest.raises(ListMismatch, match="the id portrait; ids must be unique"):
+        load_samples(remote)
