@@ -224,7 +224,18 @@ def _load_backbone(model: nn.Module, state: Mapping[str, Tensor], *, where: str)
     missing = sorted(name for name in wanted - given if not name.endswith("num_batches_tracked"))
     unexpected = sorted(given - wanted)
     misshapen = sorted(name for name in wanted & given if mine[name].shape != state[name].shape)
-    faults = {"missing": missing, "unexpected": unexpected, "of another shape": misshapen}
+    # Such as quantised ones, whose scales are elsewhere: copied as they are, they would be other weights.
+    whole = sorted(
+        name
+        for name in wanted & given
+        if mine[name].is_floating_point() and not state[name].is_floating_point()
+    )
+    faults = {
+        "missing": missing,
+        "unexpected": unexpected,
+        "of another shape": misshapen,
+        "not of floats": whole,
+    }
     if any(faults.values()):
         found = "; ".join(
             f"{len(names)} {fault} ({some_of(names)})" for fault, names in faults.items() if names

@@ -77,6 +77,14 @@ def test_weights_of_other_shapes_are_refused(tmp_path):
         build_model(SMALL, 4, initial_weights(config(tmp_path / "weights.pth")))
 
 
+def test_weights_that_were_rounded_to_whole_numbers_are_refused(tmp_path):
+    state = build_model(SMALL, 7).state_dict()
+    state["features.0.0.weight"] = (100 * state["features.0.0.weight"]).to(torch.int8)
+    save_file(state, tmp_path / "weights.safetensors")
+    with pytest.raises(InvalidConfig, match=r"1 not of floats \(features.0.0.weight\)"):
+        build_model(SMALL, 4, initial_weights(config(tmp_path / "weights.safetensors")))
+
+
 @pytest.mark.parametrize("content", [b"", b"no weights", [1, 2], {0: torch.zeros(2)}])
 def test_a_file_without_weights_is_refused(tmp_path, content):
     if isinstance(content, bytes):
