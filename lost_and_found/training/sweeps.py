@@ -8,6 +8,7 @@ stopped.
 from __future__ import annotations
 
 import argparse
+import math
 import os
 import re
 import signal
@@ -114,13 +115,17 @@ def run_trial(
     status = run_command(command, environment=trial_environment(sweep, own), log=own / "output.log")
     seconds = round(time.perf_counter() - started, 1)
     result = _read_result(own, status, trial=f"trial {number}", varied=sweep.varied)
+    metric = None if result["status"] == FAILED else _metric(sweep, result["summary"])
+    if metric is not None and not math.isfinite(metric):  # as a program of one's own may report it
+        result |= {"status": FAILED, "reason": f"{sweep.metric} is {metric}"}
+        metric = None
     return Trial(
         number=number,
         parameters=parameters,
         status=result["status"],
         reason=result["reason"],
         run=result["run"],
-        metric=None if result["status"] == FAILED else _metric(sweep, result["summary"]),
+        metric=metric,
         seconds=seconds,
     )
 

@@ -118,6 +118,16 @@ def test_a_search_that_was_stopped_goes_on_as_if_it_had_not_been(write_sweep, tm
     assert [one.parameters for one in again] == [one.parameters for one in through]
 
 
+def test_a_trial_whose_metric_is_no_finite_number_has_failed_and_the_sweep_goes_on(write_sweep, tmp_path):
+    trials = run_sweep(read_sweep(write_sweep(x={"values": ["nan", "inf", 3]})), folder=tmp_path / "folder")
+    assert [(one.status, one.metric, one.reason) for one in trials] == [
+        ("failed", None, "val/top1 is nan"),
+        ("failed", None, "val/top1 is -inf"),
+        ("finished", 0.0, ""),
+    ]
+    assert read_trials(tmp_path / "folder") == trials
+
+
 def test_trials_that_fail_by_their_parameters_are_kept_with_the_reason(write_sweep, tmp_path):
     does = {"values": ["diverges", "unfit", "misfit", "killed", "fine"]}
     sweep = read_sweep(write_sweep(x={"value": 1}, does=does, architecture={"values": ["resnet18"]}))
