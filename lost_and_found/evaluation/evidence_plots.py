@@ -102,8 +102,8 @@ def plot_examples(pixels: np.ndarray, maps: np.ndarray, titles: Sequence[str], *
         text = textwrap.fill(title, LETTERS_IN_TITLE)
         left.set_title(text, fontsize=9, loc="left", parse_math=False)
         right.imshow(overlay(picture, evidence), interpolation="bicubic")
-        low, high = (round(float(end), 1) + 0.0 for end in (evidence.min(), evidence.max()))  # no -0.0
-        right.set_title(f"{low:,.1f} to {high:,.1f} {unit}", fontsize=8, loc="right")
+        low, high = float(evidence.min()), float(evidence.max())
+        right.set_title(f"{low:z,.1f} to {high:z,.1f} {unit}", fontsize=8, loc="right")  # never -0.0
     return figure
 
 
