@@ -12,6 +12,7 @@ from lost_and_found.collection.game.fleet import collect
 from lost_and_found.collection.game.job import MODES, NOTEBOOK, SITES, CollectJob, CollectSummary
 from lost_and_found.commands import WholeNames, command
 from lost_and_found.signals import exit_when_stopped
+from lost_and_found.texts import counted
 from lost_and_found.workspace import REPOSITORY
 
 ENDING = f"""
@@ -42,10 +43,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def describe(summary: CollectSummary) -> str:
     """The outcome of a collection, in a few lines."""
     if not summary.browsers:
-        return f"{summary.folder} already holds {summary.saved} rounds; no browser was started"
+        return f"{summary.folder} already holds {counted(summary.saved, 'round')}; no browser was started"
     lines = [
-        f"{summary.added} rounds collected in {summary.seconds:.0f} s ({summary.rounds_per_minute:.1f}/min); "
-        f"{summary.folder} holds {summary.saved}"
+        f"{counted(summary.added, 'round')} collected in {summary.seconds:.0f} s "
+        f"({summary.rounds_per_minute:.1f}/min); {summary.folder} holds {summary.saved}"
     ]
     counts = {"skipped rounds": summary.skipped, **summary.failures, "recycled workers": summary.recycled}
     if some := [f"{name} {count}" for name, count in counts.items() if count]:

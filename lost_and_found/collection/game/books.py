@@ -56,7 +56,9 @@ class Books:
         # First, since the clean-up is part of this run: one that was killed ended with its own last event.
         self.note(event("collecting", site=job.site, mode=job.mode, target=job.rounds, saved=self.saved))
         self.note_recovery(released)
-        self.events.clear()  # so far, these are of earlier runs
+        # So far, these are of earlier runs.
+        self.events.clear()
+        self.rounds_at.clear()
 
     def note_recovery(self, released: Iterable[str]) -> None:
         """Abandon multiplayer games that dead workers left; log rounds that they saved but didn't report."""

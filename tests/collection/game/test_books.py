@@ -7,6 +7,7 @@ from lost_and_found.collection.game.books import Books
 from lost_and_found.collection.game.claims import Claims
 from lost_and_found.collection.game.job import BOOKS, CollectJob
 from lost_and_found.collection.game.log import Log, event, log_path, read_events, summarise
+from lost_and_found.samples import write_pair
 
 
 def test_a_round_that_is_found_on_the_disk_before_its_worker_reports_it_counts_once(tmp_path):
@@ -87,3 +88,28 @@ def test_a_collection_that_saved_nothing_tells_what_went_wrong(tmp_path):
         books.note(event("started"))
         books.note(event("failure", kind="RateLimited", message=""))
         assert describe(books.summary(60)).splitlines()[1] == "RateLimited 1"
+
+
+def test_a_single_round_is_not_told_as_several(tmp_path):
+    job = CollectJob(site="practice", mode="singleplayer", rounds=1, root=tmp_path)
+    job.folder.mkdir(parents=True)
+    with closing(Books(job)) as books:
+        books.note(event("started"))
+        books.note(event("round", id="practice_singleplayer_a_0", seconds=1.0))
+        assert describe(books.summary(60)).startswith("1 round collected in 60 s (1.0/min); ")
+    write_pair(job.folder, "practice_singleplayer_a_0", image=b"png", suffix=".png", record={})
+    with closing(Books(job)) as books:
+        books.put_in_order()
+        assert "already holds 1 round; " in describe(books.summary(1))
+
+
+def test_rounds_that_are_found_in_the_folder_have_no_part_in_the_rate(tmp_path):
+    job = CollectJob(site="practice", mode="singleplayer", rounds=0, root=tmp_path)
+    job.folder.mkdir(parents=True)
+    for number in range(5):
+        write_pair(job.folder, f"practice_singleplayer_a_{number}", image=b"png", suffix=".png", record={})
+    with closing(Books(job)) as books:
+        books.put_in_order()
+        assert books.saved == 5
+        books.note(event("round", id="practice_singleplayer_b_0", seconds=1.0))
+        assert books.rounds_per_minute == 0
