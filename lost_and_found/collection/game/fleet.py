@@ -28,7 +28,7 @@ from lost_and_found.collection.game.job import (
     site_named,
 )
 from lost_and_found.collection.game.log import event
-from lost_and_found.collection.game.manners import check_permission, check_robots, pace_s
+from lost_and_found.collection.game.manners import TURNS_FILE, Turns, check_permission, check_robots, pace_s
 from lost_and_found.collection.game.session import Account
 from lost_and_found.collection.game.sites import Site
 from lost_and_found.dotenv_file import dotenv_values
@@ -60,6 +60,7 @@ def collect(job: CollectJob) -> CollectSummary:
         InvalidConfig, MissingInput: the pace is too fast; there is no account.
         NotPermitted: the user's statement is missing, or the site's robots.txt forbids it.
         FolderInUse: another collection is filling the folder.
+        DatabaseUnusable: the claims or the accounts' turns can't be read or written.
         StorageFull: too little free space on the disk.
         BrowserMissing: no Chromium that starts.
         LoginRefused: wrong e-mail or password.
@@ -83,6 +84,7 @@ def collect(job: CollectJob) -> CollectSummary:
             site = stack.enter_context(_playing_at(job, books))
             delay_s = check_robots(site)
             every_s = pace_s(site, job.seconds_per_round, crawl_delay_s=delay_s)
+            Turns(job.auth / TURNS_FILE)  # if it can't be used, no worker could begin
             caught = stack.enter_context(caught_signals())
             Fleet(job, site, accounts, books, every_s=every_s, signals=caught).run()
         return books.summary(time.monotonic() - begun_at)

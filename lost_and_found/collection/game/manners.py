@@ -30,6 +30,8 @@ PAGES = ("/", "/signin", "/maps/world", "/game/{}", "/results/{}", "/multiplayer
 # (least, usual) seconds per round and account.
 LIVE_PACE_S = (5.0, 20.0)
 PRACTICE_PACE_S = (0.01, 0.05)
+# In the folder of the log-ins.
+TURNS_FILE = "pace.sqlite"
 _TABLES = """
 CREATE TABLE IF NOT EXISTS pace(
     account TEXT PRIMARY KEY, next_at REAL NOT NULL, held_until REAL NOT NULL);

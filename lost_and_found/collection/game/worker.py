@@ -26,7 +26,7 @@ from lost_and_found.collection.game.claims import Claims
 from lost_and_found.collection.game.exits import failure_of, status_of
 from lost_and_found.collection.game.job import BOOKS, ROUNDS_PER_GAME, WorkerJob, account_key
 from lost_and_found.collection.game.log import event
-from lost_and_found.collection.game.manners import Turns
+from lost_and_found.collection.game.manners import TURNS_FILE, Turns
 from lost_and_found.collection.game.play import play_game
 from lost_and_found.collection.game.rounds import CollectedRound, SkippedRound
 from lost_and_found.collection.game.screens import Visit
@@ -76,7 +76,7 @@ class Worker:
         self._site = job.site_to_play()
         self._prefix = f"{self._site.name}_{job.mode}_"
         self._claims = Claims(folder / BOOKS / "claims.sqlite", worker=job.name)
-        self._turns = Turns(auth / "pace.sqlite")
+        self._turns = Turns(auth / TURNS_FILE)
         self._has_turn = False
         self._due_at = 0.0
         self._game: str | None = None
@@ -296,16 +296,16 @@ def say(job: WorkerJob, name: str, **details: object) -> None:
 
 async def work(job: WorkerJob, account: Account) -> int:
     """Run a worker until its end; the exit status."""
-    worker = Worker(job, account)
-    running = asyncio.ensure_future(worker.run())
-
-    def stop() -> None:
-        worker.stopping = True
-        asyncio.get_running_loop().call_later(GRACE_S if worker.in_round else 0.0, running.cancel)
-
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stop)
     try:
+        worker = Worker(job, account)
+        running = asyncio.ensure_future(worker.run())
+
+        def stop() -> None:
+            worker.stopping = True
+            asyncio.get_running_loop().call_later(GRACE_S if worker.in_round else 0.0, running.cancel)
+
+        for number in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(number, stop)
         await running
     except asyncio.CancelledError:
         return 0

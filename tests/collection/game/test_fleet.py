@@ -198,6 +198,16 @@ def test_a_robots_txt_that_disallows_is_obeyed(tmp_path, capsys):
     assert events(tmp_path, "started") == []
 
 
+def test_turns_that_can_not_be_read_are_named_before_a_browser_is_started(tmp_path, capsys):
+    turns = tmp_path / ".auth" / "practice" / "pace.sqlite"
+    turns.parent.mkdir(parents=True)
+    turns.write_text("no database " * 100)
+    with playing() as game:
+        assert collect(tmp_path, game) == 1
+    assert f"{turns} is damaged" in capsys.readouterr().err
+    assert events(tmp_path, "started") == []
+
+
 def test_two_collections_of_one_folder_are_refused(tmp_path, capsys):
     with playing() as game, sole_writer(folder_of(tmp_path), wait=False):
         assert collect(tmp_path, game) == 1

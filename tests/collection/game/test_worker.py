@@ -190,6 +190,14 @@ def test_rounds_that_are_skipped_again_and_again_end_a_worker_as_well(tmp_path, 
     assert [one["kind"] for one in of(events, "failure")] == ["AnswerMissing"]
 
 
+def test_a_worker_that_can_not_begin_says_why(tmp_path, capsys):
+    auth = tmp_path / "auth"
+    auth.touch()
+    status, events = work(job(tmp_path, SimpleNamespace(url="http://127.0.0.1:9"), auth=str(auth)), capsys)
+    assert status == 1
+    assert [one["kind"] for one in of(events, "failure")] == ["DatabaseUnusable"]
+
+
 def test_a_rate_limit_without_a_time_is_waited_for_longer_each_time():
     assert [module.rate_limit_pause_s(None, failures=count) for count in range(1, 8)] == [
         *(30, 60, 120, 240, 480, 900, 900)
