@@ -270,7 +270,8 @@ async def _asked(request: Request) -> dict[str, Any]:
     """The JSON object in a request's body."""
     try:
         asked = json.loads(await request.body() or b"{}")
-    except ValueError:
+        json.dumps(asked, ensure_ascii=False).encode()  # half a surrogate pair could not be told to anybody
+    except (ValueError, RecursionError):
         asked = None
     if not isinstance(asked, dict):
         raise HTTPException(400, "the body is not a JSON object")

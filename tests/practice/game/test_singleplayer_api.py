@@ -112,6 +112,17 @@ def test_a_guess_that_is_not_a_point_is_refused(game, log_in, body):
     assert answer.json()["message"]
 
 
+@pytest.mark.parametrize(
+    "body",
+    [b'{"email": "\\ud800@example.org", "password": "practice"}', b"[" * 100_000],
+    ids=["half-a-pair", "deep"],
+)
+def test_a_body_that_no_answer_could_repeat_is_refused(game, body):
+    answer = httpx.post(f"{game.url}/api/login", content=body)
+    assert answer.status_code == 400
+    assert answer.json()["message"]
+
+
 def test_a_game_is_seen_by_its_players_alone(game, log_in):
     game_id = start(log_in(game))
     assert log_in(game, "ben@example.org").get(f"/api/games/{game_id}").status_code == 404
