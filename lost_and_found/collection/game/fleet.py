@@ -211,6 +211,8 @@ class Fleet:
             return type(self._error).__name__
         if self._signals:
             return signal.Signals(self._signals[0]).name
+        if 0 < self._job.rounds <= self._books.saved:
+            return "target reached"  # a worker that waits out a pause would only end after it
         if self._until is not None and time.monotonic() >= self._until:
             return "time is up"
         if all(one.retired for one in self._instances):

@@ -9,6 +9,7 @@ import time
 import psutil
 import pytest
 from fleets import (
+    PATIENCE_S,
     check,
     collect,
     collecting,
@@ -24,8 +25,9 @@ from fleets import (
 )
 
 from lost_and_found.collection.game import fleet
-from lost_and_found.collection.game.job import BOOKS, CollectJob, accounts_for
+from lost_and_found.collection.game.job import BOOKS, CollectJob, account_key, accounts_for
 from lost_and_found.collection.game.log import log_path, read_events, summarise
+from lost_and_found.collection.game.manners import Turns
 from lost_and_found.errors import InvalidConfig, MissingInput
 from lost_and_found.locks import sole_writer
 
@@ -65,6 +67,19 @@ def test_a_practice_game_of_its_own_is_started_and_has_other_games_the_next_time
     assert saved(tmp_path) == 4
     assert failures(tmp_path) == []
     assert len({one["game"] for one in events(tmp_path, "game")}) == 2
+
+
+def test_the_last_round_ends_the_collection_also_for_a_worker_whose_account_is_held_back(tmp_path):
+    job = CollectJob(site="practice", mode="singleplayer", rounds=2, root=tmp_path)
+    _, held = accounts_for("practice", {}, instances=2)
+    turns = Turns(job.auth / "pace.sqlite")
+    turns.hold_back(account_key(held), for_s=3600)
+    with playing() as game, collecting(tmp_path, game, "--instances", "2", rounds=2) as run:
+        assert run.wait(PATIENCE_S) == 0
+        assert check(tmp_path, game) == 2
+    assert turns.held(account_key(held)) > 0
+    assert events(tmp_path, "finished")[-1]["reason"] == "target reached"
+    assert failures(tmp_path) == []
 
 
 def test_running_out_of_time_is_a_success_too(tmp_path):
