@@ -1,5 +1,6 @@
 """Listing, filtering, order, pinning and what happens when files are missing or changed."""
 
+import functools
 import json
 import os
 import subprocess
@@ -12,6 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lost_and_found import digests
 from lost_and_found.data_lists import new_list, pin, read_list, sublist
 from lost_and_found.data_loader import Selection, find_pairs, load_pinned, load_samples, records_table
 from lost_and_found.errors import BrokenSample, InvalidConfig, ListMismatch, MissingInput
@@ -85,7 +87,11 @@ def test_halves_that_are_left_out_are_warned_of(folder):
 
 
 def test_other_and_hidden_files_are_no_samples(folder):
-    for name in ("rejected.csv", "import.json", ".digests", ".practice_m_g_0.jpg.12.tmp"):
+    (folder / ".trash").mkdir()
+    for name in (
+        *("rejected.csv", "import.json", ".digests", ".practice_m_g_0.jpg.12.tmp"),
+        *(".trash/practice_m_g_0.jpg", "._practice_m_g_0.jpg", "._practice_m_g_0.json"),  # as macOS leaves
+    ):
         (folder / name).write_text("{}")
     pairs, halves = find_pairs(folder)
     assert len(pairs) == 20
@@ -126,8 +132,9 @@ def test_an_id_that_is_there_twice_is_an_error(folder):
 
 
 def test_a_folder_that_is_not_there_is_named(tmp_path):
-    with pytest.raises(MissingInput, match="absent"):
+    with pytest.raises(MissingInput, match="absent is not a folder"):
         load_samples(tmp_path / "absent")
+    assert not (tmp_path / "absent").exists()
 
 
 @pytest.mark.parametrize(
@@ -135,6 +142,7 @@ def test_a_folder_that_is_not_there_is_named(tmp_path):
     [
         *({"limit": 0}, {"limit": 2.0}, {"shuffle_seed": -1}, {"shuffle_seed": "1"}),
         *({"countries": frozenset({"France"})}, {"countries": frozenset({"FR", "UK"})}),
+        {"predicate": functools.partial(bool)},  # without a name
     ],
 )
 def test_a_selection_that_can_only_be_a_mistake_is_refused(wrong):
@@ -243,6 +251,15 @@ def test_a_changed_image_of_the_same_size_and_modification_time_is_named(folder,
         load_samples(folder, pinned=list_path)
 
 
+def test_an_unchanged_image_is_not_read_twice(folder, list_path, monkeypatch):
+    load_samples(folder, pinned=list_path)
+    (folder / "practice_singleplayer_game001_2.jpg").touch()
+    read, original = [], digests._hash
+    monkeypatch.setattr(digests, "_hash", lambda path: read.append(path) or original(path))
+    assert len(load_samples(folder, pinned=list_path)) == 20
+    assert read == [f"{folder}/practice_singleplayer_game001_2.jpg"]
+
+
 def test_a_read_only_folder_can_be_pinned(folder, list_path):
     folder.chmod(0o555)
     try:
@@ -336,11 +353,13 @@ def test_pinning_the_same_list_twice_is_fine_and_another_one_is_refused(folder, 
 def test_a_sublist_keeps_the_digests_and_names_its_parent(folder, list_path, tmp_path):
     samples = load_samples(folder, pinned=list_path)
     chosen = ids(samples)[3:6]
-    child = pin(tmp_path / "child.txt", sublist(list_path, chosen, "split", country_codes=["FR", "DE", "FR"]))
+    made = sublist(list_path, chosen, "split", parameters={"seed": 5}, country_codes=["FR", "DE", "FR"])
+    child = pin(tmp_path / "child.txt", made)
     parent = read_list(list_path)
     assert child.ids == chosen
     assert all(child.digests[one] == parent.digests[one] for one in chosen)
-    assert read_list(tmp_path / "child.txt").parents == {"lists": parent.digest}
+    assert read_list(tmp_path / "child.txt") == made
+    assert (made.parameters, made.parents) == ({"seed": 5}, {"lists": parent.digest})
     assert child.countries == {"FR": 2, "DE": 1}
     with pytest.raises(ListMismatch, match="doesn't hold s_m_g_0"):
         sublist(list_path, ["s_m_g_0"], "split")

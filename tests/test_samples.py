@@ -246,12 +246,17 @@ def test_random_damage_never_raises_anything_else(tmp_path, suffix):
             assert error.reason
 
 
-def test_decoding_for_a_smaller_size_stays_large_enough_for_it(tmp_path):
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_decoding_for_a_smaller_size_stays_large_enough_for_it_however_the_camera_was_held(
+    tmp_path, orientation
+):
     path = tmp_path / "image.jpg"
-    Image.new("RGB", (1280, 720)).save(path)
-    image = read_image(path, at_least=(320, 180))
-    assert 320 <= image.width < 1280
-    assert 180 <= image.height < 720
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    stored = (1280, 640) if orientation < 5 else (640, 1280)
+    Image.new("RGB", stored).save(path, exif=exif)
+    image = read_image(path, at_least=(300, 80))
+    assert image.size == (320, 160)
 
 
 def test_a_pair_is_written_under_its_id(tmp_path):

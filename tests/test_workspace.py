@@ -6,7 +6,7 @@ import pytest
 
 from lost_and_found.data_lists import read_list
 from lost_and_found.errors import InvalidConfig, MissingInput
-from lost_and_found.workspace import REPOSITORY, Workspace
+from lost_and_found.workspace import REPOSITORY, UNFINISHED, Workspace
 
 
 def test_each_notebook_has_a_folder_for_each_data_set(tmp_path):
@@ -43,6 +43,22 @@ def test_a_data_set_that_is_misspelled_is_answered_with_one_that_is_there(tmp_pa
         read_list(Workspace(tmp_path, "photoz").list_path(".train"))
     with pytest.raises(MissingInput, match=r"write the lists$"):
         read_list(Workspace(tmp_path, "other").list_path(".train"))
+
+
+def test_pictures_that_came_in_by_another_way_are_offered(tmp_path):
+    workspace = Workspace(tmp_path, "mine")
+    for way in ("04-photos", "03-published"):
+        (workspace.output(f"1-data-collection/{way}") / "file").touch()
+    (Workspace(tmp_path, "other").output("1-data-collection/05-positions") / "file").touch()
+    workspace.output("1-data-collection/06-game")  # as a notebook makes it before it stops
+    with pytest.raises(MissingInput, match=r"there: -p collection 03-published or 04-photos$"):
+        workspace.input("1-data-collection/02-practice")
+    (workspace.output("1-data-collection/04-photos") / UNFINISHED).touch()
+    with pytest.raises(MissingInput, match=r"only half filled, .* there: -p collection 03-published$"):
+        workspace.input("1-data-collection/04-photos")
+    (workspace.output("2-data-preparation/02-x") / "file").touch()
+    with pytest.raises(MissingInput, match=r"'mine' first$"):
+        workspace.input("2-data-preparation/01-x")
 
 
 @pytest.mark.parametrize("name", ["", "../x", "a/b", ".hidden"])
