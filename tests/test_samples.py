@@ -64,6 +64,7 @@ def test_a_text_that_is_no_id_is_refused(text):
         (b'{"coordinates": "1, 2"}', "not \\[lat, lon\\]"),
         (b'{"coordinates": ["1", "2"]}', "not numbers"),
         (b'{"coordinates": [true, false]}', "not numbers"),
+        ('{"coordinates": [1, "2°"]}'.encode(), "not numbers"),
         (b'{"coordinates": [1, 1e999]}', "not finite"),
         (b'{"coordinates": [1, 1' + b"0" * 400 + b"]}", "far out of range"),
         (b'{"country_code": ["FR"]}', "country_code is not a text"),
@@ -188,6 +189,12 @@ def damaged(tmp_path, kind):
 def test_a_damaged_image_says_what_is_wrong(tmp_path, kind, reason):
     with pytest.raises(BrokenSample, match=reason):
         read_image(damaged(tmp_path, kind))
+
+
+def test_a_picture_without_a_known_white_is_refused_instead_of_being_clipped(tmp_path):
+    Image.new("F", (4, 4), 0.5).save(tmp_path / "image.tif")
+    with pytest.raises(BrokenSample, match="floating-point levels; save it with 8 bits"):
+        read_image(tmp_path / "image.tif")
 
 
 def test_a_picture_that_can_not_be_opened_is_not_called_damaged(tmp_path):

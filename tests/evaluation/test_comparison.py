@@ -56,15 +56,19 @@ def test_runs_that_differ_in_their_seed_alone_have_a_mean_and_a_standard_deviati
     runs = [
         *(made_run(f"a{seed}", 0.3 + seed / 10, seed=seed, patience=3) for seed in range(3)),
         *(made_run(f"b{seed}", 0.5, seed=seed, patience=4) for seed in range(2)),
+        *(made_run(f"c{seed}", 0.1, seed=seed) for seed in range(2)),  # before there was such a setting
     ]
     seeds = comparison.seeds_table([on_disk(tmp_path, run) for run in runs])
-    assert seeds[["patience", "runs", "lowest", "highest"]].to_numpy().tolist() == [
-        [4, 2, 0.5, 0.5],
-        [3, 3, 0.3, 0.5],
+    assert seeds[["runs", "lowest", "highest"]].to_numpy().tolist() == [
+        [2, 0.5, 0.5],
+        [3, 0.3, 0.5],
+        [2, 0.1, 0.1],
     ]
-    np.testing.assert_allclose(seeds[["mean", "sd"]], [[0.5, 0], [0.4, 0.1]], atol=1e-12)
+    np.testing.assert_allclose(seeds[["mean", "sd"]], [[0.5, 0], [0.4, 0.1], [0.1, 0]], atol=1e-12)
     assert "seed" not in seeds
-    assert comparison.readable(seeds)["mean"].tolist() == ["0.5", "0.4"]
+    shown = comparison.readable(seeds)
+    assert shown["mean"].tolist() == ["0.5", "0.4", "0.1"]
+    assert shown["patience"].tolist() == ["4", "3", ""]
 
 
 @pytest.mark.parametrize(

@@ -77,11 +77,20 @@ def test_a_jpeg_decoded_at_a_fraction_looks_like_the_whole_one_resized(tmp_path)
     assert closeness_db(decoded(resized(path, (320, 180))[0]), made) > 33
 
 
-def test_the_centre_of_a_wide_picture_is_kept():
-    wide = Image.new("RGB", (3200, 900), "red")
-    wide.paste("green", (800, 0, 2400, 900))
-    made = np.asarray(fit(wide, (320, 180)))
-    assert (made[:, 3:-3] == (0, 128, 0)).all()
+@pytest.mark.parametrize(
+    ("size", "centre"),
+    [
+        ((3200, 900), (800, 0, 2400, 900)),
+        ((640, 1000), (0, 320, 640, 680)),
+        ((200, 90), (20, 0, 180, 90)),  # too small to be shrunk
+        ((160, 250), (0, 80, 160, 170)),
+    ],
+)
+def test_the_centre_of_a_wide_or_tall_picture_is_kept(size, centre):
+    picture = Image.new("RGB", size, "red")
+    picture.paste("green", centre)
+    made = np.asarray(fit(picture, (320, 180)))
+    assert (made[3:-3, 3:-3] == (0, 128, 0)).all()
 
 
 @pytest.mark.parametrize("suffix", [".jpg", ".png"])

@@ -59,8 +59,14 @@ def test_probabilities_keep_their_order_and_sum_to_one():
 
 def test_a_few_pictures_move_the_temperature_little():
     sure = np.tile(np.float32([0.9, 0.1]), (3, 1))
-    assert 0.6 < best_temperature(sure, np.zeros(3, int)) < 1
-    assert 1 < best_temperature(sure, np.ones(3, int)) < 3
+    logarithms = np.linspace(-1, 1, 20_001)
+    expected = -((logarithms / 0.5) ** 2) / 2  # how probable each is before any picture was seen
+    odds = 9 ** np.exp(-logarithms)
+    for truth, likely in ((0, odds / (1 + odds)), (1, 1 / (1 + odds))):
+        wanted = logarithms[(3 * np.log(likely) + expected).argmax()]
+        found = best_temperature(sure, np.full(3, truth))
+        assert np.log(found) == pytest.approx(wanted, abs=0.001)
+        assert 0.8 < found < 2
     assert best_temperature(sure[:0], np.zeros(0, int)) == pytest.approx(1, abs=1e-3)
 
 
