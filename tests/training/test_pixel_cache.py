@@ -116,6 +116,21 @@ def test_a_cache_that_is_cut_short_or_emptied_is_refused(make_samples, tmp_path,
         read_cache(file.parent)
 
 
+@pytest.mark.parametrize("damage", ["a record less", "another size", "other numbers"])
+def test_a_cache_whose_files_do_not_fit_each_other_is_refused(make_samples, tmp_path, damage):
+    samples = make_samples(4)
+    cache = cache_pixels(samples, table_of(samples), folder=tmp_path, spec=SPEC)
+    pixels, labels = np.array(cache.pixels), cache.folder / "labels.csv"
+    if damage == "a record less":
+        labels.write_text("".join(labels.read_text().splitlines(keepends=True)[:-1]))
+    else:
+        (cache.folder / "pixels.npy").unlink()  # while the cache is mapped, its file must not change
+        other = pixels[:, :, 1:] if damage == "another size" else pixels.astype(np.int8)
+        np.save(cache.folder / "pixels.npy", other)
+    with pytest.raises(ListMismatch, match=r"damaged .* for [34] records of .*; delete it and run again"):
+        read_cache(cache.folder)
+
+
 def test_a_cache_larger_than_the_memory_is_read_from_its_file(make_samples, tmp_path):
     samples = make_samples(2)
     spec = dataclasses.replace(SPEC, width=200_000)
