@@ -45,4 +45,4 @@ def close_pairs(points: np.ndarray, distance_km: float) -> np.ndarray:
     one_each = rows[(first == rows) & ~np.isnan(points).any(axis=1)]
     tree = cKDTree(to_unit_vectors(points[one_each]))
     pairs = tree.query_pairs(km_to_chord(distance_km), output_type="ndarray")
-    return np.concatenate([np.sort(one_each[pairs], axis=1), np.stack([first[again], again], axis=1)])
+    return np.concatenate([one_each[pairs], np.stack([first[again], again], axis=1)])
