@@ -50,8 +50,8 @@ class ComparedRun:
     @property
     def country_top1(self) -> float | None:
         """Share of validation pictures whose country it guessed in its best epoch; None if it isn't known."""
-        name = {"country": "val/top1", "region": "val/country_top1"}.get(self.config.get("target", ""), "")
-        return self.summary.get(name)
+        name = "top1" if self.config.get("target") == "country" else "country_top1"
+        return self.summary.get(f"val/{name}")
 
     @property
     def labels(self) -> dict[str, Any]:
@@ -273,6 +273,6 @@ def _why_not(run: ComparedRun) -> str:
     """Why a run can't be compared by country; empty if it can."""
     if run.folder is None:
         return f"it is in {WANDB} only, and its model is needed here"
-    if run.config.get("target") == "coordinates":
-        return "it guesses coordinates; compare distances in the table"
+    if run.country_top1 is None:
+        return f"it guesses {run.config.get('target')} instead of countries; compare distances in the table"
     return ""

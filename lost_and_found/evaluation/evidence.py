@@ -201,4 +201,5 @@ def _losses(run: Run, guess: np.ndarray, others: np.ndarray) -> np.ndarray:
         first = before[0].argmax()
         losses: np.ndarray = before[0, first] - after[:, first]
         return losses
-    return np.asarray(great_circle_km(to_unit_vectors(others), to_unit_vectors(guess)))
+    there, here = (to_unit_vectors(run.target.points(one)) for one in (others, guess))
+    return np.asarray(great_circle_km(there, here))

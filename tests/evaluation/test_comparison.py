@@ -162,6 +162,7 @@ def test_a_pair_is_the_two_best_unless_it_is_named(workspace):
         (made_run("elsewhere", 0.2), "in W&B only"),
         (made_run("elsewhere", 0.2, target="coordinates"), "in W&B only"),
         (dataclasses.replace(made_run("points", 0.2, target="coordinates"), folder=Path()), "coordinates"),
+        (dataclasses.replace(made_run("a target of one's own", 0.2, target="road"), folder=Path()), "road"),
     ],
 )
 def test_runs_that_say_nothing_about_countries_here_are_not_paired(run, problem):

@@ -25,6 +25,7 @@ from lost_and_found.evaluation.evidence_plots import (
     plot_examples,
     plot_frame,
 )
+from lost_and_found.geo.distances import from_unit_vectors
 from lost_and_found.training.models import Normalisation
 from lost_and_found.training.targets.coordinates import CoordinatesTarget
 from lost_and_found.training.targets.country import CountryTarget
@@ -87,6 +88,28 @@ def test_no_value_exceeds_what_the_guess_can_lose(reading_a_mark):
     sure = 1 / (1 + np.exp(-127.7 / 60))  # the standard deviation of as many 0 as 255
     (seen,) = evidence_maps(run, striped(mark=MARK)[None])
     assert 0 < seen.max() <= 100 * (sure - 0.5) + 0.2
+
+
+class VectorsTarget(CoordinatesTarget):
+    """Points as the one it is made from, but decoded to vectors."""
+
+    def decode(self, outputs):
+        return outputs.float()
+
+    def points(self, decoded):
+        return from_unit_vectors(decoded)
+
+
+def test_how_far_a_guess_moves_is_measured_between_points_whatever_is_decoded(reading_a_mark):
+    pixels = striped(mark=MARK)[None]
+    network = torch.nn.Sequential(Stripes(3), Shift(torch.tensor([0.0, 1.0, 0.0])))
+    runs = [
+        dataclasses.replace(reading_a_mark(target()), model=network)
+        for target in (CoordinatesTarget, VectorsTarget)
+    ]
+    maps = [evidence_maps(run, pixels) for run in runs]
+    assert maps[0].max() > 100
+    np.testing.assert_allclose(*maps, rtol=1e-3, atol=0.1)
 
 
 def test_evidence_against_the_guess_is_negative(reading_a_mark):

@@ -25,7 +25,7 @@ GEOSCORE_KM = 1492.7
 
 
 class Target(Protocol):
-    """A target.
+    """A target, which says something about countries, or guesses points, or both.
 
     Measuring has two steps so that the outputs of a whole split need never be kept: `measure` keeps a few
     numbers per sample, and `summarise` computes the metrics from all of them.
@@ -35,7 +35,8 @@ class Target(Protocol):
         outputs: how many numbers the network gives for a picture.
         country_codes: of `country_probabilities`; empty if this target says nothing about countries, else its
             labels hold, as "country", each sample's index among them, or -1 for another country.
-        metrics: the keys of what `summarise` returns.
+        metrics: the keys of what `summarise` returns; "country_top1", the share of right countries, is among
+            them if it says something about countries ("top1" of the target country itself).
         best_metric: the metric by which epochs are compared.
         best_is_share: whether that is a share of pictures, the higher the better; else it is a distance.
         temperature: of `country_probabilities`, see `temperature.py`; a finished run's, 1 in training.
