@@ -20,4 +20,6 @@ def learning_rate_factor(config: TrainingConfig, epochs: float) -> float:
     if config.schedule == "cosine":
         span = max(config.epochs - config.warmup_epochs, 1e-9)
         return 0.5 * (1 + math.cos(math.pi * min(1.0, (epochs - config.warmup_epochs) / span)))
-    return 1.0
+    if config.schedule == "constant":
+        return 1.0
+    raise NotImplementedError(f"config.SCHEDULES names {config.schedule}, whose factor isn't computed here")

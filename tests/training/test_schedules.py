@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lost_and_found.training.config import TrainingConfig
+from lost_and_found.training.config import SCHEDULES, TrainingConfig
 from lost_and_found.training.schedules import learning_rate_factor
 
 CONFIG = TrainingConfig(dataset="made", epochs=10, warmup_epochs=1.0, schedule="cosine")
@@ -30,8 +30,15 @@ def test_the_factor_is_that_of_the_schedule(changes, epochs, factor):
     assert learning_rate_factor(dataclasses.replace(CONFIG, **changes), epochs) == pytest.approx(factor)
 
 
+@pytest.mark.parametrize("schedule", SCHEDULES)
+def test_every_schedule_has_its_own_course(schedule):
+    configs = [dataclasses.replace(CONFIG, schedule=one, step_size=3) for one in (schedule, "constant")]
+    own, constant = ([learning_rate_factor(config, epoch) for epoch in range(10)] for config in configs)
+    assert (own == constant) == (schedule == "constant")
+
+
 @given(
-    schedule=st.sampled_from(["constant", "step", "cosine"]),
+    schedule=st.sampled_from(SCHEDULES),
     warmup=st.floats(0, 10),
     epochs=st.floats(0, 10),
 )
