@@ -17,6 +17,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, fields
 from pathlib import Path
 from types import FrameType
@@ -327,14 +328,30 @@ def problems(path: Path) -> list[str]:
     if not notebook.cells or notebook.cells[0].cell_type != "markdown":
         found.append("it doesn't begin with prose")
     try:
-        if not {"root", "dataset"} <= set(parameters_of(path)):
+        parameters = set(parameters_of(path))
+        if not {"root", "dataset"} <= parameters:
             found.append("parameters lack root or dataset")
+        unused = sorted(parameters - _names_used(notebook))
+        found += [f"parameter {name} is used in no cell, so setting it does nothing" for name in unused]
     except (InvalidConfig, ValueError, SyntaxError) as error:
         found.append(str(error))
     for number, cell in enumerate(notebook.cells):
         if cell.cell_type == "code":
             found += [f"cell {number}: {problem}" for problem in _cell_problems(cell)]
     return [f"{path.parent.name}/{path.name}: {problem}" for problem in found]
+
+
+def _names_used(notebook: nbformat.NotebookNode) -> set[str]:
+    """The names that its cells read; those of cells that aren't plain Python are unknown."""
+    names: set[str] = set()
+    for cell in notebook.cells:
+        if cell.cell_type == "code":
+            with suppress(SyntaxError):
+                nodes = ast.walk(ast.parse(cell.source))
+                names |= {
+                    node.id for node in nodes if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)
+                }
+    return names
 
 
 def _cell_problems(cell: nbformat.NotebookNode) -> list[str]:

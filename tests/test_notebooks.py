@@ -358,6 +358,15 @@ def test_what_does_not_belong_into_a_notebook_is_found(tmp_path, source, problem
     assert problem in "".join(notebooks.problems(write_notebook(tmp_path / "1-one" / "01-x.ipynb", source)))
 
 
+def test_a_parameter_that_no_cell_uses_is_found(tmp_path):
+    path = tmp_path / "1-one" / "01-x.ipynb"
+    parameters = 'root = ".."\ndataset = "x"\ntau_km = 75.0\ngamma = 0.1'
+    write_notebook(path, "gamma = 2\nprint(root, dataset, dict(tau_km=75.0))", parameters=parameters)
+    of = "1-one/01-x.ipynb: parameter"
+    does = "is used in no cell, so setting it does nothing"
+    assert notebooks.problems(path) == [f"{of} gamma {does}", f"{of} tau_km {does}"]
+
+
 def test_stored_outputs_are_found(tmp_path):
     path = write_notebook(tmp_path / "1-one" / "01-x.ipynb", "1")
     notebook = nbformat.read(path, as_version=4)
