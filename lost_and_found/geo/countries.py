@@ -136,11 +136,17 @@ def _codes() -> dict[str, str]:
 def _names() -> dict[str, str]:
     """Folded names to alpha-2."""
     table: dict[str, str] = {}
+    if strangers := sorted({*OTHER_NAMES, *sum(AMBIGUOUS_NAMES.values(), ())} - {*_countries()}):
+        raise ValueError(
+            f"country_names.py has names for {', '.join(strangers)}, which are no countries' codes"
+        )
     for code in _countries():
         for name in _spellings(code):
             other = table.setdefault(_key(name), code)
             if other != code:
                 raise ValueError(f"{name!r} stands for both {other} and {code} in country_names.py")
+    if both := sorted(name for name in AMBIGUOUS_NAMES if _key(name) in table):
+        raise ValueError(f"{', '.join(both)} in country_names.py: ambiguous, and yet a country's name")
     return table
 
 

@@ -230,3 +230,20 @@ def test_every_country_of_the_published_records_has_its_recorded_code(real_data)
     for index in ("country_to_index.json", "country_to_index_mapped.json"):
         names = json.loads((folder / index).read_text(encoding="utf-8"))
         assert len({find_country(name).code for name in names}) == len(names)
+
+
+@pytest.mark.parametrize(
+    ("table", "name", "value", "problem"),
+    [
+        ("OTHER_NAMES", "UK", ("Albion",), "names for UK, which are no countries' codes"),
+        ("AMBIGUOUS_NAMES", "Albion", ("UK", "FR"), "names for UK, which are no countries' codes"),
+        ("AMBIGUOUS_NAMES", "Holland", ("NL", "US"), "Holland in country_names.py: ambiguous, and yet"),
+        ("OTHER_NAMES", "FR", ("Holland",), "'Holland' stands for both FR and NL"),
+    ],
+)
+def test_a_mistake_in_the_tables_of_names_is_told_instead_of_ignored(
+    monkeypatch, table, name, value, problem
+):
+    monkeypatch.setattr(countries, table, getattr(countries, table) | {name: value})
+    with pytest.raises(ValueError, match=problem):
+        countries._names.__wrapped__()
