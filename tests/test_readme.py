@@ -11,7 +11,7 @@ from lost_and_found.collection.game.job import CollectJob
 from lost_and_found.evaluation.__main__ import _parser as guess_parser
 from lost_and_found.human_baseline.__main__ import _parser as quiz_parser
 from lost_and_found.training import sweeps
-from lost_and_found.training.config import PRESETS
+from lost_and_found.training.config import CHOICES, PRESETS
 
 TEXTS = {
     path: path.read_text()
@@ -64,6 +64,18 @@ def test_every_parameter_that_a_readme_mentions_is_known():
     for path in notebooks.REPOSITORY.glob(f"{notebooks.STAGES}/*.ipynb"):
         known |= set(notebooks.parameters_of(path))
     assert set(re.findall(r"-p (\w+)", ON_ONE_LINE)) - {"NAME"} <= known
+
+
+def test_the_readme_of_a_stage_names_each_of_its_notebooks():
+    for path in notebooks.REPOSITORY.glob(f"{notebooks.STAGES}/*.ipynb"):
+        assert f"`{path.stem}" in TEXTS[path.parent / "README.md"], path.name
+
+
+@pytest.mark.parametrize("setting", ["target", "augmentation"])
+def test_the_readme_of_the_training_explains_every_choice_of(setting):
+    text = TEXTS[notebooks.REPOSITORY / "3-training" / "README.md"]
+    begun = set(re.findall(r"^(?:- |\| )`(\w+)`", text, re.M))  # items of lists, rows of tables
+    assert set(CHOICES[setting]) <= begun
 
 
 @pytest.mark.parametrize("path", TEXTS, ids=lambda path: str(path.relative_to(notebooks.REPOSITORY)))

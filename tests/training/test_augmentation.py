@@ -54,6 +54,10 @@ def test_a_set_keeps_shape_and_range_and_gives_finite_floats(name):
     assert images.max() <= 255
 
 
+def test_the_settings_name_every_set_and_no_other():
+    assert tuple(SETS) == AUGMENTATIONS
+
+
 def test_none_changes_nothing():
     pixels = noise()
     assert torch.equal(Augmentation("none", device=CPU, seed=0)(pixels), pixels.float())

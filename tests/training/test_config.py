@@ -1,10 +1,14 @@
+import re
+
 import numpy as np
 import pytest
 
 from lost_and_found.errors import InvalidConfig
-from lost_and_found.notebooks import parameters_of
-from lost_and_found.training.config import PRESETS, TrainingConfig
+from lost_and_found.notebooks import parameters_of, read_notebook
+from lost_and_found.training.config import CHOICES, PRESETS, TrainingConfig
 from lost_and_found.workspace import REPOSITORY
+
+NOTEBOOKS = sorted((REPOSITORY / "3-training").glob("*.ipynb"))
 
 
 @pytest.mark.parametrize(
@@ -80,3 +84,24 @@ def test_the_defaults_are_those_of_the_notebook():
     parameters = parameters_of(REPOSITORY / "3-training" / "01-train-model.ipynb")
     own = {name: value for name, value in parameters.items() if name not in ("root", "tracking")}
     assert own == TrainingConfig(dataset="practice").to_json()
+
+
+def names_in(comment):
+    """The words of a comment, and those that it shortens: efficientnet_b1/b3 has efficientnet_b3."""
+    words = set(re.findall(r"\w+", comment))
+    for first, more in re.findall(r"(\w+)((?:/\w+)+)", comment):
+        for part in more[1:].split("/"):
+            words.add(re.sub(r"\d+$" if part[0].isdigit() else r"[^_]+$", part, first))
+    return words
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_a_comment_beside_a_choice_names_all_that_may_be_chosen(path):
+    cells = read_notebook(path).cells
+    (parameters,) = [cell.source for cell in cells if "parameters" in cell.metadata.get("tags", ())]
+    unnamed = {}
+    for line in parameters.splitlines():
+        name, value, comment = re.fullmatch(r"(\w+) = ([^#]*)(.*)", line).groups()
+        if comment and (missing := {*CHOICES.get(name, ())} - names_in(value + comment)):
+            unnamed[name] = missing
+    assert unnamed == {}

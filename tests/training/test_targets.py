@@ -3,7 +3,7 @@ import torch
 from test_region_target import records
 
 from lost_and_found.training.config import TARGETS, TrainingConfig
-from lost_and_found.training.targets import build_target, metrics_of, target_from_json
+from lost_and_found.training.targets import _TARGETS, build_target, metrics_of, target_from_json
 
 
 @pytest.mark.parametrize(
@@ -20,6 +20,10 @@ def test_a_target_has_the_settings_of_the_config_and_keeps_them_with_the_model(t
     assert settings.items() <= kept.items()
     assert sorted(kept.get("train_counts", [1, 2])) == [1, 2]
     assert target_from_json(kept).to_json() == kept
+
+
+def test_the_settings_name_every_target_and_no_other():
+    assert tuple(one.name for one in _TARGETS) == TARGETS
 
 
 @pytest.mark.parametrize("name", TARGETS)
