@@ -1,6 +1,6 @@
-"""Runs the stage notebooks from a shell, and checks how they are stored.
+"""Runs the stage notebooks from a shell.
 
-`python -m lost_and_found.notebooks run PROFILE [--preset NAME] [-p NAME VALUE]...` is what
+`python -m lost_and_found.notebooks PROFILE [--preset NAME] [-p NAME VALUE]...` is what
 `scripts/run-stages` calls. A profile, `scripts/profiles/<name>.yaml`, lists notebooks and their parameters;
 a training recipe (the preset) overrides them, and `-p` overrides both. What a notebook prints is shown as it
 runs; the executed copy, with its tables and figures, is kept under `executed/`.
@@ -17,7 +17,6 @@ import sys
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, fields
 from pathlib import Path
 from types import FrameType
@@ -37,8 +36,6 @@ from lost_and_found.training.config import PRESETS, WEIGHTS, TrainingConfig, no_
 from lost_and_found.workspace import REPOSITORY, TRAIN, Workspace
 
 Scalar = str | int | float | bool
-STAGES = "[1-9]-*"
-MAXIMUM_CELL_LINES = 15
 PATH_PARAMETERS = {"root", "source", "weights"}
 OUTPUT_PATIENCE_S = 60
 LONGEST_PLACE = 80  # bytes; a socket's path may have 107, and ends in "/kernel-XXXXXXXX/socket-5"
@@ -67,7 +64,7 @@ def read_profile(name: str, *, repository: Path = REPOSITORY) -> Profile:
     if not path.is_file():
         known = ", ".join(sorted(one.stem for one in folder.glob("*.yaml")))
         single = ", ".join(
-            sorted(f"{one.parent.name}/{one.stem}" for one in repository.glob(f"{STAGES}/*.ipynb"))
+            sorted(f"{one.parent.name}/{one.stem}" for one in repository.glob("[1-9]-*/*.ipynb"))
         )
         raise MissingInput(f"there is no profile {name!r}; choose {known}, or a notebook: {single}")
     try:
@@ -319,63 +316,6 @@ def _place_for_sockets() -> str | None:
     return "/tmp" if len(os.fsencode(tempfile.gettempdir())) > LONGEST_PLACE else None
 
 
-def problems(path: Path) -> list[str]:
-    """What is wrong with a stored notebook; nothing if it is as CONTRIBUTING.md asks."""
-    notebook = read_notebook(path)
-    found = []
-    if notebook.metadata.get("kernelspec", {}).get("language") != "python":
-        found.append("metadata lack kernelspec.language")
-    if not notebook.cells or notebook.cells[0].cell_type != "markdown":
-        found.append("it doesn't begin with prose")
-    try:
-        parameters = set(parameters_of(path))
-        if not {"root", "dataset"} <= parameters:
-            found.append("parameters lack root or dataset")
-        unused = sorted(parameters - _names_used(notebook))
-        found += [f"parameter {name} is used in no cell, so setting it does nothing" for name in unused]
-    except (InvalidConfig, ValueError, SyntaxError) as error:
-        found.append(str(error))
-    for number, cell in enumerate(notebook.cells):
-        if cell.cell_type == "code":
-            found += [f"cell {number}: {problem}" for problem in _cell_problems(cell)]
-    return [f"{path.parent.name}/{path.name}: {problem}" for problem in found]
-
-
-def _names_used(notebook: nbformat.NotebookNode) -> set[str]:
-    """The names that its cells read; those of cells that aren't plain Python are unknown."""
-    names: set[str] = set()
-    for cell in notebook.cells:
-        if cell.cell_type == "code":
-            with suppress(SyntaxError):
-                nodes = ast.walk(ast.parse(cell.source))
-                names |= {
-                    node.id for node in nodes if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)
-                }
-    return names
-
-
-def _cell_problems(cell: nbformat.NotebookNode) -> list[str]:
-    found = []
-    if cell.get("outputs") or cell.get("execution_count"):
-        found.append("has outputs; run nbstripout on the notebook")
-    lines = cell.source.count("\n") + 1
-    if lines > MAXIMUM_CELL_LINES and "parameters" not in cell.metadata.get("tags", ()):
-        found.append(f"has {lines} lines, at most {MAXIMUM_CELL_LINES}; move code to the package")
-    try:
-        tree = ast.parse(cell.source)
-    except SyntaxError as error:
-        return [*found, f"is not plain Python ({error.msg}); no magics and no shell commands"]
-    forbidden = (ast.ClassDef, ast.FunctionDef, ast.For, ast.While)
-    found += [
-        f"line {node.lineno}: {type(node).__name__} belongs in the package"
-        for node in ast.walk(tree)
-        if isinstance(node, forbidden)
-    ]
-    if "sys.path" in cell.source:
-        found.append("changes sys.path; the package is installed")
-    return found
-
-
 def add_parameter_options(parser: argparse.ArgumentParser) -> None:
     """Give a command the options that set parameters of notebooks."""
     parser.add_argument(
@@ -393,26 +333,14 @@ def add_parameter_options(parser: argparse.ArgumentParser) -> None:
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command line; returns the exit status."""
     parser = argparse.ArgumentParser(prog="scripts/run-stages", description="Run stage notebooks in order.")
-    commands = parser.add_subparsers(dest="command", required=True)
-    runner = commands.add_parser(
-        "run", prog=parser.prog, help="run the notebooks of a profile", description=parser.description
-    )
-    runner.add_argument(
+    parser.add_argument(
         "profile",
         nargs="?",
         default="practice",
         help="in scripts/profiles, or a notebook such as 4-evaluation/02-compare-runs (default: practice)",
     )
-    add_parameter_options(runner)
-    checker = commands.add_parser("check", help="check how the notebooks are stored")
-    options, unknown = parser.parse_known_args(arguments)
-    if unknown:  # else the usage would be that of the module, not of the script
-        asked = runner if options.command == "run" else checker
-        asked.error(f"unrecognized arguments: {' '.join(unknown)}")
-    if options.command == "check":
-        found = [one for path in sorted(REPOSITORY.glob(f"{STAGES}/*.ipynb")) for one in problems(path)]
-        print("\n".join(found) or "notebooks: no problems")
-        return 1 if found else 0
+    add_parameter_options(parser)
+    options = parser.parse_args(arguments)
     signal.signal(signal.SIGTERM, _interrupt)
     try:
         run(read_profile(options.profile), dict(options.p), preset=options.preset)

@@ -16,7 +16,7 @@ from lost_and_found.practice.game.faults import FAULTS
     ("main", "arguments"),
     [
         (notebook_script.main, ["-p", "root"]),
-        (notebooks.main, ["run", "4-evaluation/02-compare-runs", "-p", "root"]),
+        (notebooks.main, ["4-evaluation/02-compare-runs", "-p", "root"]),
         (dataset_archive.main, ["practice", "--root"]),
         (region_download.main, ["--file"]),
     ],

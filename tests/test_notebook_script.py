@@ -212,7 +212,7 @@ def test_a_presets_values_have_the_types_of_the_notebooks_defaults(preset):
 
 def test_run_stages_takes_a_preset(capsys):
     with pytest.raises(SystemExit, match="2"):
-        notebooks.main(["run", "tiny", "--preset", "published"])
+        notebooks.main(["tiny", "--preset", "published"])
     assert "study" in capsys.readouterr().err
 
 

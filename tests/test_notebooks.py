@@ -1,4 +1,4 @@
-"""The runner of notebooks, and how every stored notebook must look."""
+"""The runner of notebooks."""
 
 import io
 import signal
@@ -22,7 +22,6 @@ from lost_and_found.errors import (
 )
 from lost_and_found.signals import STOPPED
 
-ALL_NOTEBOOKS = sorted(notebooks.REPOSITORY.glob(f"{notebooks.STAGES}/*.ipynb"))
 PROFILES = sorted((notebooks.REPOSITORY / "scripts" / "profiles").glob("*.yaml"))
 
 
@@ -137,7 +136,7 @@ def test_whoever_stops_it_is_told_last_that_the_same_command_resumes(repository,
     program = (
         "import sys\nfrom pathlib import Path\nfrom lost_and_found import notebooks\n"
         f"notebooks.run = lambda *_, **__: notebooks.execute(Path({str(path)!r}), Path('copy.ipynb'), {{}})\n"
-        "sys.exit(notebooks.main(['run']))"
+        "sys.exit(notebooks.main([]))"
     )
     running = subprocess.Popen(
         [sys.executable, "-c", program], cwd=repository, stderr=subprocess.PIPE, text=True
@@ -225,7 +224,7 @@ def test_a_data_set_without_a_name_has_that_of_its_source():
 
 
 def test_the_profile_for_any_collection_asks_which(capsys):
-    assert notebooks.main(["run", "collected"]) == 1
+    assert notebooks.main(["collected"]) == 1
     assert capsys.readouterr().err == "error: say which dataset: -p dataset NAME\n"
 
 
@@ -311,7 +310,7 @@ def test_a_profile_that_is_none_says_what_one_is(repository, text, problem):
 
 def test_an_unknown_option_is_answered_with_the_usage_of_the_script(capsys):
     with pytest.raises(SystemExit):
-        notebooks.main(["run", "--epochs", "5"])
+        notebooks.main(["--epochs", "5"])
     said = capsys.readouterr().err
     assert "[-p NAME VALUE]" in said and said.endswith("unrecognized arguments: --epochs\n")
 
@@ -336,52 +335,6 @@ def test_a_parameter_means_the_same_in_all_notebooks_of_a_profile(path):
         for key, value in notebooks.parameters_of(notebooks.REPOSITORY / f"{name}.ipynb").items():
             defaults.setdefault(key, set()).add(value)
     assert {key: values for key, values in defaults.items() if len(values) > 1 and key != "dataset"} == {}
-
-
-@pytest.mark.parametrize("path", ALL_NOTEBOOKS, ids=lambda path: path.stem)
-def test_every_notebook_is_stored_as_it_should_be(path):
-    assert notebooks.problems(path) == []
-
-
-@pytest.mark.parametrize(
-    ("source", "problem"),
-    [
-        ("class A:\n    pass", "ClassDef belongs in the package"),
-        ("for x in []:\n    pass", "For belongs in the package"),
-        ("import sys\nsys.path.append('..')", "changes sys.path"),
-        ("%matplotlib inline", "not plain Python"),
-        ("!ls", "not plain Python"),
-        ("\n".join(["1"] * 16), "16 lines"),
-    ],
-)
-def test_what_does_not_belong_into_a_notebook_is_found(tmp_path, source, problem):
-    assert problem in "".join(notebooks.problems(write_notebook(tmp_path / "1-one" / "01-x.ipynb", source)))
-
-
-def test_a_parameter_that_no_cell_uses_is_found(tmp_path):
-    path = tmp_path / "1-one" / "01-x.ipynb"
-    parameters = 'root = ".."\ndataset = "x"\ntau_km = 75.0\ngamma = 0.1'
-    write_notebook(path, "gamma = 2\nprint(root, dataset, dict(tau_km=75.0))", parameters=parameters)
-    of = "1-one/01-x.ipynb: parameter"
-    does = "is used in no cell, so setting it does nothing"
-    assert notebooks.problems(path) == [f"{of} gamma {does}", f"{of} tau_km {does}"]
-
-
-def test_stored_outputs_are_found(tmp_path):
-    path = write_notebook(tmp_path / "1-one" / "01-x.ipynb", "1")
-    notebook = nbformat.read(path, as_version=4)
-    notebook.cells[-1].execution_count = 1
-    nbformat.write(notebook, path)
-    assert "has outputs" in "".join(notebooks.problems(path))
-
-
-@pytest.mark.parametrize("parameters", ["root = '..'", "root = ['a']\ndataset = f()", "import os"])
-def test_a_parameters_cell_with_more_or_less_than_scalars_is_found(tmp_path, parameters):
-    assert notebooks.problems(write_notebook(tmp_path / "1-one" / "01-x.ipynb", parameters=parameters))
-
-
-def test_numbered_folders_hold_no_python_files():
-    assert not list(notebooks.REPOSITORY.glob(f"{notebooks.STAGES}/*.py"))
 
 
 @pytest.mark.parametrize(

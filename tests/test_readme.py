@@ -10,6 +10,7 @@ from lost_and_found.collection.game.__main__ import _parser as collect_parser
 from lost_and_found.collection.game.job import CollectJob
 from lost_and_found.evaluation.__main__ import _parser as guess_parser
 from lost_and_found.human_baseline.__main__ import _parser as quiz_parser
+from lost_and_found.notebook_checks import STAGES
 from lost_and_found.training import sweeps
 from lost_and_found.training.config import CHOICES, PRESETS
 
@@ -61,13 +62,13 @@ def test_the_readme_shows_the_two_commands():
 
 def test_every_parameter_that_a_readme_mentions_is_known():
     known = set()
-    for path in notebooks.REPOSITORY.glob(f"{notebooks.STAGES}/*.ipynb"):
+    for path in notebooks.REPOSITORY.glob(f"{STAGES}/*.ipynb"):
         known |= set(notebooks.parameters_of(path))
     assert set(re.findall(r"-p (\w+)", ON_ONE_LINE)) - {"NAME"} <= known
 
 
 def test_the_readme_of_a_stage_names_each_of_its_notebooks():
-    for path in notebooks.REPOSITORY.glob(f"{notebooks.STAGES}/*.ipynb"):
+    for path in notebooks.REPOSITORY.glob(f"{STAGES}/*.ipynb"):
         assert f"`{path.stem}" in TEXTS[path.parent / "README.md"], path.name
 
 

@@ -131,7 +131,7 @@ def _make_practice_pictures(workspace: Workspace, options: argparse.Namespace) -
         "There are no practice pictures yet: making them and a model takes four to ten minutes.",
         flush=True,
     )
-    return notebooks.main(["run", PRACTICE, "-p", "root", str(workspace.root)])
+    return notebooks.main([PRACTICE, "-p", "root", str(workspace.root)])
 
 
 def _parser() -> argparse.ArgumentParser:
