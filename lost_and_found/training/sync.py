@@ -1,7 +1,7 @@
 """Sends to W&B what was tracked offline: finds what hasn't been sent yet and calls `wandb sync`.
 
 `python -m lost_and_found.training.sync [--dry-run] [--dataset NAME] [--root FOLDER]` is `scripts/sync-runs`.
-W&B leaves a file `<name>.wandb.synced` beside what it has sent. A resumed run has several offline folders
+W&B leaves a file `<name>.wandb.synced` beside what it has sent. A run may have several offline folders
 with one id; sent together, in order, they become one run.
 """
 
@@ -27,6 +27,7 @@ from lost_and_found.workspace import REPOSITORY
 STAGE = "3-training"
 OFFLINE = "wandb/offline-run-*"
 LOGS = "debug-sync.*.log"
+HEADER = 7  # bytes of W&B's file before its first record
 FILE_TROUBLE = re.compile(r"upload|artifact", re.IGNORECASE)
 
 
@@ -47,10 +48,7 @@ def unsent_runs(root: Path, *, dataset: str = "") -> dict[Path, list[Path]]:
             f"{root / STAGE} holds no complete run{of_dataset}; run {STAGE}/01-train-model.ipynb"
         )
     # If the copies still exist, the run's sending was stopped before it was known what arrived.
-    found = {
-        run: [one for one in sorted(run.glob(OFFLINE)) if _copies(run).exists() or not _is_sent(one)]
-        for run in runs
-    }
+    found = {run: [one for one in _parts(run) if _copies(run).exists() or not _is_sent(one)] for run in runs}
     return {run: folders for run, folders in found.items() if folders}
 
 
@@ -98,6 +96,15 @@ def _refused_files(log: Path) -> list[str]:
     """What a log of `wandb sync` says about files that didn't arrive; its exit status says nothing."""
     errors = [line for line in log.read_text().splitlines() if '"level":"ERROR"' in line]
     return [json.loads(line)["msg"] for line in errors if FILE_TROUBLE.search(line)]
+
+
+def _parts(run: Path) -> list[Path]:
+    """A run's offline folders, without those that hold nothing: `wandb sync` would stop at them.
+
+    W&B's helper process leaves such a one if it is killed in its first seconds.
+    """
+    found = sorted(run.glob(OFFLINE))
+    return [path for path in found if any(file.stat().st_size > HEADER for file in path.glob("*.wandb"))]
 
 
 def _is_sent(folder: Path) -> bool:

@@ -1,5 +1,6 @@
 """What was tracked offline is sent to a small stand-in for W&B, by W&B's own command."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -81,6 +82,17 @@ def test_runs_are_sent_once_with_their_files_and_parts_become_one_run(root, serv
     assert "1 of 1 runs sent" in capfd.readouterr().out
     assert sync.main(["--root", str(root), "--dry-run", "--dataset", "made"]) == 0
     assert "nothing is left to send" in capfd.readouterr().out
+
+
+def test_a_part_in_which_wandb_noted_nothing_does_not_keep_the_others_from_being_sent(
+    root, server, monkeypatch
+):
+    monkeypatch.setenv("WANDB_API_KEY", KEY)
+    first, _ = sorted(root.glob("3-training/*/made/runs/two/wandb/offline-run-*/*.wandb"))
+    os.truncate(first, 7)
+    assert sync.main(["--root", str(root), "--dataset", "made"]) == 0
+    assert [row["epoch"] for row in server.runs["two"]] == [3, 4]
+    assert not sync.unsent_runs(root, dataset="made")
 
 
 def test_a_run_that_could_not_be_sent_is_named_and_stays_to_be_sent(root, server, monkeypatch, capfd):
