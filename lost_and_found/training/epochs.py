@@ -115,7 +115,7 @@ class Training:
             train: the split to learn from.
             val: the split that decides which epoch was best.
             folder: the run's folder; None in processes that don't write it.
-            tracker: gets the metrics of every epoch.
+            tracker: gets the metrics of every epoch, those before a resume included.
         """
         self.world.check_enough(
             min(len(val), *map(len, batches(torch.arange(len(train)), self.config.batch_size)))
@@ -131,6 +131,7 @@ class Training:
                 device=self.device,
             )
         self.resume(folder)
+        tracker.catch_up(self.history)
         train_split, val_split = read_splits((train, val), self.target, self.device)
         self.speed_up(images=len(train))
         stopped = False

@@ -38,6 +38,9 @@ LONGEST_NAME = 128  # of a run's id, and of an artifact's name
 class Tracker:
     """What training reports its progress to; this one, for mode "off", drops everything."""
 
+    def catch_up(self, history: Iterable[Mapping[str, float]]) -> None:
+        """Take the metrics of the epochs before those that `log` will get, in case some didn't arrive."""
+
     def log(self, metrics: Mapping[str, float]) -> None:
         """Take one epoch's metrics, "epoch" among them."""
 
@@ -71,6 +74,23 @@ class WandbTracker(Tracker):
         self._run_id = run_id
         self._runs_folder = runs_folder
         self.is_lost = False
+
+    def catch_up(self, history: Iterable[Mapping[str, float]]) -> None:
+        """Log the epochs that W&B lacks, and remove what earlier processes tracked of this run offline.
+
+        A process that was killed leaves its part without the last epochs, or so that W&B can't read it.
+        """
+        self._tell(lambda: self._log_lacking(history))
+
+    def _log_lacking(self, history: Iterable[Mapping[str, float]]) -> None:
+        run, own = self._run, Path(self._run.dir).parent
+        known = 0 if run.offline else run.summary.get("epoch", 0)
+        for metrics in history:
+            if metrics["epoch"] > known:
+                run.log(dict(metrics))
+        for part in own.parent.glob(f"offline-run-*-{run.id}"):
+            if part != own:
+                shutil.rmtree(part, ignore_errors=True)
 
     def log(self, metrics: Mapping[str, float]) -> None:
         """Add a row to the run's history, without a step: W&B drops rows of steps that it already has."""

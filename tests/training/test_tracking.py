@@ -7,11 +7,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from made_splits import make_split
+from made_trainings import interrupted_training
 
 import lost_and_found
 from lost_and_found.errors import InvalidConfig
+from lost_and_found.training.config import TrainingConfig
 from lost_and_found.training.runs import FILES
 from lost_and_found.training.tracking import LONGEST_NAME, allowed_name, tracked
+from lost_and_found.training.trainer import train_run
+
+HEADER = 7  # bytes before the first record of W&B's file
 
 pytestmark = pytest.mark.usefixtures("no_wandb")
 
@@ -26,6 +32,11 @@ def records(folder: Path) -> list[dict]:
     """All records of the only offline run in a run folder."""
     (file,) = folder.glob("wandb/offline-run-*/*.wandb")
     return [json.loads(line) for line in inspect(file, "--json").splitlines()]
+
+
+def epochs(folder: Path) -> list[int]:
+    """The epochs in the history of the only offline run in a run folder."""
+    return [one["history"]["item"]["epoch"] for one in records(folder) if one["type"] == "history"]
 
 
 def artifacts(folder: Path) -> dict[str, dict]:
@@ -123,6 +134,32 @@ def test_a_run_that_is_taken_up_again_has_one_id_in_both_parts(tmp_path):
     files = list(tmp_path.glob("wandb/offline-run-*/*.wandb"))
     assert files
     assert {json.loads(inspect(file, "--summary", "--json"))["run_id"] for file in files} == {"made"}
+
+
+def test_a_run_that_is_taken_up_again_holds_every_epoch_once_whatever_the_part_before_it_holds(tmp_path):
+    with tracked("offline", run_id="made", config={}, folder=tmp_path) as tracker:
+        tracker.log({"epoch": 1})
+    (file,) = tmp_path.glob("wandb/offline-run-*/*.wandb")
+    os.truncate(file, HEADER)  # as a process leaves it that is killed in the first seconds
+    other = file.parent.with_name("offline-run-20240101_000000-other")
+    other.mkdir()
+    file.parent.rename(file.parent.with_name("offline-run-20240101_000000-made"))
+    with tracked("offline", run_id="made", config={}, folder=tmp_path) as tracker:
+        tracker.catch_up([{"epoch": 1}, {"epoch": 2}])
+        tracker.log({"epoch": 3})
+    other.rmdir()
+    assert epochs(tmp_path) == [1, 2, 3]
+
+
+def test_a_training_that_is_resumed_tells_of_the_epochs_before(tmp_path, monkeypatch):
+    split = make_split(tmp_path, count=8)
+    config = TrainingConfig(
+        dataset="made", architecture="mobilenet_v3_small", width=64, height=40, batch_size=4, epochs=2
+    )
+    interrupted_training(config, split, tmp_path / "runs", monkeypatch, steps=3)
+    run = train_run(config, train=split, val=split, folder=tmp_path / "runs", tracking="offline")
+    assert run.summary["resumed"]
+    assert epochs(run.folder) == [1, 2]
 
 
 def test_a_run_without_room_for_copies_is_complete_all_the_same(tmp_path):

@@ -84,6 +84,18 @@ def test_an_epoch_that_a_run_taken_up_again_sends_twice_is_kept_as_it_came_last(
     assert found == [(1, 0.25), (2, 0.5), (3, 0.5)]
 
 
+def test_a_run_taken_up_again_sends_the_epochs_that_wandb_lacks_and_leaves_none_for_later(tmp_path, server):
+    with tracked("online", run_id="made", config={}, folder=tmp_path) as tracker:
+        tracker.log({"epoch": 1})
+    with tracked("offline", run_id="made", config={}, folder=tmp_path) as tracker:
+        tracker.log({"epoch": 2})
+    with tracked("online", run_id="made", config={}, folder=tmp_path) as tracker:
+        tracker.catch_up([{"epoch": 1}, {"epoch": 2}])
+        tracker.log({"epoch": 3})
+    assert [row["epoch"] for row in server.runs["made"]] == [1, 2, 3]
+    assert not list(tmp_path.glob("wandb/offline-run-*"))
+
+
 def test_an_agent_that_asks_for_a_run_that_is_there_is_told_its_numbers(tmp_path, server, monkeypatch):
     split = make_split(tmp_path, count=8)
     config = TrainingConfig(

@@ -52,7 +52,8 @@ class WandbServer(ThreadingHTTPServer):
         described = {"id": name, "name": name, "displayName": name, "description": "", "config": "{}"}
         rows = self.runs[name]
         history = {"historyLineCount": len(rows), "historyTail": json.dumps(list(map(json.dumps, rows[-1:])))}
-        no_more = {"logLineCount": 0, "eventsLineCount": 0, "eventsTail": "[]", "summaryMetrics": "{}"}
+        no_more = {"logLineCount": 0, "eventsLineCount": 0, "eventsTail": "[]"}
+        no_more["summaryMetrics"] = json.dumps(self.summaries.get(name, {}))
         others = {"tags": [], "notes": "", "sweepName": None, "wandbConfig": '{"t": 1}'}
         return {**described, "project": PROJECT, **history, **no_more, **others}
 
