@@ -15,7 +15,7 @@ import sys
 import traceback
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from types import TracebackType
+from types import FrameType, TracebackType
 from typing import NoReturn
 
 import nbformat
@@ -79,11 +79,20 @@ def begin_script() -> None:
 
     If it stops, it says why in one line, as `scripts/run-stages` does; unexpected errors keep their trace.
     Tables keep all columns, which pandas would leave out of anything wider than 80 characters. Processes that
-    it spawns don't import it: it has no `__main__` guard, so they would run it again.
+    it spawns don't import it: it has no `__main__` guard, so they would run it again. SIGTERM and SIGHUP end
+    it as an error would, so that what is open, such as a run of W&B, is closed; a second one ends it at once.
     """
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) != signal.SIG_IGN:
+            signal.signal(number, _end)
     pd.set_option("display.width", LINE, "display.max_columns", None)
     sys.excepthook = _report
     vars(sys.modules["__main__"]).pop("__file__", None)
+
+
+def _end(number: int, _: FrameType | None) -> NoReturn:
+    signal.signal(number, signal.SIG_DFL)
+    sys.exit(128 + number)
 
 
 def _report(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:

@@ -2,6 +2,7 @@
 
 import ast
 import os
+import signal
 import subprocess
 import sys
 
@@ -138,6 +139,16 @@ def test_it_ends_with_the_scripts_status_and_reason(run_cells, cell, status, las
     done = run_cells(cell)
     assert (done.returncode, done.stderr.split("\n")[-2:][0]) == (status, last_line)
     assert ("Traceback" in done.stderr) == has_trace
+
+
+def test_sigterm_lets_it_close_what_is_open_and_a_second_one_does_not_wait_for_that(run_cells):
+    kill = "os.kill(os.getpid(), signal.SIGTERM)"
+    once, twice = (
+        run_cells("import os, signal", f"try:\n    {kill}\nfinally:\n    {then}\n    print('closed')")
+        for then in ("pass", kill)
+    )
+    assert (once.returncode, once.stdout) == (143, "closed\n")
+    assert (twice.returncode, twice.stdout) == (-signal.SIGTERM, "")
 
 
 def test_an_unknown_parameter_is_refused_and_the_known_are_listed(capsys):
