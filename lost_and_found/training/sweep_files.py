@@ -48,6 +48,7 @@ class Sweep:
         command: with `MACROS` in it.
         program: what "${program}" stands for.
         project: of W&B.
+        entity: the user or team of W&B to which the project belongs; empty for the default.
         run_cap: most trials, or None for no limit.
     """
 
@@ -59,6 +60,7 @@ class Sweep:
     command: tuple[str, ...] = DEFAULT_COMMAND
     program: str = ""
     project: str = ""
+    entity: str = ""
     run_cap: int | None = None
 
     @property
@@ -124,6 +126,7 @@ def _sweep(content: object, *, fixed: Mapping[str, Value], name: str, file: str)
         command=_command(content),
         program=str(content.get("program") or ""),
         project=str(content.get("project") or ""),
+        entity=str(content.get("entity") or ""),
         run_cap=_run_cap(content.get("run_cap")),
     )
     for parameter in sweep.parameters if method == "grid" else ():

@@ -170,8 +170,9 @@ def trial_environment(sweep: Sweep, own: Path) -> dict[str, str]:
         **os.environ,
         RESULT_VARIABLE: str(own / "result.json"),
     }
-    if sweep.project and not environment.get("WANDB_PROJECT"):
-        environment["WANDB_PROJECT"] = sweep.project
+    for name, value in (("WANDB_PROJECT", sweep.project), ("WANDB_ENTITY", sweep.entity)):
+        if value and not environment.get(name):
+            environment[name] = value
     if "WANDB_SWEEP_ID" in environment:
         environment["WANDB_SWEEP_PARAM_PATH"] = str(own / "parameters.yaml")
     if TRIAL not in sweep.command:

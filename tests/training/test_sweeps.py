@@ -247,6 +247,15 @@ def test_a_variable_that_is_empty_leaves_a_trial_in_the_project_of_its_sweep(
     assert trial_environment(read_sweep(write_sweep()), tmp_path)["WANDB_PROJECT"] == "made-project"
 
 
+def test_trials_go_to_the_team_of_their_sweep_unless_another_is_set(write_sweep, tmp_path, monkeypatch):
+    path = write_sweep()
+    path.write_text(f"entity: made-team\n{path.read_text()}")
+    monkeypatch.delenv("WANDB_ENTITY", raising=False)
+    assert trial_environment(read_sweep(path), tmp_path)["WANDB_ENTITY"] == "made-team"
+    monkeypatch.setenv("WANDB_ENTITY", "other")
+    assert trial_environment(read_sweep(path), tmp_path)["WANDB_ENTITY"] == "other"
+
+
 def test_only_a_program_of_ones_own_finds_modules_in_its_folder(write_sweep, tmp_path, monkeypatch):
     monkeypatch.setenv("PYTHONSAFEPATH", "1")
     for command in (None, ["${interpreter}", "mine.py", "${args}"]):
