@@ -30,6 +30,8 @@ KEYS = (
     "command",
     "run_cap",
 )
+# Columns of a ranking, see `trial_log`; a parameter so called would take the place of what belongs there.
+TAKEN = ("rank", "trial", "metric", "status", "reason", "run", "seconds")
 # W&B's agent knows more, which stand for the same arguments in other forms.
 MACROS = ("${env}", "${interpreter}", "${program}", "${args}", "${args_no_hyphens}")
 DEFAULT_COMMAND = MACROS[:4]
@@ -148,6 +150,11 @@ def _parameters(content: object, fixed: Mapping[str, Value]) -> tuple[Parameter,
     if not isinstance(content, dict) or not content:
         raise InvalidConfig("parameters must be a mapping of names to what they may be")
     read = {str(name): read_parameter(str(name), one) for name, one in content.items()}
+    if taken := [name for name in read if name in TAKEN]:
+        raise InvalidConfig(
+            f"parameter {taken[0]} has the name of a column of the ranking; give it another one, or search "
+            "with W&B's own agent"
+        )
     for name, value in fixed.items():
         if name in read and read[name].varies:
             warnings.warn(

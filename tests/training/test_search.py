@@ -288,6 +288,7 @@ def test_a_plain_sweep_has_wandbs_defaults(tmp_path):
         ({"parameters": {"x": {"value": 1}}}, "no parameter varies"),
         ({"parameters": {"x": 1}}, "parameter x is 1; it must be a mapping"),
         ({"parameters": {"x": {"parameters": {"y": {"value": 1}}}}}, "parameter x is nested"),
+        ({"parameters": {"rank": {"values": [4, 8]}}}, "parameter rank has the name of a column"),
         ({"parameters": {"x": {"distribution": "beta"}}}, "supported are constant, categorical"),
         ({"parameters": {"x": {"distribution": ["normal"]}}}, "supported are constant, categorical"),
         ({"parameters": {"x": {"values": []}}}, "a list that isn't empty"),
