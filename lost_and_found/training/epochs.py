@@ -227,7 +227,8 @@ class Training:
             self.step, self.steps = self.step + 1, self.steps + 1
             bar.update(len(rows))
             if self.step % CHECK_EVERY == 0:
-                self.check_finite(self.loss_sum.item(), where="training")
+                # Of all processes: one that went on would wait for another that has ended.
+                self.check_finite(self.world.sum(self.loss_sum.clone()).item(), where="training")
             if (self.world.size == 1 or self.step % LISTEN_EVERY == 0) and self.is_stopped():
                 break
         self.train_loss = self.world.sum(self.loss_sum.clone()).item() / len(order)

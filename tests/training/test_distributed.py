@@ -83,6 +83,22 @@ def full(*_):
 runs.save_checkpoint = full
 """
 
+# The loss of one process's share is infinite when it is checked, after each step; the other's isn't yet. Each
+# lingers, as above.
+INFINITE_SHARE = """
+import atexit, os, time
+atexit.register(time.sleep, 5)
+from lost_and_found.training import epochs
+from lost_and_found.training.epochs import Training
+epochs.CHECK_EVERY = 1
+take_step = Training.take_step
+def spoilt(self, *arguments, **more):
+    take_step(self, *arguments, **more)
+    if os.environ["RANK"] == "1":
+        self.loss_sum += float("inf")
+Training.take_step = spoilt
+"""
+
 
 @pytest.fixture(scope="module")
 def splits(tmp_path_factory):
@@ -177,6 +193,13 @@ def test_an_error_in_a_distributed_training_ends_all_processes_with_its_reason(s
     done = train_in_two(config, splits, tmp_path)
     assert done.returncode != 0
     assert "NotFinite" in done.stderr
+
+
+def test_a_loss_that_is_infinite_in_one_process_ends_all_in_the_same_step(splits, tmp_path):
+    done = train_in_two(CONFIG, splits, tmp_path, before=INFINITE_SHARE)
+    assert done.returncode != 0
+    # On GPUs, a process that went on would wait for one that has ended.
+    assert done.stderr.count("NotFinite: epoch 1: the loss is inf in training") == 2, done.stderr
 
 
 def test_the_reason_why_one_process_stopped_is_not_buried_by_what_the_others_say(splits, tmp_path):
