@@ -164,7 +164,8 @@ class TrainingConfig:
         precision: "float32", "bfloat16" or "float16" (autocast), or "auto": bfloat16 on GPUs from Ampere on,
             float16 on Volta and Turing (Colab's T4), float32 elsewhere.
         compile: "on" compiles the network with `torch.compile`; "auto" does so on a GPU if training is long,
-            and fuses layers if it isn't; on a GPU both also replay recorded steps; "off" does none of this.
+            and fuses layers if it isn't; on a GPU both also replay recorded steps; "off" does none of this,
+            nor do several processes, for which "on" is an error.
         deterministic: use only algorithms that give the same bits each time; slower on a GPU.
         seed: of weights, order, augmentation and dropout.
         device: "auto", "cpu", "cuda" or "cuda:<number>".

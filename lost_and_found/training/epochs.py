@@ -162,10 +162,11 @@ class Training:
         Args:
             images: pictures per epoch, which decide whether compiling pays.
         """
-        # Processes wait for each other within a step, which fused layers and recordings can't do.
-        may_fuse_and_record = (
-            self.device.type == "cuda" and self.world.size == 1 and self.config.compile != "off"
-        )
+        # Processes wait for each other within a step, which fused layers and recordings can't do. Compiled,
+        # steps of processes whose shares differ by a row may not even wait equally often.
+        if self.world.size > 1:
+            return
+        may_fuse_and_record = self.device.type == "cuda" and self.config.compile != "off"
         if is_compiled(self.config, self.device, images=images):
             self.stepping.compile(dynamic=False)  # batches have two sizes at most
         elif may_fuse_and_record:

@@ -4,6 +4,7 @@ import dataclasses
 import itertools
 import subprocess
 import sys
+from contextlib import nullcontext
 
 import numpy as np
 import pandas as pd
@@ -13,8 +14,12 @@ from made_splits import cache_of, write_samples
 from made_trainings import same_numbers
 
 from lost_and_found.errors import InvalidConfig
+from lost_and_found.training import epochs, trainer
 from lost_and_found.training.config import TrainingConfig
 from lost_and_found.training.distributed import World
+from lost_and_found.training.epochs import Training
+from lost_and_found.training.models import InitialWeights
+from lost_and_found.training.targets import build_target
 from lost_and_found.training.trainer import train_run
 
 # ResNet has no dropout, whose masks would differ; all processes draw the same augmentation.
@@ -200,6 +205,20 @@ def test_a_loss_that_is_infinite_in_one_process_ends_all_in_the_same_step(splits
     assert done.returncode != 0
     # On GPUs, a process that went on would wait for one that has ended.
     assert done.stderr.count("NotFinite: epoch 1: the loss is inf in training") == 2, done.stderr
+
+
+def test_several_processes_compile_nothing(splits, monkeypatch, tmp_path):
+    two = World(torch.device("cpu"), rank=0, size=2)
+    monkeypatch.setattr(epochs, "is_compiled", lambda *_, **__: True)  # as for long trainings on GPUs
+    monkeypatch.setattr(World, "wrap", lambda world, model: model)
+    target = build_target(CONFIG, splits[0].table)
+    training = Training(CONFIG, target, InitialWeights("none", "asked for"), two)
+    training.speed_up(images=17)
+    assert training.stepping._compiled_call_impl is None
+    monkeypatch.setattr(World, "from_main", lambda world, value: value)
+    monkeypatch.setattr(trainer, "joined", lambda _: nullcontext(two))
+    with pytest.raises(InvalidConfig, match="compile is 'on', but 2 processes can't train a compiled net"):
+        train_or_load(dataclasses.replace(CONFIG, compile="on"), splits, tmp_path)
 
 
 def test_the_reason_why_one_process_stopped_is_not_buried_by_what_the_others_say(splits, tmp_path):
