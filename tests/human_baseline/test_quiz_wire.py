@@ -1,5 +1,6 @@
 """What the quiz's server reveals, to whom and when."""
 
+import asyncio
 import json
 import re
 import urllib.request
@@ -7,9 +8,10 @@ import urllib.request
 import gradio as gr
 import httpx
 import pytest
-from made_quiz import made_quiz
+from made_quiz import DATASET, made_quiz, make_workspace
 from quiz_page import answer, join, press, served, start
 
+from lost_and_found import notebooks
 from lost_and_found.errors import InvalidConfig
 from lost_and_found.human_baseline.app import STORAGE_KEY
 
@@ -125,3 +127,29 @@ def test_with_a_password_nothing_is_shown_before_it(tmp_path):
         assert client.post("login", data={"username": "player", "password": "wrong"}).status_code == 400
         client.post("login", data={"username": "player", "password": "s3same"}).raise_for_status()
         assert client.post("gradio_api/run/join", json={"data": ["", "Ann", "amateur"]}).status_code == 200
+
+
+def test_the_notebook_run_again_serves_the_quiz_at_the_same_address_where_browsers_know_their_players(
+    tmp_path,
+):
+    make_workspace(tmp_path)
+    path = notebooks.REPOSITORY / "5-human-baseline" / "01-play-quiz.ipynb"
+    parameters, *cells = [
+        cell.source for cell in notebooks.read_notebook(path).cells if cell.cell_type == "code"
+    ]
+    names = {}
+
+    async def run_all():
+        exec(parameters, names)
+        names.update(root=str(tmp_path), dataset=DATASET)
+        for source in cells:
+            exec(source, names)
+        return names["address"]
+
+    try:
+        address = asyncio.run(run_all())
+        token = call(address, "join", "", "Ann", "amateur")[0]
+        assert asyncio.run(run_all()) == address
+        assert "Picture 1 of" in json.dumps(call(address, "load", token))
+    finally:
+        gr.close_all(verbose=False)
