@@ -44,6 +44,8 @@ def test_a_session_is_played_by_keyboard_with_a_reload_and_the_notebook_finds_ex
 
     profile = notebooks.read_profile("5-human-baseline/02-compare-with-model")
     notebooks.run(profile, {"root": str(tmp_path), "dataset": DATASET})
+    executed = tmp_path / "executed" / DATASET / "5-human-baseline" / "02-compare-with-model.ipynb"
+    assert "1 player; model" in executed.read_text(encoding="utf-8")
     folder = tmp_path / "5-human-baseline" / "02-compare-with-model" / DATASET
     written = pd.read_csv(folder / "answers.csv", keep_default_na=False)
     expected = [
