@@ -13,6 +13,7 @@ import argparse
 import io
 import sys
 import zipfile
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -60,7 +61,8 @@ def read_region_file(path: Path) -> RegionFile:
             title = str(stored["title"])
     except FileNotFoundError:
         raise MissingInput(f"{path} is missing; scripts/build-regions makes it") from None
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+    # A byte that changed may also claim an encrypted file or an unknown compression.
+    except (OSError, ValueError, KeyError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
         raise MissingInput(f"{path} is not a region file ({error}); delete it and make it again") from None
     kind = shapely.GeometryType.MULTIPOLYGON
     return RegionFile(table, shapely.from_ragged_array(kind, units / UNITS_PER_DEGREE, offsets), title)

@@ -3,6 +3,7 @@ import pandas as pd
 import pytest
 import shapely
 
+from lost_and_found.errors import MissingInput
 from lost_and_found.geo.region_file import centroids, read_region_file, write_region_file
 
 
@@ -23,3 +24,21 @@ def test_what_rounding_leaves_of_a_spike_is_cut_off(tmp_path):
     (geometry,) = read_region_file(tmp_path / "spike.npz").geometries
     assert shapely.is_valid(geometry)
     assert shapely.bounds(geometry).tolist() == [0, 0, 1, 1]
+
+
+def test_a_region_file_with_a_changed_byte_is_whole_or_refused(tmp_path):
+    path = tmp_path / "square.npz"
+    table = pd.DataFrame({"region": ["A_b_c"], "country_code": ["FR"]})
+    write_region_file(path, table=table, geometries=np.array([shapely.box(0, 0, 1, 1)]), title="a square")
+    content, whole = path.read_bytes(), read_region_file(path)
+    rng = np.random.default_rng(0)
+    for place in rng.integers(len(content), size=500):
+        changed = bytearray(content)
+        changed[place] ^= rng.integers(1, 256)
+        path.write_bytes(changed)
+        try:
+            found = read_region_file(path)
+        except MissingInput:
+            continue
+        assert found.table.equals(whole.table) and found.title == whole.title
+        assert (found.geometries == whole.geometries).all()
