@@ -184,7 +184,7 @@ def differences_text(differences: pd.DataFrame, *, fewest: int) -> str:
     enough = differences[1:][differences["n"][1:] >= fewest][:COUNTRIES_SHOWN]
     shown = pd.concat([differences[:1], enough]).set_index("country")
     shares = 100 * shown[["reference", "candidate", "difference", "low", "high"]]
-    return shares.assign(pictures=shown["n"]).rename_axis(None).to_string(float_format="{:.1f}".format)
+    return shares.assign(pictures=shown["n"]).rename_axis(None).to_string(float_format="{:z.1f}".format)
 
 
 def bonett_price(

@@ -170,7 +170,7 @@ def point_text(row: pd.Series) -> str:
     """The guessed point of a row, by its coordinates and the nearest town."""
     far = row["place_km"] >= FAR_KM
     return (
-        f"{row['lat']:.2f}, {row['lon']:.2f}, "
+        f"{row['lat']:z.2f}, {row['lon']:z.2f}, "
         f"{f'{row.place_km:,.0f} km from' if far else 'near'} {row['place']}"
     )
 

@@ -350,6 +350,13 @@ def test_the_text_of_differences_leaves_out_countries_with_few_pictures():
     ]
 
 
+def test_a_difference_that_is_rounded_to_none_has_no_sign():
+    shares = {"reference": 0.5, "candidate": 0.4996, "difference": -0.0004, "low": -0.1, "high": 0.1}
+    table = pd.DataFrame([{"country": paired.ALL, "n": 9999, **shares}])
+    text = paired.differences_text(table, fewest=10)
+    assert text.split()[-4:-1] == ["0.0", "-10.0", "10.0"]
+
+
 def test_a_difference_over_fewer_than_a_hundred_resamples_is_refused():
     with pytest.raises(InvalidConfig, match="resamples is 99"):
         paired.paired_differences(**made_answers(9, seed=0), resamples=99)

@@ -123,6 +123,11 @@ def test_a_town_is_near_only_if_it_is(place_km, text):
     assert point_text(row) == text
 
 
+def test_a_point_that_is_rounded_to_the_equator_or_greenwich_has_no_sign():
+    row = pd.Series({"lat": -0.001, "lon": -0.004, "place": "Bata", "place_km": 8.0})
+    assert point_text(row) == "0.00, 0.00, near Bata"
+
+
 @pytest.mark.parametrize("target", ["region", "coordinates"])
 def test_in_a_line_the_point_stands_apart_from_the_countries(guess, tmp_path, target):
     photos = [photo(tmp_path / f"{name}.jpg") for name in "ab"]
