@@ -52,10 +52,10 @@ def nearness_table(
     Raises:
         InvalidConfig: too few resamples, or not one group for each guess.
     """
-    known = ~np.isnan(km)
+    numbers, known = group_numbers(groups, len(km)), ~np.isnan(km)
     if not known.any():
         return pd.DataFrame(columns=COLUMNS)
-    numbers = group_numbers(np.asarray(groups)[known], known.sum())
+    numbers = np.unique(numbers[known], return_inverse=True)[1]
     places = np.digitize(km[known], LIMITS_KM, right=True)
     n, share = shares_by_column(
         right[known], numbers, places, width=len(RANGES), resamples=resamples, seed=seed

@@ -46,3 +46,11 @@ def test_pictures_of_one_game_are_one_piece_of_evidence():
     assert in_games["low"][0] < alone["low"][0] < 0.5 < alone["high"][0] < in_games["high"][0]
     with pytest.raises(InvalidConfig, match="resamples is 99"):
         nearness_table(right, km, groups=np.arange(100), resamples=99)
+
+
+def test_groups_may_be_pairs_as_in_other_scores_and_each_guess_needs_one():
+    right, km = np.array([True, False, True, False]), np.array([5.0, np.nan, 5.0, 5.0])
+    pairs = nearness_table(right, km, groups=[("game", 1), ("b",), ("game", 1), ("a", 2)], resamples=100)
+    assert pairs.equals(nearness_table(right, km, groups=[1, 7, 1, 0], resamples=100))
+    with pytest.raises(InvalidConfig, match="3 groups for 4 samples"):
+        nearness_table(right, km, groups=[1, 2, 3])
