@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from lost_and_found.errors import InvalidConfig
 from lost_and_found.evaluation.bootstrap import group_numbers, shares_by_column
+from lost_and_found.evaluation.metrics import truth_ranks
 from lost_and_found.figures import BLUE, GREY, draw_intervals, tidy
 from lost_and_found.texts import counted
 
@@ -45,15 +45,14 @@ def calibration_table(
         `probability`), right (the share that is right), low, high (the 95 % interval of that share).
 
     Raises:
-        InvalidConfig: no samples, too few resamples, or not one group for each sample.
+        InvalidConfig: see `truth_ranks`; too few resamples, or not one group for each sample.
 
     Source:
         Niculescu-Mizil and Caruana, Predicting good probabilities with supervised learning (2005), with bins
         of equal size, as few samples have high probabilities.
     """
-    if not len(truth):
-        raise InvalidConfig("there are no samples to measure calibration on")
-    sure, right = probabilities.max(axis=1), probabilities.argmax(axis=1) == truth
+    right = truth_ranks(probabilities, truth) == 1
+    sure = probabilities.max(axis=1)
     bins = min(MOST_BINS, max(1, len(sure) // FEWEST_IN_BIN))
     places = np.argsort(np.argsort(sure, kind="stable"), kind="stable") * bins // len(sure)
     numbers = group_numbers(groups, len(truth))

@@ -3,6 +3,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from lost_and_found.errors import InvalidConfig
 from lost_and_found.evaluation.calibration import calibration_table, calibration_text, plot_calibration
 
 
@@ -41,6 +42,21 @@ def test_a_model_that_is_right_more_often_than_it_says_is_underconfident():
     probabilities = np.tile([0.6, 0.4], (100, 1))
     table = calibration_table(probabilities, np.zeros(100, dtype=int), resamples=100)
     assert calibration_text(table).endswith("it is underconfident")
+
+
+@pytest.mark.parametrize("wrong", [np.nan, np.inf])
+def test_probabilities_of_a_model_that_has_diverged_are_refused(wrong):
+    probabilities, truth = made_up(20)
+    probabilities[3] = wrong
+    with pytest.raises(InvalidConfig, match="diverged"):
+        calibration_table(probabilities, truth)
+
+
+def test_truths_that_do_not_fit_and_no_truths_are_refused():
+    probabilities, truth = made_up(20)
+    for count in (0, 19):
+        with pytest.raises(InvalidConfig, match=rf"truth \({count},\) don't match"):
+            calibration_table(probabilities, truth[:count])
 
 
 def test_with_few_pictures_or_errors_that_cancel_no_model_is_called_calibrated():
