@@ -42,8 +42,10 @@ def group_numbers(groups: Sequence[object] | np.ndarray | None, samples: int) ->
     """(N,) the number of each sample's group; without groups, each sample is one of its own.
 
     Raises:
-        InvalidConfig: groups and samples differ in number.
+        InvalidConfig: there are no samples, or groups and samples differ in number.
     """
+    if not samples:
+        raise InvalidConfig("there are no samples to measure anything on")
     if groups is None:
         return np.arange(samples)
     if len(groups) != samples:

@@ -65,7 +65,7 @@ def distance_table(
         seed: of the resampling.
 
     Raises:
-        InvalidConfig: too few resamples, or a distance that none on Earth can be.
+        InvalidConfig: no distances, one that none on Earth can be, or too few resamples.
     """
     if wrong := int((~((km >= 0) & (km <= FARTHEST_KM + 1))).sum()):  # NaN compares as wrong
         raise InvalidConfig(

@@ -132,7 +132,7 @@ def blurring_table(
         seed: of the resampling.
 
     Raises:
-        InvalidConfig: too few resamples, or not one group for each picture.
+        InvalidConfig: no pictures, too few resamples, or not one group for each picture.
     """
     numbers = group_numbers(groups, len(losses))
     drawn = resampled_rows(numbers, resamples=resamples, seed=seed)

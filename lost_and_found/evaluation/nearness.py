@@ -50,7 +50,7 @@ def nearness_table(
         are left out.
 
     Raises:
-        InvalidConfig: too few resamples, or not one group for each guess.
+        InvalidConfig: no guesses, too few resamples, or not one group for each guess.
     """
     numbers, known = group_numbers(groups, len(km)), ~np.isnan(km)
     if not known.any():

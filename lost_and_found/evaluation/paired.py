@@ -142,7 +142,7 @@ def paired_differences(
         (candidate less reference), low, high. Countries with the largest differences come first.
 
     Raises:
-        InvalidConfig: too few resamples, or not one group for each picture.
+        InvalidConfig: no pictures, too few resamples, or not one group for each picture.
     """
     codes, columns = np.unique(np.asarray(truth, dtype=str), return_inverse=True)
     rows = group_numbers(group, len(columns))

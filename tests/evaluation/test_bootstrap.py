@@ -7,7 +7,9 @@ from scipy.stats import beta, norm, t
 from lost_and_found.errors import InvalidConfig
 from lost_and_found.evaluation import bootstrap
 from lost_and_found.evaluation.distances import distance_table
+from lost_and_found.evaluation.evidence import blurring_table
 from lost_and_found.evaluation.metrics import score
+from lost_and_found.evaluation.paired import paired_differences
 
 
 def test_rows_of_a_group_are_drawn_together_and_as_many_groups_as_there_are():
@@ -113,6 +115,16 @@ def test_groups_that_do_not_fit_and_too_few_resamples_are_refused():
         next(bootstrap.resampled_rows(np.arange(3), resamples=99, seed=0))
     with pytest.raises(InvalidConfig, match="noise"):
         bootstrap.resampled_sums([bootstrap.sparse.csr_array(np.eye(3))], resamples=99, seed=0)
+
+
+def test_without_samples_there_is_no_table_of_scores():
+    none = np.empty(0)
+    with pytest.raises(InvalidConfig, match="no samples"):
+        distance_table(none, groups=none)
+    with pytest.raises(InvalidConfig, match="no samples"):
+        paired_differences(none.astype(bool), none.astype(bool), truth=none.astype(str), group=none)
+    with pytest.raises(InvalidConfig, match="no samples"):
+        blurring_table(np.empty((0, 3)), unit="km")
 
 
 def test_a_share_of_none_or_all_is_worth_no_more_samples_than_there_are_places():
