@@ -21,6 +21,7 @@ from lost_and_found.human_baseline.opening import MODEL_SIZE, answers_path, open
 from lost_and_found.human_baseline.quiz import Quiz, check_session
 from lost_and_found.samples import write_table
 from lost_and_found.signals import asked_to_stop
+from lost_and_found.texts import counted
 from lost_and_found.workspace import REPOSITORY, Workspace
 
 PASSWORD = "LOST_AND_FOUND_QUIZ_PASSWORD"
@@ -109,7 +110,8 @@ def _export(workspace: Workspace, list_name: str, path: Path) -> int:
     else:
         path.parent.mkdir(parents=True, exist_ok=True)
         write_table(path, table)
-        print(f"{len(table):,} guesses of {table['player'].nunique():,} players written to {path}")
+        guesses = counted(len(table), "guess", "guesses")
+        print(f"{guesses} of {counted(table['player'].nunique(), 'player')} written to {path}")
     return 0
 
 

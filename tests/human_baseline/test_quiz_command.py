@@ -59,7 +59,7 @@ def test_it_serves_until_it_is_stopped_and_its_answers_can_be_exported(tmp_path,
         main(["--root", str(tmp_path), "--dataset", DATASET, "--export", str(tmp_path / "new" / "a.csv")])
         == 0
     )
-    assert "2 guesses of 1 players written to" in capsys.readouterr().out
+    assert "2 guesses of 1 player written to" in capsys.readouterr().out
 
 
 def test_the_network_is_let_in_with_a_password_only(tmp_path):
