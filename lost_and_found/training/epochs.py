@@ -332,7 +332,8 @@ class Training:
 
     def progress(self, images: int) -> tqdm:
         """A bar over all pictures of all epochs; what earlier processes did counts as done."""
-        done = self.epoch * images + min(self.step * self.config.batch_size, images)
+        parts = batches(torch.arange(images), self.config.batch_size)
+        done = self.epoch * images + sum(map(len, parts[: self.step]))
         total = self.config.epochs * images
         return progress_bar(total=total, initial=done, unit=" images", disable=not self.world.is_main)
 

@@ -47,7 +47,7 @@ def test_balanced_sampling_shows_some_pictures_twice(split, monkeypatch):
 
 
 def test_the_bar_of_a_resumed_training_counts_what_was_done_before(split):
-    training = begun(CONFIG, split)
+    training = begun(dataclasses.replace(CONFIG, batch_size=5), split)  # in three batches of four
     training.epoch, training.step = 1, 2
     with training.progress(len(split)) as bar:
         assert (bar.initial, bar.total) == (12 + 2 * 4, 3 * 12)
