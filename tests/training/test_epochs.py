@@ -15,6 +15,7 @@ from lost_and_found.training import runs
 from lost_and_found.training.averaging import MovingAverage
 from lost_and_found.training.distributed import World
 from lost_and_found.training.epochs import Training
+from lost_and_found.training.targets.country import CountryTarget
 from lost_and_found.training.tracking import Tracker
 from lost_and_found.training.trainer import train_run
 
@@ -41,6 +42,22 @@ def test_every_epoch_and_every_seed_has_an_order_of_its_own(split, monkeypatch):
     assert first != second != other != first
 
 
+def test_the_learning_rate_of_a_step_is_that_of_its_middle(split, monkeypatch):
+    noted = []
+    monkeypatch.setattr(Training, "take_step", lambda *_, progress, **__: noted.append(6 * progress))
+    begun(dataclasses.replace(CONFIG, epochs=2), split).fit(split, split, folder=None, tracker=Tracker())
+    assert noted == pytest.approx([1, 3, 5, 7, 9, 11])
+
+
+def test_every_seed_begins_with_weights_of_its_own(split):
+    one, same, other = (
+        runs.weights_of(begun(dataclasses.replace(CONFIG, seed=seed), split).model) for seed in (0, 0, 1)
+    )
+    drawn = [name for name, value in one.items() if value.dim() > 1]
+    assert all(torch.equal(one[name], same[name]) for name in one)
+    assert not any(torch.equal(one[name], other[name]) for name in drawn)
+
+
 def test_balanced_sampling_shows_some_pictures_twice(split, monkeypatch):
     first, _ = shown(split, monkeypatch, sampling="balanced", logit_adjustment=0.0)
     assert len(set(first)) < len(first) == len(split)
@@ -51,6 +68,22 @@ def test_the_bar_of_a_resumed_training_counts_what_was_done_before(split):
     training.epoch, training.step = 1, 2
     with training.progress(len(split)) as bar:
         assert (bar.initial, bar.total) == (12 + 2 * 4, 3 * 12)
+
+
+def test_the_train_loss_is_per_picture_however_many_a_batch_has(split, monkeypatch):
+    sums, loss = [], CountryTarget.loss
+
+    def note(self, outputs, labels):
+        value = loss(self, outputs, labels)
+        sums.append(value.item() * len(outputs))
+        return value
+
+    monkeypatch.setattr(CountryTarget, "loss", note)
+    train = dataclasses.replace(split, pixels=split.pixels[:11], table=split.table[:11])  # four, four, three
+    training = begun(dataclasses.replace(CONFIG, epochs=2), train)
+    training.fit(train, split, folder=None, tracker=Tracker())
+    losses = [epoch["train/loss"] for epoch in training.history]
+    assert losses == pytest.approx([sum(sums[:3]) / 11, sum(sums[3:6]) / 11], rel=1e-5)
 
 
 def weights_after_a_step(split, **settings):
@@ -116,10 +149,11 @@ def test_the_moving_average_is_what_is_kept(split, tmp_path, monkeypatch):
         update(self, steps=steps)
 
     monkeypatch.setattr(MovingAverage, "update", note)
-    monkeypatch.setattr(Training, "is_best", lambda *_, **__: True)
+    monkeypatch.setattr(Training, "is_best", lambda _, *, count: count == 9)
     config = dataclasses.replace(CONFIG, ema_decay=0.9)
     training = begun(config, split)
-    training.fit(split, split, folder=tmp_path, tracker=Tracker())
+    val = dataclasses.replace(split, pixels=split.pixels[:9], table=split.table[:9])
+    training.fit(split, val, folder=tmp_path, tracker=Tracker())
     assert noted == list(range(9))
     kept = runs.load_run(tmp_path, device="cpu").model.state_dict()
     own = training.model.state_dict()

@@ -363,9 +363,10 @@ def test_a_diverged_run_is_only_told_to_try_what_it_did_not_have(settings, advic
     assert str(error.value).endswith(f"try a learning_rate {advice}")
 
 
-def test_a_cache_of_another_size_is_refused(eight_pictures, tmp_path):
-    with pytest.raises(InvalidConfig, match="train cache is 64x40, but the config says 130x80"):
-        train(dataclasses.replace(CONFIG, width=130, height=80), eight_pictures, tmp_path)
+@pytest.mark.parametrize(("width", "height"), [(130, 40), (64, 80)])
+def test_a_cache_of_another_size_is_refused(eight_pictures, tmp_path, width, height):
+    with pytest.raises(InvalidConfig, match=f"train cache is 64x40, but the config says {width}x{height}"):
+        train(dataclasses.replace(CONFIG, width=width, height=height), eight_pictures, tmp_path)
 
 
 def test_a_validation_country_that_was_never_trained_is_refused(eight_pictures, tmp_path):

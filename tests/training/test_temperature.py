@@ -4,13 +4,16 @@ import dataclasses
 
 import numpy as np
 import pytest
+import torch
 from made_splits import located, ten_times
-from made_trainings import train
+from made_trainings import begun, train
 from test_region_target import records
 
 from lost_and_found.evaluation.calibration import calibration_table
+from lost_and_found.training import epochs
 from lost_and_found.training.config import TrainingConfig
-from lost_and_found.training.runs import load_run, predict
+from lost_and_found.training.runs import load_run, predict, weights_of
+from lost_and_found.training.splits import Split
 from lost_and_found.training.targets import build_target
 from lost_and_found.training.targets.base import index_of
 from lost_and_found.training.temperature import best_temperature, tempered
@@ -94,6 +97,24 @@ def test_a_runs_countries_have_the_temperature_that_suits_its_validation_picture
     np.testing.assert_allclose(
         load_run(run.folder).target.country_probabilities(decoded), tempered(decoded, wanted), rtol=1e-3
     )
+
+
+def test_a_temperature_is_fitted_to_the_best_epochs_weights_and_pictures_of_the_whole_split(
+    eight_pictures, monkeypatch
+):
+    config = dataclasses.replace(CONFIG, ema_decay=0.0)
+    training, best = begun(config, eight_pictures), begun(config, eight_pictures)
+    head = list(best.model.parameters())[-1]
+    head.data += torch.arange(len(head))
+    noted = []
+    monkeypatch.setattr(epochs, "ENOUGH", 3)
+    monkeypatch.setattr(epochs, "best_temperature", lambda *given: noted.extend(given) or 2.0)
+    split = Split(eight_pictures, training.target, training.device)
+    assert training.fit_temperature(split, weights_of(best.model)) == {"temperature": 2.0}
+    with torch.inference_mode():
+        outputs = best.model.eval()(best.normalisation(split.pixels[[0, 3, 6]]))
+    np.testing.assert_allclose(noted[0], outputs.softmax(dim=1), rtol=1e-4)
+    assert noted[1].tolist() == split.labels["country"][[0, 3, 6]].tolist()
 
 
 def test_a_coordinates_run_has_none(eight_pictures, tmp_path):

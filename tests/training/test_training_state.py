@@ -22,8 +22,9 @@ from made_trainings import begun, interrupted_training, same_numbers, train
 from lost_and_found.errors import NotFinite, OutOfMemory, StorageFull
 from lost_and_found.training import epochs, runs
 from lost_and_found.training.backends import explained_memory
-from lost_and_found.training.checkpoints import restore
+from lost_and_found.training.checkpoints import restore, state_of
 from lost_and_found.training.config import TrainingConfig
+from lost_and_found.training.distributed import World
 from lost_and_found.training.epochs import Training
 from lost_and_found.training.targets.country import CountryTarget
 from lost_and_found.training.tracking import Tracker
@@ -135,6 +136,18 @@ def test_a_training_goes_on_with_the_checkpoint_of_another_kind_of_device(split,
     of_gpu = torch.zeros(16, dtype=torch.uint8)  # seed and offset, all the state of CUDA's generator
     runs.save_checkpoint(checkpoint, state | {"augmentation": of_gpu})
     assert train(CONFIG, split, tmp_path).metrics["epoch"].tolist() == [1, 2, 3]
+
+
+@pytest.mark.parametrize(
+    ("rank", "size", "own"), [(0, 1, 4.0), (0, 2, 1.5), (1, 2, 2.5), (0, 3, 4.0), (1, 3, 0.0)]
+)
+def test_the_loss_so_far_is_kept_by_any_number_of_processes(split, rank, size, own):
+    training = begun(CONFIG, split)
+    random = [[torch.get_rng_state()]] * 2
+    state = state_of(training) | {"loss_sums": [1.5, 2.5], "random": random}
+    training.world = World(training.device, rank, size)
+    restore(training, state)
+    assert training.loss_sum.item() == own
 
 
 def test_a_process_that_is_killed_loses_no_finished_epoch(uninterrupted, split, tmp_path):
