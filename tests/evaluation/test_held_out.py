@@ -1,5 +1,6 @@
 """A tiny run is tested on its test split: which run, which samples, what comes out."""
 
+import dataclasses
 import os
 import shutil
 
@@ -10,7 +11,7 @@ import pytest
 from lost_and_found import notebooks
 from lost_and_found.data_lists import new_list, pin
 from lost_and_found.data_loader import load_samples, records_table
-from lost_and_found.errors import LeakyList, ListMismatch, MissingInput
+from lost_and_found.errors import InvalidConfig, LeakyList, ListMismatch, MissingInput
 from lost_and_found.evaluation import held_out
 from lost_and_found.training.pixel_cache import cache_split
 from lost_and_found.training.runs import ASKED_FOR, load_run
@@ -102,6 +103,20 @@ def test_probabilities_come_in_the_order_of_the_list_and_of_the_labels(workspace
     assert truth.tolist() == [1, 1, 0, 2] * 2
     assert probabilities.shape == (8, 3)
     assert probabilities.sum(axis=1) == pytest.approx(np.ones(8), abs=1e-5)
+
+
+def test_a_run_that_lacks_countries_or_one_of_the_test_samples_countries_is_refused(
+    workspace, run_of, tmp_path
+):
+    run = run_of("region")
+    samples, pinned = held_out.load_test_samples(workspace, run)
+    cache = held_out.cache_test_pixels(run, samples, pinned, folder=tmp_path / "pixels")
+    with pytest.raises(InvalidConfig, match="predicts coordinates, not countries; 03-measure-distances"):
+        held_out.country_probabilities(run_of("coordinates"), cache)
+    codes = ["XK", *cache.table["country_code"][1:]]
+    other = dataclasses.replace(cache, table=cache.table.assign(country_code=codes))
+    with pytest.raises(LeakyList, match="1 test samples are of countries"):
+        held_out.country_probabilities(run, other)
 
 
 def test_the_test_pixels_of_training_are_taken_with_the_records_as_they_are_now(workspace, tmp_path):

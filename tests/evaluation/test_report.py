@@ -207,6 +207,17 @@ def test_predictions_hold_the_best_guesses_and_come_back_from_a_file(results, tm
     pd.testing.assert_frame_equal(again, table, check_dtype=False)
 
 
+def test_of_many_countries_the_best_five_are_kept_and_equal_ones_stay_in_the_order_of_the_labels():
+    codes = [f"C{number}" for number in range(40)]
+    probabilities = np.full((40, 40), 0.02, np.float32)
+    probabilities[:, [30, 35]] = 0.12
+    table = predictions.predictions_table(codes, np.arange(40), probabilities, codes)
+    for row, rank in zip(table.to_dict("records"), table["rank"], strict=True):
+        guesses = [code for code, _ in predictions.guesses_of(row)]
+        assert guesses == ["C30", "C35", "C0", "C1", "C2"]
+        assert (guesses.index(row["truth"]) + 1 if row["truth"] in guesses else 6) == min(rank, 6)
+
+
 def test_a_report_is_written_as_tables_and_as_text(results, tmp_path):
     probabilities, truth, scores = results
     ids = [f"a_b_{number}_0" for number in range(200)]
@@ -249,6 +260,7 @@ def test_examples_are_a_seeded_draw_of_right_and_wrong_guesses(results, tmp_path
     table = predictions.predictions_table([one.id for one in samples], truth, probabilities, CODES)
     drawn = predictions.draw_examples(samples, table, each=5, seed=1)
     assert drawn == predictions.draw_examples(samples, table, each=5, seed=1)
+    assert drawn != predictions.draw_examples(samples, table, each=5, seed=2)
     ranks = dict(zip(table["id"], table["rank"], strict=True))
     assert [ranks[one.id] for one in drawn["right"]] == [1] * 5
     assert all(ranks[one.id] > 1 for one in drawn["wrong"])

@@ -59,6 +59,11 @@ def test_countries_are_shown_by_name_with_counts_and_the_rest_in_one_bar(collect
     shown = texts(figure)
     assert "Slovenia" in shown
     assert "3 others" in shown
+    assert " 3  (30.0 %)" in shown
+    bars = [[bar.get_width() for bar in axes.patches] for axes in figure.axes]
+    assert bars == [[2, 2, 2, 3], [2, 2, 2, 1]]
+    bottom, top = figure.axes[0].get_ylim()
+    assert top < 0 < 3 < bottom
     assert " 2  (20.0 %)" in shown
     assert "all: 10 samples, 6 countries" in shown
 
@@ -114,6 +119,29 @@ def test_a_picture_that_one_threshold_removes_is_no_example_for_the_other(collec
     assert rows == [["100", "200"], ["500", "600"], ["20"], ["60", "70"]]
 
 
+def test_examples_are_those_nearest_to_each_threshold(collection, monkeypatch):
+    samples, _, _ = collection
+    monkeypatch.setattr(exploration, "PICTURES_IN_A_ROW", 1)
+    variances = [(200, 70), (100, 70), (400, 20), (300, 60), (600, 30), (700, 10)]
+    measures = pd.DataFrame(variances, columns=list(exploration.MEASURES))
+    measures.insert(0, "id", [sample.id for sample in samples[:6]])
+    figure = exploration.examples_page(samples, measures, Thresholds())
+    assert [axes.get_title() for axes in figure.axes if axes.get_title()] == ["200", "300", "20", "30"]
+
+
+def test_examples_of_a_measure_go_from_its_lowest_value_by_way_of_the_middle_one_to_the_highest(
+    collection, monkeypatch
+):
+    samples, _, _ = collection
+    monkeypatch.setattr(exploration, "picture_grid", lambda rows, *_: rows)
+    values = [50.0, 10, np.nan, 30, 20, 40]
+    measures = pd.DataFrame({name: values for name in exploration.MEASURES})
+    measures.insert(0, "id", [sample.id for sample in samples[:6]])
+    wanted = {0: 10, 1: 10, 5: 10, 25: 20, 50: 30, 75: 40, 100: 50}
+    cells = [(samples[values.index(value)], f"{share} %: {value}") for share, value in wanted.items()]
+    assert exploration.variance_examples(samples, measures) == [cells, cells]
+
+
 def test_the_other_figures_can_be_drawn_and_saved(collection, tmp_path):
     samples, table, measures = collection
     thresholds = Thresholds(laplacian_variance=10)
@@ -126,7 +154,26 @@ def test_the_other_figures_can_be_drawn_and_saved(collection, tmp_path):
     ]
     for number, figure in enumerate(figures):
         figure.savefig(tmp_path / f"{number}.png")
-    assert "same picture\n0 bits apart" in texts(figures[2])
+    assert {"same picture\n0 bits apart", "kept"} < set(texts(figures[2]))
+
+
+@pytest.mark.parametrize(("channel", "laplacian"), [(300, 30), (0, 30), (300, 0)])
+def test_the_density_shows_the_thresholds_and_counts_what_they_remove(collection, channel, laplacian):
+    _, table, _ = collection
+    thresholds = Thresholds(channel, laplacian, duplicate_km=-1, hash_distance=-1)
+    variances = [(299, 29), (299, 30), (300, 29), (300, 30), (800, 0), (900, 900), (np.nan, np.nan)]
+    measures = pd.DataFrame(variances, columns=list(exploration.MEASURES), dtype=float)
+    measures = measures.assign(id=table["id"], perceptual_hash="0" * 16, problem="")
+    measures.loc[6, ["perceptual_hash", "problem"]] = "", "not an image"
+    _, removed = clean(table[:7], measures, thresholds)
+    counts = removed["reason"].value_counts()
+    figure = exploration.measure_density(measures, thresholds)
+    dark, blurred = (counts.get(name, 0) for name in ("dark or empty", "blurred"))
+    assert f"6 pictures: {dark} dark or empty, another {blurred} blurred" in texts(figure)
+    down, across = figure.axes[0].lines
+    assert [down.get_xdata()[0], across.get_ydata()[0]] == pytest.approx(
+        [channel or np.nan, laplacian or np.nan], nan_ok=True
+    )
 
 
 @pytest.mark.parametrize(("pictures", "wanted"), [(1, ["1", "2"]), (3, ["1", "2"]), (1200, ["1", "2", "5"])])
