@@ -377,7 +377,7 @@ class Training:
             remedies.append("precision float32")
         kept = f"; the weights of epoch {self.best_epoch} are kept in the run's .partial folder"
         raise NotFinite(
-            f"epoch {max(self.epoch, 1) if where == 'validation' else self.epoch + 1}: the loss is {loss} in "
+            f"epoch {self.epoch if where == 'validation' else self.epoch + 1}: the loss is {loss} in "
             f"{where}; try {', or '.join(remedies)}" + (kept if self.best_epoch else "")
         )
 
