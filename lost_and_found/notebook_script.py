@@ -8,6 +8,7 @@ kept under `executed/`, replaces this process, so its exit status and its signal
 from __future__ import annotations
 
 import argparse
+import atexit
 import math
 import os
 import signal
@@ -92,6 +93,8 @@ def begin_script() -> None:
 
 def _end(number: int, _: FrameType | None) -> NoReturn:
     signal.signal(number, signal.SIG_DFL)
+    if "WORLD_SIZE" not in os.environ:  # else the launcher says so, unless it sent the signal itself
+        atexit.register(print, STOPPED, file=sys.stderr)  # after the last state of a progress bar
     sys.exit(128 + number)
 
 

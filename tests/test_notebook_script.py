@@ -106,6 +106,7 @@ def test_several_processes_know_their_places(run_cells):
         ("raise MissingInput('run 02 first')", 1, "error: run 02 first"),
         ("os.kill(os.getppid(), signal.SIGINT)", 130, "stopped; run the same command again to resume"),
         ("os.kill(os.getpid(), signal.SIGKILL)", 137, "error: process 1 was ended by SIGKILL, perhaps for "),
+        ("os.kill(os.getpid(), signal.SIGTERM)", 143, "error: process 1 was ended by SIGTERM; run the same "),
     ],
 )
 def test_several_processes_end_with_the_reason_alone(run_cells, tmp_path, cell, status, said):
@@ -148,6 +149,7 @@ def test_sigterm_lets_it_close_what_is_open_and_a_second_one_does_not_wait_for_t
         for then in ("pass", kill)
     )
     assert (once.returncode, once.stdout) == (143, "closed\n")
+    assert once.stderr == "stopped; run the same command again to resume\n"
     assert (twice.returncode, twice.stdout) == (-signal.SIGTERM, "")
 
 

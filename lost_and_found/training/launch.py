@@ -11,7 +11,7 @@ from torch.distributed import run
 from torch.distributed.elastic.multiprocessing.api import SignalException
 from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
 
-from lost_and_found.signals import RESUME
+from lost_and_found.signals import RESUME, STOP_SIGNALS
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -22,12 +22,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except ChildFailedError as error:
         rank, failure = error.get_first_failure()
         status: int = failure.exitcode
-        if status > 0:
+        number = -status if status < 0 else status - 128  # as shells report signals
+        if status > 0 and number not in STOP_SIGNALS:
             return status
-        # A process that is killed can't say so itself.
-        why = ", perhaps for lack of memory" if status == -signal.SIGKILL else ""
-        print(f"\nerror: process {rank} was ended by {failure.signal_name()}{why}; {RESUME}", file=sys.stderr)
-        return 128 - status  # as shells report signals
+        # A process that is killed can't say so itself, and one that is stopped leaves it to this one.
+        why = ", perhaps for lack of memory" if number == signal.SIGKILL else ""
+        name = failure.signal_name() if status < 0 else signal.Signals(number).name
+        print(f"\nerror: process {rank} was ended by {name}{why}; {RESUME}", file=sys.stderr)
+        return 128 + number
     except SignalException as error:
         return 128 + int(error.sigval)
     return 0
