@@ -9,7 +9,7 @@ import gradio as gr
 import httpx
 import pytest
 from made_quiz import DATASET, made_quiz, make_workspace
-from quiz_page import answer, join, press, served, start
+from quiz_page import answer, free_port, join, press, served, start
 
 from lost_and_found import notebooks
 from lost_and_found.errors import InvalidConfig
@@ -130,8 +130,10 @@ def test_with_a_password_nothing_is_shown_before_it(tmp_path):
 
 
 def test_the_notebook_run_again_serves_the_quiz_at_the_same_address_where_browsers_know_their_players(
-    tmp_path,
+    tmp_path, monkeypatch
 ):
+    # Not where other tests' pages come and go meanwhile.
+    monkeypatch.setattr("gradio.http_server.INITIAL_PORT_VALUE", free_port())
     make_workspace(tmp_path)
     path = notebooks.REPOSITORY / "5-human-baseline" / "01-play-quiz.ipynb"
     parameters, *cells = [
