@@ -137,6 +137,66 @@ def test_a_clone_stays_at_its_tag_and_says_so_until_another_branch_is_wanted(tmp
     assert found == ["1", "1", "2", "2"]
 
 
+@pytest.fixture
+def origin(tmp_path):
+    """A repository with a script and a folder `benchmarks`, and a function that runs git in a folder."""
+
+    def git(folder, *arguments):
+        identity = ("-c", "user.name=n", "-c", "user.email=e@example.org")
+        subprocess.run(["git", *identity, *arguments], cwd=tmp_path / folder, check=True, capture_output=True)
+
+    for name in ("scripts/colab-train", "benchmarks/a"):
+        (tmp_path / "origin" / name).parent.mkdir(parents=True)
+        (tmp_path / "origin" / name).touch(mode=0o755)
+    git("origin", "init", "--initial-branch", "main")
+    git("origin", "add", ".")
+    git("origin", "commit", "-m", "all")
+    return git
+
+
+def fetch(folder, repository, branch="", **environment):
+    script = functions("say", "fail", "attempt", "fetch_repository") + "take_turn() { :; }\n"
+    script += "repository=$1 folder=clone branch=$2; fetch_repository"
+    command = ["bash", "-c", script, "x", repository, branch]
+    environment = os.environ | {"HOME": str(folder)} | environment
+    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
+
+
+@pytest.mark.parametrize("given", ["https://example.org/origin", "{folder}/link", "{folder}/origin/"])
+def test_a_clone_is_known_again_by_an_address_that_git_replaces_or_that_has_other_names(
+    tmp_path, origin, given
+):
+    given = given.format(folder=tmp_path)
+    (tmp_path / "link").symlink_to(tmp_path / "origin")
+    (tmp_path / ".gitconfig").write_text(f'[url "{tmp_path}/"]\n\tinsteadOf = https://example.org/\n')
+    environment = os.environ | {"HOME": str(tmp_path)}
+    subprocess.run(["git", "clone", "--quiet", given, "clone"], cwd=tmp_path, env=environment, check=True)
+    done = fetch(tmp_path, given)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_a_clone_with_changes_of_its_own_is_left_as_it_is_with_what_to_do(tmp_path, origin):
+    assert fetch(tmp_path, "origin").returncode == 0
+    for folder, text in (("origin", "newer"), ("clone", "own")):
+        (tmp_path / folder / "benchmarks/a").write_text(text)
+    origin("origin", "commit", "--all", "-m", "more")
+    done = fetch(tmp_path, "origin")
+    assert done.returncode == 1
+    assert "benchmarks/a" in done.stderr
+    assert done.stderr.splitlines()[-1].startswith("error: repository: Please commit your changes or stash")
+    # Nor is a folder taken for a branch, and taken back.
+    done = fetch(tmp_path, "origin", "benchmarks")
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1] == "error: repository: fatal: invalid reference: benchmarks"
+    assert (tmp_path / "clone/benchmarks/a").read_text() == "own"
+
+
+def test_a_clone_that_lost_its_script_says_how_to_get_it_back(tmp_path, origin):
+    assert fetch(tmp_path, "origin").returncode == 0
+    shutil.rmtree(tmp_path / "clone/scripts")
+    assert "if it was deleted: git -C clone checkout -- ." in fetch(tmp_path, "origin").stderr
+
+
 def test_a_clone_that_was_killed_half_way_is_made_anew(tmp_path):
     (tmp_path / "origin/scripts").mkdir(parents=True)
     (tmp_path / "origin/scripts/colab-train").touch(mode=0o755)
