@@ -81,20 +81,35 @@ def children_of(pid):
 
 
 def test_a_connection_that_is_lost_stops_the_training_and_lets_it_be_copied(tmp_path):
-    script = functions("say", "stop", "run_training", "attempt_copy")
-    script += "stopped= copy_every=10 train=(sleep 60); run_training . || echo $? $stopped"
+    saving = "touch told; while [ ! -e again ]; do sleep 0.1 || true; done; touch saved; exit 129"
+    program = f'trap true TERM; trap "{saving}" HUP; while true; do sleep 0.1 || true; done'
+    script = f"train=(bash -c '{program}')\n"
+    script += functions("fail", "stop", "run_training", "attempt_copy")
+    script += next(line for line in SCRIPT.read_text().splitlines() if line.startswith("say()")) + "\n"
+    script += "stopped= copy_every=10; run_training . || echo $? $stopped; kill -HUP $$; echo copied"
+    terminal, theirs = os.openpty()
     # Under nohup the signal would be ignored, as it should be.
     running = subprocess.Popen(
         ["env", "--default-signal=HUP", "bash", "-c", script],
         cwd=tmp_path,
         stdout=subprocess.PIPE,
+        stderr=theirs,
         text=True,
         start_new_session=True,
     )
+    os.close(theirs)
     while ["sleep", "1"] not in children_of(running.pid):  # until it waits, and so responds to signals
         time.sleep(0.05)
+    os.close(terminal)
     os.killpg(running.pid, signal.SIGHUP)
-    assert running.communicate(timeout=60)[0] == "129 129\n"
+    while not (tmp_path / "told").exists() and running.poll() is None:
+        time.sleep(0.05)
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(running.pid, signal.SIGHUP)  # once by the shell that ends, once by the system
+    time.sleep(0.5)
+    (tmp_path / "again").touch()
+    assert running.communicate(timeout=60)[0] == "129 129\ncopied\n"
+    assert (tmp_path / "saved").exists()
 
 
 def test_two_trainings_of_one_checkout_copy_in_turn_and_whole(tmp_path):
