@@ -25,6 +25,15 @@ def functions(*names):
     )
 
 
+def line_of(start):
+    """The one line of the script that starts so."""
+    (found,) = [line for line in SCRIPT.read_text().splitlines() if line.startswith(start)]
+    return found + "\n"
+
+
+EPOCHS_OF = line_of("epochs_of()")
+
+
 @pytest.mark.parametrize("left", [True, False])
 def test_a_copy_that_was_being_replaced_when_the_machine_went_away_is_not_lost(tmp_path, left):
     if left:  # of the older copy, which is removed file by file
@@ -34,7 +43,7 @@ def test_a_copy_that_was_being_replaced_when_the_machine_went_away_is_not_lost(t
     whole.mkdir(parents=True)
     (whole / "checkpoint.pt").write_text("of epoch 40")
     (tmp_path / "out/runs").mkdir(parents=True)
-    script = functions("copy_once", "name_newer", "is_finished_or_begun", "stage_results")
+    script = functions("copy_once", "name_newer", "stage_run", "stage_results") + EPOCHS_OF
     script += "value_of() { echo 64; }; kept=kept output=out; stage_results"
     subprocess.run(["bash", "-c", script], cwd=tmp_path, check=True)
     assert (tmp_path / "out/runs/.r.partial/checkpoint.pt").read_text() == "of epoch 40"
@@ -56,7 +65,7 @@ def test_a_run_that_another_machine_goes_on_with_is_not_replaced_by_what_this_on
     kept, here = (tmp_path / folder / "runs/.r.partial/checkpoint.pt" for folder in ("kept", "out"))
     kept.parent.mkdir(parents=True)
     kept.write_text("of epoch 1")
-    script = functions("is_finished_or_begun", "stage_results", "name_newer", "copy_once", "copy_unfinished")
+    script = functions("stage_run", "stage_results", "name_newer", "copy_once", "copy_unfinished") + EPOCHS_OF
     script += functions("copy_back") + "value_of() { echo 64; }; kept=kept output=out dataset=d; "
 
     def run(step):
@@ -69,6 +78,32 @@ def test_a_run_that_another_machine_goes_on_with_is_not_replaced_by_what_this_on
     here.write_text("of epoch 3")  # this machine goes on with it after all
     run("copy_back")
     assert kept.read_text() == "of epoch 3"
+
+
+@pytest.mark.parametrize(
+    ("there", "lines", "locked", "expected"),
+    [
+        (".r.partial", 40, False, ".r.partial of 40 lines"),  # another machine went on
+        (".r.partial", 11, False, ".r.partial of 11 lines"),
+        (".r.partial", 10, False, ".r.partial of 10 lines, begun here"),
+        (".r.partial", 40, True, ".r.partial of 10 lines, begun here"),  # it is being trained
+        ("r", 40, False, "r of 40 lines"),
+    ],
+)
+def test_a_run_that_another_machine_took_further_is_not_trained_again_from_where_this_one_was(
+    tmp_path, there, lines, locked, expected
+):
+    for folder, count in ((f"kept/runs/{there}", lines), ("out/runs/.r.partial", 10)):
+        (tmp_path / folder).mkdir(parents=True)
+        (tmp_path / folder / "metrics.csv").write_text("line\n" * count)
+    (tmp_path / "out/runs/.r.partial/begun here").touch()
+    script = functions("stage_run", "stage_results", "name_newer", "copy_once") + EPOCHS_OF
+    script += "value_of() { echo 64; }; kept=kept output=out; "
+    script += "exec 8>out/runs/.r.lock; flock 8; " if locked else ""
+    subprocess.run(["bash", "-c", script + "stage_results"], cwd=tmp_path, check=True)
+    (run,) = [path for path in (tmp_path / "out/runs").iterdir() if path.is_dir()]
+    found = f"{run.name} of {len((run / 'metrics.csv').read_text().splitlines())} lines"
+    assert found + (", begun here" if (run / "begun here").exists() else "") == expected
 
 
 def children_of(pid):
@@ -85,7 +120,7 @@ def test_a_connection_that_is_lost_stops_the_training_and_lets_it_be_copied(tmp_
     program = f'trap true TERM; trap "{saving}" HUP; while true; do sleep 0.1 || true; done'
     script = f"train=(bash -c '{program}')\n"
     script += functions("fail", "stop", "run_training", "attempt_copy")
-    script += next(line for line in SCRIPT.read_text().splitlines() if line.startswith("say()")) + "\n"
+    script += line_of("say()")
     script += "stopped= copy_every=10; run_training . || echo $? $stopped; kill -HUP $$; echo copied"
     terminal, theirs = os.openpty()
     # Under nohup the signal would be ignored, as it should be.
@@ -242,7 +277,7 @@ def test_two_trainings_that_begin_at_once_make_one_clone(tmp_path):
     for command in (["init", "--quiet"], ["add", "."], ["commit", "--quiet", "-m", "all"]):
         subprocess.run([*git, *command], check=True)
     script = functions("say", "fail", "attempt", "fetch_repository")
-    script += next(line for line in SCRIPT.read_text().splitlines() if line.startswith("take_turn()")) + "\n"
+    script += line_of("take_turn()")
     script += 'git() { command git "$@" && { [ "$1" != clone ] || sleep 1; }; }\n'  # a slow connection
     script += "repository=origin folder=new/clone branch=; sleep $1; fetch_repository"
     both = [subprocess.Popen(["bash", "-c", script, "x", wait_s], cwd=tmp_path) for wait_s in ("0", "0.5")]
