@@ -340,7 +340,8 @@ def test_an_archive_that_was_copied_half_way_is_told_as_the_reason(tmp_path):
     script += "kept=kept output=out root=. dataset=d; stage_archive"
     done = subprocess.run(["bash", "-c", script], cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 1
-    assert done.stderr.splitlines()[-1] == "error: data: tar: Unexpected EOF in archive"
+    advice = "kept.tar is cut short or damaged; copy it there again (tar: Unexpected EOF in archive)"
+    assert done.stderr.splitlines()[-1] == f"error: data: {advice}"
     assert not (tmp_path / "out/.staged").exists()
 
 
