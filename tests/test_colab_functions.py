@@ -153,10 +153,23 @@ def test_two_trainings_of_one_checkout_copy_in_turn_and_whole(tmp_path):
         (tmp_path / "out/runs/r" / name).write_text(name)
     script = functions("say", "take_turn", "copy_once", "copy_unfinished", "copy_back", "copy_in_turn")
     script += 'cp() { mkdir "$3" && sleep 1 && command cp "$2"/* "$3"; }\n'  # a slow drive
-    script += "kept=kept output=out dataset=d; exec 9<.; sleep $1; copy_in_turn"
+    script += "drive=. kept=kept output=out dataset=d; exec 9<.; sleep $1; copy_in_turn"
+    (tmp_path / "lost-and-found").mkdir()
     both = [subprocess.Popen(["bash", "-c", script, "x", wait_s], cwd=tmp_path) for wait_s in ("0", "0.5")]
     assert [one.wait() for one in both] == [0, 0]
     assert len(list(tmp_path.glob("kept/runs/r/*"))) == 2
+
+
+def test_where_the_drive_was_nothing_is_written_when_it_is_no_longer_mounted(tmp_path):
+    (tmp_path / "out/runs/r").mkdir(parents=True)
+    (tmp_path / "drive").mkdir()  # the empty mount point
+    script = functions("fail", "attempt", "copy_once", "copy_back", "copy_in_turn") + line_of("say()")
+    script += line_of("take_turn()") + "drive=drive kept=drive/lost-and-found/d output=out dataset=d; "
+    script += 'exec 9<.; attempt "copying back" copy_in_turn'
+    done = subprocess.run(["bash", "-c", script], cwd=tmp_path, capture_output=True, text=True)
+    told = "error: copying back: there is no folder drive/lost-and-found now; mount the Drive\n"
+    assert (done.returncode, done.stderr) == (1, told)
+    assert not list((tmp_path / "drive").iterdir())
 
 
 def test_a_clone_stays_at_its_tag_and_says_so_until_another_branch_is_wanted(tmp_path):
