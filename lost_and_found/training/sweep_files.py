@@ -13,6 +13,7 @@ from typing import Any
 import yaml
 
 from lost_and_found.errors import InvalidConfig, MissingInput
+from lost_and_found.training.config import TrainingConfig
 from lost_and_found.training.search_space import Parameter, Value, fixed_parameter, read_parameter
 from lost_and_found.workspace import REPOSITORY
 
@@ -35,6 +36,9 @@ TAKEN = ("rank", "trial", "metric", "status", "reason", "run", "seconds")
 # W&B's agent knows more, which stand for the same arguments in other forms.
 MACROS = ("${env}", "${interpreter}", "${program}", "${args}", "${args_no_hyphens}")
 DEFAULT_COMMAND = MACROS[:4]
+# The project's own trial, as a module and as a program.
+TRIAL = "lost_and_found.training.trial"
+TRIAL_PROGRAM = TRIAL.replace(".", "/") + ".py"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -133,7 +137,20 @@ def _sweep(content: object, *, fixed: Mapping[str, Value], name: str, file: str)
     )
     for parameter in sweep.parameters if method == "grid" else ():
         parameter.grid()
+    if TRIAL in sweep.command or sweep.program == TRIAL_PROGRAM:
+        _refuse_booleans(sweep.parameters)
     return sweep
+
+
+def _refuse_booleans(parameters: tuple[Parameter, ...]) -> None:
+    """Refuse what is no text to YAML where a training's setting is one; each trial would fail by itself."""
+    texts = {field.name for field in dataclasses.fields(TrainingConfig) if field.type == "str"}
+    for parameter in parameters:
+        if parameter.name in texts and any(isinstance(value, bool) for value in parameter.values):
+            raise InvalidConfig(
+                f"parameter {parameter.name} has a boolean, as which YAML reads words such as on, off, yes "
+                "and no; put them in quotes"
+            )
 
 
 def _metric(content: object) -> tuple[str, str]:

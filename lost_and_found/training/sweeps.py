@@ -31,7 +31,7 @@ from lost_and_found.signals import STOP_SIGNALS, STOPPED, caught_signals, exit_w
 from lost_and_found.training.config import TARGETS, TrainingConfig
 from lost_and_found.training.search import Parameters, planned_trials, propose
 from lost_and_found.training.search_space import Value
-from lost_and_found.training.sweep_files import Sweep, read_sweep
+from lost_and_found.training.sweep_files import TRIAL, Sweep, read_sweep
 from lost_and_found.training.trial import PLACES, RESULT_VARIABLE, trial_parser
 from lost_and_found.training.trial_log import FAILED, Trial, append_trial, begin, ranking
 from lost_and_found.workspace import REPOSITORY, Workspace
@@ -47,7 +47,6 @@ FAULTS_OF = {
 }
 WRONG_USAGE = 2
 POLL_S = 0.1
-TRIAL = "lost_and_found.training.trial"
 # Numbers in a run's summary besides those of its validation.
 OTHER_METRICS = ("train/loss", "best_epoch", "epochs", "parameters", "processes", "seconds")
 

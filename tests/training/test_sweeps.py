@@ -195,6 +195,22 @@ def test_a_metric_that_a_training_does_not_report_is_told_before_the_first(
     assert not (tmp_path / "folder").exists()
 
 
+@pytest.mark.parametrize("command", [["${interpreter}", "-m", TRIAL, "${args}"], None])
+def test_words_that_yaml_reads_as_booleans_are_told_when_the_sweep_is_read(write_sweep, tmp_path, command):
+    settings = {"deterministic": {"value": True}, "dataset": {"value": 1}}
+    path = write_sweep(command=command, compile={"values": [False, True]}, **settings)
+    text = path.read_text().replace("- false", "- off").replace("- true", "- on")
+    path.write_text(text.replace(str(tmp_path / "program.py"), "lost_and_found/training/trial.py"))
+    with pytest.raises(InvalidConfig, match=r"parameter compile has a boolean.*; put them in quotes"):
+        read_sweep(path)
+    path.write_text(path.read_text().replace("- off", "- 'off'").replace("- on", "- 'on'"))
+    assert [one.values for one in read_sweep(path).parameters[1:]] == [("off", "on"), (True,), (1,)]
+
+
+def test_a_program_of_ones_own_may_take_booleans(write_sweep):
+    assert read_sweep(write_sweep(compile={"values": [False, True]})).varied == ["x", "compile"]
+
+
 def test_a_sweep_that_was_changed_under_its_name_is_refused(write_sweep, tmp_path):
     folder = tmp_path / "folder"
     run_sweep(read_sweep(write_sweep()), folder=folder, limit=1)
