@@ -387,6 +387,14 @@ def test_an_environment_is_made_without_modules_from_the_folder_in_which_the_scr
     assert (tmp_path / "made" / "bin" / "python").exists()
 
 
+def test_a_python_that_is_not_there_is_told_with_the_variable_that_names_it():
+    script = functions("fail", "install_dependencies") + line_of("say()") + "checkout=x; install_dependencies"
+    environment = os.environ | {"LOST_AND_FOUND_PYTHON": "python9"}
+    done = subprocess.run(["bash", "-c", script], env=environment, capture_output=True, text=True)
+    advice = "there is no python9; install it, or name another Python in LOST_AND_FOUND_PYTHON"
+    assert (done.returncode, done.stderr) == (1, f"error: dependencies: {advice}\n")
+
+
 def test_packages_go_to_the_environment_also_where_pip_is_set_to_install_for_the_user(tmp_path):
     (tmp_path / "base").write_text('#!/bin/sh\n[ "$5" != install ] || echo "user: $PIP_USER"\n')
     (tmp_path / "base").chmod(0o755)
