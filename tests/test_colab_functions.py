@@ -7,7 +7,9 @@ import signal
 import subprocess
 import sys
 import tarfile
+import tempfile
 import time
+from pathlib import Path
 
 import psutil
 import pytest
@@ -170,6 +172,22 @@ def test_where_the_drive_was_nothing_is_written_when_it_is_no_longer_mounted(tmp
     told = "error: copying back: there is no folder drive/lost-and-found now; mount the Drive\n"
     assert (done.returncode, done.stderr) == (1, told)
     assert not list((tmp_path / "drive").iterdir())
+
+
+def test_a_drive_that_can_only_be_read_is_told_before_anything_is_trained():
+    with tempfile.TemporaryDirectory() as drive:
+        Path(drive).chmod(0o755)
+        (Path(drive) / "lost-and-found").mkdir(mode=0o555)
+        script = functions("fail", "find_drive") + line_of("say()") + "drive=$1 dataset=d; find_drive"
+        done = subprocess.run(
+            ["bash", "-c", script, "x", drive],
+            user="nobody" if os.geteuid() == 0 else None,  # root may write anywhere
+            cwd="/",
+            capture_output=True,
+            text=True,
+        )
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"error: drive: {drive}/lost-and-found can't be written; allow it, or")
 
 
 def test_a_clone_stays_at_its_tag_and_says_so_until_another_branch_is_wanted(tmp_path):
