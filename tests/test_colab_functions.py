@@ -14,6 +14,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from lost_and_found.notebooks import read_notebook
 from lost_and_found.workspace import REPOSITORY
 
 SCRIPT = REPOSITORY / "scripts" / "colab-train"
@@ -278,15 +279,22 @@ def test_a_clone_that_lost_its_script_says_how_to_get_it_back(tmp_path, origin):
     assert "if it was deleted: git -C clone checkout -- ." in fetch(tmp_path, "origin").stderr
 
 
+def write_killed_git(folder):
+    """What git has written by the time that it asks for the objects, when it is killed."""
+    (folder / "git").write_text(
+        f'#!/bin/sh\nfor place; do :; done\n{shutil.which("git")} init --quiet "$place"\nkill -KILL $$\n'
+    )
+    (folder / "git").chmod(0o755)
+    return folder / "git"
+
+
 def test_a_clone_that_was_killed_half_way_is_made_anew(tmp_path):
     (tmp_path / "origin/scripts").mkdir(parents=True)
     (tmp_path / "origin/scripts/colab-train").touch(mode=0o755)
     git = ["git", "-C", tmp_path / "origin", "-c", "user.name=n", "-c", "user.email=e@example.org"]
     for command in (["init", "--quiet"], ["add", "."], ["commit", "--quiet", "-m", "all"]):
         subprocess.run([*git, *command], check=True)
-    # What git has written by the time that it asks for the objects.
-    (tmp_path / "git").write_text(f'#!/bin/sh\n{shutil.which("git")} init --quiet "$5"\nkill -KILL $$\n')
-    (tmp_path / "git").chmod(0o755)
+    write_killed_git(tmp_path)
     script = "say() { :; }\n" + functions("fail", "attempt", "fetch_repository")
     script += "repository=origin folder=clone branch=; fetch_repository"
 
@@ -298,6 +306,27 @@ def test_a_clone_that_was_killed_half_way_is_made_anew(tmp_path):
     assert list(tmp_path.glob("clone*"))
     assert run(os.environ["PATH"]).returncode == 0
     assert (tmp_path / "clone/scripts/colab-train").exists()
+
+
+def test_the_notebook_clones_anew_what_was_stopped_half_way_and_shows_what_git_says(
+    tmp_path, origin, monkeypatch
+):
+    cells = [cell.source for cell in read_notebook(REPOSITORY / "3-training/colab.ipynb").cells]
+    code = "\n".join(cell for cell in cells if cell.startswith("import ") or '"clone"' in cell)
+
+    def run(repository):
+        exec(code, {"root": str(tmp_path / "root"), "repository": str(repository), "branch": ""})
+
+    (tmp_path / "root").mkdir()
+    with pytest.raises(AssertionError, match=r"repository '.*absent' does not exist"):
+        run(tmp_path / "absent")
+    git = write_killed_git(tmp_path)
+    with monkeypatch.context() as path, pytest.raises(AssertionError):
+        path.setenv("PATH", f"{git.parent}:{os.environ['PATH']}")
+        run(tmp_path / "origin")
+    assert list((tmp_path / "root").glob("lost-and-found*"))
+    run(tmp_path / "origin")
+    assert [path.name for path in (tmp_path / "root").iterdir()] == ["lost-and-found"]
 
 
 def test_two_trainings_that_begin_at_once_make_one_clone(tmp_path):
