@@ -118,6 +118,40 @@ def children_of(pid):
     return found
 
 
+@pytest.mark.parametrize("same", [True, False])
+def test_two_machines_copy_to_one_drive_at_once_and_whole(tmp_path, same):
+    """A cache that both have made, and the runs that each has begun."""
+    script = functions("fail", "attempt", "copy_once", "name_newer", "copy_unfinished", "copy_back")
+    script += line_of("say()") + "kept=kept output=$1 dataset=d\n"
+    script += (
+        'cp() { mkdir "$3" && for one in "$2"/*; do command cp "$one" "$3/" && sleep 0.5 || return; done; }\n'
+    )
+    script += 'sleep "$2"; attempt "copying back" copy_back'
+    names = (
+        {"one": "pixels/c", "two": "pixels/c"}
+        if same
+        else {"one": "runs/.1.partial", "two": "runs/.2.partial"}
+    )
+    for machine, name in names.items():
+        (tmp_path / machine / name).mkdir(parents=True)
+        for file in "abc":
+            (tmp_path / machine / name / file).touch()
+    both = [
+        subprocess.Popen(
+            ["bash", "-c", script, "x", machine, wait_s],
+            cwd=tmp_path,
+            env=os.environ | {"HOSTNAME": machine},
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for machine, wait_s in (("one", "0"), ("two", "1.2"))
+    ]
+    assert [(one.communicate()[1], one.returncode) for one in both] == [("", 0), ("", 0)]
+    for name in names.values():
+        assert [path.name for path in sorted((tmp_path / "kept" / name).iterdir())] == ["a", "b", "c"]
+    assert not list((tmp_path / "kept").rglob("*.copying"))
+
+
 def test_a_connection_that_is_lost_stops_the_training_and_lets_it_be_copied(tmp_path):
     saving = "touch told; while [ ! -e again ]; do sleep 0.1 || true; done; touch saved; exit 129"
     program = f'trap true TERM; trap "{saving}" HUP; while true; do sleep 0.1 || true; done'
