@@ -21,6 +21,22 @@ def test_rows_of_a_group_are_drawn_together_and_as_many_groups_as_there_are():
         assert times[[0, 1, 2]].sum() == 3
 
 
+def test_drawn_groups_follow_each_other_in_the_order_of_the_draw_each_with_its_rows_in_order():
+    groups = np.array([2, 0, 1, 0, 2, 2, 4])  # none has number 3
+    members = [[1, 3], [2], [0, 4, 5], [], [6]]
+    rng = np.random.default_rng(7)
+    for rows in bootstrap.resampled_rows(groups, resamples=100, seed=7):
+        assert rows.tolist() == [row for group in rng.integers(5, size=5) for row in members[group]]
+
+
+def test_resampling_many_groups_makes_no_array_for_each(monkeypatch):
+    longest = []
+    join = np.concatenate
+    monkeypatch.setattr(np, "concatenate", lambda parts: longest.append(len(parts)) or join(parts))
+    next(bootstrap.resampled_rows(np.arange(1000), resamples=100, seed=0))
+    assert not [count for count in longest if count >= 1000]
+
+
 def test_groups_may_be_pairs():
     pairs = [("game", 2), ("game", 1), ("game", 2)]
     assert bootstrap.group_numbers(pairs, 3).tolist() == [1, 0, 1]
