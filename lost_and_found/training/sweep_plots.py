@@ -207,5 +207,5 @@ def _draw_lines(axes: Axes, places: np.ndarray, metric: pd.Series) -> None:
             color=mpl.colormaps[COLOURS](quality),
             linewidth=3.2 if is_best else 1.4,
             alpha=1.0 if is_best else 0.8,
-            zorder=2 + height,
+            zorder=2 + height / len(known),  # however many there are, below the axes and their labels
         )

@@ -81,6 +81,17 @@ def test_the_best_trial_is_thickest_and_on_top_and_failed_ones_are_dashed(goal, 
     pyplot.close(figure)
 
 
+def test_not_even_the_best_of_many_trials_covers_the_axes_and_their_labels():
+    trials = [Trial(number=n, parameters={"x": n}, metric=n / 600) for n in range(1, 601)]
+    figure = plot_parallel(ranking(trials, "maximize"), ["x"], metric="score")
+    is_trial = {line: list(line.get_xdata()) == [0, 1] for line in figure.axes[0].get_lines()}
+    trials_up_to = max(line.get_zorder() for line, yes in is_trial.items() if yes)
+    others = [line for line, yes in is_trial.items() if not yes] + list(figure.axes[0].texts)
+    assert trials_up_to < min(one.get_zorder() for one in others)
+    assert len({line.get_zorder() for line, yes in is_trial.items() if yes}) == 600
+    pyplot.close(figure)
+
+
 @pytest.mark.parametrize(
     ("goal", "metrics", "end", "label"),
     [
