@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
+from scipy.spatial import cKDTree
 
 from lost_and_found.errors import InvalidConfig, some_of
-from lost_and_found.geo.distances import haversine_km
-from lost_and_found.preparation.places import close_pairs
+from lost_and_found.geo.distances import haversine_km, km_to_chord, to_unit_vectors
 
 # What is wrong with a picture that is below the threshold of a measure.
 DEFECTS = {"channel_variance": "dark or empty", "laplacian_variance": "blurred"}
@@ -124,22 +124,26 @@ class _Likeness:
     Attributes:
         reason: why the later one is removed.
         classes: the class of each row.
-        near: the classes near a class, with their distances.
-        kept: the kept row of each class that has one.
+        near: gives the classes near a class, with their distances. It is asked for kept rows alone, of which
+            few are in one place: thousands of photos taken at home have millions of pairs.
+        kept: for each class, the first kept row that is similar to its rows, and its distance.
     """
 
     reason: str
     classes: dict[int, int]
-    near: dict[int, list[tuple[int, float]]]
-    kept: dict[int, int] = field(default_factory=dict)
+    near: Callable[[int], Iterable[tuple[int, float]]]
+    kept: dict[int, tuple[int, float]] = field(default_factory=dict)
 
     def kept_like(self, row: int) -> tuple[int, float] | None:
         """The first kept row that is similar to this one, and its distance; None if there is none."""
-        if row not in self.classes:
-            return None
-        own = self.classes[row]
-        alike = [(own, 0.0), *self.near.get(own, ())]
-        return min(((self.kept[one], apart) for one, apart in alike if one in self.kept), default=None)
+        return self.kept.get(self.classes.get(row, -1))
+
+    def keep(self, row: int) -> None:
+        """Note that a row, which is similar to no kept one, is kept."""
+        if row in self.classes:
+            own = self.classes[row]
+            for one, apart in [(own, 0.0), *self.near(own)]:
+                self.kept.setdefault(one, (row, apart))
 
 
 def _duplicates(rows: pd.DataFrame, thresholds: Thresholds) -> dict[int, tuple[str, float, int]]:
@@ -150,16 +154,14 @@ def _duplicates(rows: pd.DataFrame, thresholds: Thresholds) -> dict[int, tuple[s
         points, classes = np.unique(
             located[["lat", "lon"]].to_numpy(dtype=float), axis=0, return_inverse=True
         )
-        pairs = close_pairs(points, thresholds.duplicate_km)
-        apart_km = haversine_km(points[pairs[:, 0]], points[pairs[:, 1]])
-        likenesses.append(_likeness("same place", located.index, classes.ravel(), pairs, apart_km))
+        near = _near_places(points, thresholds.duplicate_km)
+        likenesses.append(_Likeness("same place", _classes(located.index, classes), near))
     if thresholds.hash_distance != OFF:
         hashes, classes = np.unique(
             np.array([int(one, 16) for one in rows["perceptual_hash"]], dtype=np.uint64), return_inverse=True
         )
-        pairs = similar_hashes(hashes, thresholds.hash_distance)
-        bits_apart = np.bitwise_count(hashes[pairs[:, 0]] ^ hashes[pairs[:, 1]])
-        likenesses.append(_likeness("same picture", rows.index, classes, pairs, bits_apart))
+        near = _near_hashes(hashes, thresholds.hash_distance)
+        likenesses.append(_Likeness("same picture", _classes(rows.index, classes), near))
     removed: dict[int, tuple[str, float, int]] = {}
     for row in rows.index:
         for one in likenesses:
@@ -168,19 +170,39 @@ def _duplicates(rows: pd.DataFrame, thresholds: Thresholds) -> dict[int, tuple[s
                 break
         else:
             for one in likenesses:
-                if row in one.classes:
-                    one.kept[one.classes[row]] = row
+                one.keep(row)
     return removed
 
 
-def _likeness(
-    reason: str, rows: pd.Index, classes: np.ndarray, pairs: np.ndarray, apart: np.ndarray
-) -> _Likeness:
+def _classes(rows: pd.Index, classes: np.ndarray) -> dict[int, int]:
+    return dict(zip(rows.tolist(), classes.ravel().tolist(), strict=True))
+
+
+def _near_places(points: np.ndarray, distance_km: float) -> Callable[[int], Iterable[tuple[int, float]]]:
+    """For a row of distinct points (n, 2) in degrees, the others at most this far away, and how far."""
+    tree = cKDTree(to_unit_vectors(points))
+    chord = km_to_chord(distance_km)
+    # Whether the second nearest, after itself, is too far away; most are alone, and this tells it quickly.
+    alone = np.isinf(tree.query(tree.data, k=[2], distance_upper_bound=1.001 * chord + 1e-15)[0][:, 0])
+
+    def near(one: int) -> Iterable[tuple[int, float]]:
+        if alone[one]:
+            return ()
+        others = [other for other in tree.query_ball_point(tree.data[one], chord) if other != one]
+        return zip(others, haversine_km(points[one], points[others]).tolist(), strict=True)
+
+    return near
+
+
+def _near_hashes(hashes: np.ndarray, distance: int) -> Callable[[int], Iterable[tuple[int, float]]]:
+    """For a row of distinct hashes, the others at most this many bits apart, and how many."""
     near: dict[int, list[tuple[int, float]]] = {}
-    for (one, other), distance in zip(pairs.tolist(), apart.tolist(), strict=True):
-        near.setdefault(one, []).append((other, float(distance)))
-        near.setdefault(other, []).append((one, float(distance)))
-    return _Likeness(reason, dict(zip(rows.tolist(), classes.tolist(), strict=True)), near)
+    pairs = similar_hashes(hashes, distance)
+    bits_apart = np.bitwise_count(hashes[pairs[:, 0]] ^ hashes[pairs[:, 1]])
+    for (one, other), bits in zip(pairs.tolist(), bits_apart.tolist(), strict=True):
+        near.setdefault(one, []).append((other, float(bits)))
+        near.setdefault(other, []).append((one, float(bits)))
+    return lambda one: near.get(one, ())
 
 
 def similar_hashes(hashes: np.ndarray, distance: int) -> np.ndarray:

@@ -1,7 +1,8 @@
 import itertools
 import json
 import time
-from dataclasses import asdict
+import tracemalloc
+from dataclasses import asdict, replace
 
 import imagehash
 import numpy as np
@@ -266,6 +267,21 @@ def test_of_thousands_of_similar_pictures_at_one_place_the_first_is_kept():
     assert kept == [sample_id(0)]
     assert set(removed["like"]) == set(kept)
     assert len(removed) == 29_999
+
+
+def test_thousands_of_places_within_reach_of_each_other_take_no_memory_for_all_of_their_pairs():
+    scatter = np.random.default_rng(0).normal(0, 2 * METRE, (2, 1500))  # as of photos taken at home
+    table, measures = made(1500, lat=47 + scatter[0], lon=8 + scatter[1])
+    tracemalloc.start()
+    try:
+        kept, removed = clean(table, measures, replace(EVERYTHING, duplicate_km=0.005))
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert len(kept) + len(removed) == 1500
+    assert len(kept) < 20
+    assert set(removed["like"]) <= set(kept)
+    assert peak < 1500 * 1499 / 2 * 16  # bytes; a pair is two numbers
 
 
 @given(st.lists(st.integers(0, 2**64 - 1), max_size=30), st.integers(0, 6), st.data())
