@@ -35,6 +35,25 @@ def test_close_pairs_connect_what_all_pairs_within_the_distance_connect(distance
         assert first_at_same_place(points).tolist() == wanted.tolist()
 
 
+@pytest.mark.parametrize("spread", [0.3, 1, 3, 9])  # from all in one grid cell to most alone in theirs
+@pytest.mark.parametrize("around", [(47, 8), (90, 0), (0, 180)])
+def test_crowds_are_connected_like_all_of_their_pairs_too(spread, around):
+    points = around + np.random.default_rng(0).normal(0, spread / 111, (150, 2))
+    points[::3] = around + (points[::3] - around) / 20
+    points = np.column_stack([points[:, 0].clip(-90, 90), (points[:, 1] + 180) % 360 - 180])
+    apart = haversine_km(points[:, None], points[None])
+    pairs = close_pairs(points, 1)
+    assert groups(*pairs.T, 150).tolist() == groups(*np.nonzero(apart <= 1), 150).tolist()
+    assert (apart[*pairs.T] <= 1).all()
+
+
+def test_thousands_of_close_places_need_few_pairs():
+    points = np.random.default_rng(0).normal(
+        [47, 8], 0.0003, (3000, 2)
+    )  # of some 30 m, not all within 0.1 km
+    assert len(close_pairs(points, 0.1)) < 10 * 3000
+
+
 @pytest.mark.parametrize("distance", [-1, 6400, float("nan")])
 def test_a_distance_that_no_two_places_have_is_refused(distance):
     with pytest.raises(InvalidConfig, match="at least 0 and below"):
