@@ -173,9 +173,13 @@ class Answers:
         rows = self._database.execute(f"{_ROUNDS} WHERE player = ? {_IN_ORDER}", (player.id,))
         return _rounds(rows).get(player.id, [])
 
-    def rounds_of_all(self) -> dict[int, list[Round]]:
-        """The rounds of each player by the player's id."""
-        return _rounds(self._database.execute(f"{_ROUNDS} {_IN_ORDER}"))
+    def answered(self) -> dict[int, int]:
+        """How many pictures each player has answered, by the player's id; only of those who have."""
+        return dict(
+            self._database.execute(
+                "SELECT player, COUNT(*) FROM rounds WHERE seconds IS NOT NULL GROUP BY player"
+            )
+        )
 
     def show(self, player: Player, number: int, item: str) -> None:
         """Begin a round; does nothing if it has begun, so that its time doesn't start again."""

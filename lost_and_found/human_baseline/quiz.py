@@ -14,7 +14,7 @@ from itertools import chain
 from lost_and_found.errors import BrokenSample, InvalidConfig, MissingInput, NotTaken, UnknownCountry
 from lost_and_found.evaluation.metrics import TOP_K
 from lost_and_found.geo.countries import find_country
-from lost_and_found.human_baseline.answers import MOST_GUESSES, Answers, Player, Round
+from lost_and_found.human_baseline.answers import MOST_GUESSES, Answers, Player
 from lost_and_found.human_baseline.deck import Deck, Item, encode_picture
 from lost_and_found.human_baseline.model_guesses import ModelGuess
 from lost_and_found.human_baseline.proportions import Proportion
@@ -136,6 +136,7 @@ class Quiz:
         self.model = model
         self.rounds = min(rounds, len(deck))
         self.size = size
+        self._standings: dict[int, Standing] = {}  # by player; computed again only after further answers
 
     def join(self, name: str, experience: str) -> str:
         """Add a player and return their token.
@@ -249,24 +250,24 @@ class Quiz:
 
     def standing(self, player: Player) -> Standing:
         """How well the player has done so far, and the model, if it has guesses for all of these pictures."""
-        return self._standing(player, self.answers.rounds(player))
+        answered = [one for one in self.answers.rounds(player) if one.seconds is not None]
+        ranks = [rank_of(self.deck.items[one.item].country_code, one.guesses) for one in answered]
+        model = [self.model[one.item].rank for one in answered if one.item in self.model]
+        same = bool(model) and len(model) == len(ranks)
+        return Standing(player.name, player.experience, _top(ranks), _top(model) if same else {})
 
     def leaderboard(self) -> list[Standing]:
         """Everybody who answered something, the best first, by the lower end of the interval of top-1.
 
         So one lucky answer isn't the best of all.
         """
-        rounds = self.answers.rounds_of_all()
-        standings = [self._standing(one, rounds.get(one.id, [])) for one in self.answers.players()]
-        played = [one for one in standings if one.answered]
+        answered = self.answers.answered()
+        players = [one for one in self.answers.players() if one.id in answered]
+        for one in players:
+            if one.id not in self._standings or self._standings[one.id].answered != answered[one.id]:
+                self._standings[one.id] = self.standing(one)
+        played = [self._standings[one.id] for one in players]
         return sorted(played, key=lambda one: (-one.top[1].low, -one.top[5].low))
-
-    def _standing(self, player: Player, rounds: Sequence[Round]) -> Standing:
-        answered = [one for one in rounds if one.seconds is not None]
-        ranks = [rank_of(self.deck.items[one.item].country_code, one.guesses) for one in answered]
-        model = [self.model[one.item].rank for one in answered if one.item in self.model]
-        same = bool(model) and len(model) == len(ranks)
-        return Standing(player.name, player.experience, _top(ranks), _top(model) if same else {})
 
     def extend(self, player: Player) -> None:
         """Lengthen a finished session by as many pictures as a session has, or by those that are left."""

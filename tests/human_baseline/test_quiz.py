@@ -243,6 +243,28 @@ def test_one_lucky_answer_is_not_the_best_of_all(quiz):
     assert [one.name for one in quiz.leaderboard()] == ["Steady", "Lucky"]
 
 
+def test_the_leaderboard_reads_only_what_was_answered_since_the_last_time(quiz, monkeypatch):
+    for name in ("Ann", "Bob"):
+        play(quiz, name, lambda item: [item.country_code])
+    assert len(quiz.leaderboard()) == 2
+    read, rows = [], quiz.answers._database.execute
+
+    def counted(statement, values=()):
+        found = rows(statement, values)
+        read.append(sum("country_code" in statement for _ in found))
+        return found
+
+    monkeypatch.setattr(quiz.answers._database, "execute", counted)
+    before = quiz.leaderboard()
+    assert sum(read) == 0
+    quiz.extend(quiz.answers.players()[1])
+    player = quiz.answers.players()[1]
+    asked = quiz.question(player)
+    quiz.answer(player, asked.number, ["FR"])
+    after = {one.name: one.answered for one in quiz.leaderboard()}
+    assert after == {one.name: one.answered + (one.name == "Bob") for one in before}
+
+
 @given(st.lists(st.sampled_from(COUNTRIES), unique=True, max_size=4), st.sampled_from(COUNTRIES))
 @settings(max_examples=50)
 def test_the_rank_is_the_place_of_the_truth(guesses, truth):
