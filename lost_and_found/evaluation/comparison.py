@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -58,7 +59,7 @@ class ComparedRun:
         """Content of `labels.json`: label order, lists and more; empty if it isn't on this disk."""
         return read_json(self.folder / "labels.json") if self.folder else {}
 
-    @property
+    @cached_property
     def validation_list(self) -> str:
         """Digest of the list that it was validated with; empty if that isn't known."""
         lists = self.labels.get("lists", {})

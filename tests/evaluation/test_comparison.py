@@ -143,6 +143,15 @@ def test_a_condition_that_no_run_fits_and_an_unknown_column_are_errors():
         comparison.sort_rows(table, "accuracy")
 
 
+def test_the_labels_of_many_runs_are_read_once_each_to_find_a_pair(tmp_path, monkeypatch):
+    runs = [on_disk(tmp_path, made_run(f"r{n}", n / 30), lists=f"list {n}") for n in range(20)]
+    read = []
+    labels = ComparedRun.labels.fget
+    monkeypatch.setattr(ComparedRun, "labels", property(lambda run: read.append(run.id) or labels(run)))
+    assert comparison.choose_pair(comparison.runs_table(runs), runs) is None
+    assert sorted(read) == sorted(run.id for run in runs)
+
+
 def test_a_pair_is_the_two_best_unless_it_is_named(workspace):
     runs = comparison.runs_on_disk(workspace.root, ["made"])
     table = comparison.sort_rows(comparison.runs_table(runs), "")
