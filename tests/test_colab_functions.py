@@ -52,6 +52,20 @@ def test_a_copy_that_was_being_replaced_when_the_machine_went_away_is_not_lost(t
     assert (tmp_path / "out/runs/.r.partial/checkpoint.pt").read_text() == "of epoch 40"
 
 
+def test_a_machine_that_begins_takes_the_newer_copy_and_leaves_the_drive_to_the_one_that_is_replacing_it(
+    tmp_path,
+):
+    for epochs, folder in enumerate(("kept/runs/.r.partial", "kept/runs/.newer/.r.partial"), start=1):
+        (tmp_path / folder).mkdir(parents=True)
+        (tmp_path / folder / "metrics.csv").write_text("line\n" * epochs)
+    before = sorted((tmp_path / "kept").rglob("*"))
+    script = functions("copy_once", "name_newer", "stage_run", "stage_results") + EPOCHS_OF
+    script += "value_of() { echo 64; }; kept=kept output=out; stage_results"
+    subprocess.run(["bash", "-c", script], cwd=tmp_path, check=True)
+    assert (tmp_path / "out/runs/.r.partial/metrics.csv").read_text() == "line\n" * 2
+    assert sorted((tmp_path / "kept").rglob("*")) == before
+
+
 def test_a_run_that_is_finished_leaves_no_copies_of_what_it_was_before(tmp_path):
     (tmp_path / "out/runs/r").mkdir(parents=True)
     for left in (".r.partial", ".newer/.r.partial", ".newer/..r.partial.copying"):  # the last one by a kill
