@@ -198,6 +198,27 @@ def test_a_connection_that_is_lost_stops_the_training_and_lets_it_be_copied(tmp_
     assert (tmp_path / "saved").exists()
 
 
+def test_a_training_is_stopped_and_copied_also_when_what_reads_its_output_has_ended_before(tmp_path):
+    saving = "echo saving >&2 && sleep 0.5 && echo saved >&2 && touch saved; exit 143"
+    program = f'trap "{saving}" TERM; for n in {{1..600}}; do sleep 0.1 || true; done'
+    script = f"train=(bash -c '{program}')\n"
+    script += functions("fail", "stop", "run_training", "attempt_copy") + line_of("say()")
+    script += "stopped= copy_every=10; run_training . || echo $? $stopped; say more; echo copied"
+    with subprocess.Popen(
+        ["env", "--default-signal=PIPE", "bash", "-c", script],
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as running:
+        while ["sleep", "1"] not in children_of(running.pid):  # until it waits, and so responds to signals
+            time.sleep(0.05)
+        running.stderr.close()  # as by tee, which Ctrl-C reaches too
+        running.terminate()
+        assert running.stdout.read() == "143 143\ncopied\n"
+    assert (tmp_path / "saved").exists()
+
+
 def test_two_trainings_of_one_checkout_copy_in_turn_and_whole(tmp_path):
     (tmp_path / "out/runs/r").mkdir(parents=True)
     for name in ("model.safetensors", "metrics.csv"):
