@@ -105,6 +105,7 @@ def test_several_processes_know_their_places(run_cells):
     [
         ("raise MissingInput('run 02 first')", 1, "error: run 02 first"),
         ("os.kill(os.getppid(), signal.SIGINT)", 130, "stopped; run the same command again to resume"),
+        ("os.kill(os.getppid(), signal.SIGTERM)", 143, "stopped; run the same command again to resume"),
         ("os.kill(os.getpid(), signal.SIGKILL)", 137, "error: process 1 was ended by SIGKILL, perhaps for "),
         ("os.kill(os.getpid(), signal.SIGTERM)", 143, "error: process 1 was ended by SIGTERM; run the same "),
     ],

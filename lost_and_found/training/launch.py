@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import logging
 import signal
 import sys
@@ -11,7 +12,7 @@ from torch.distributed import run
 from torch.distributed.elastic.multiprocessing.api import SignalException
 from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
 
-from lost_and_found.signals import RESUME, STOP_SIGNALS
+from lost_and_found.signals import RESUME, STOP_SIGNALS, STOPPED
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -31,6 +32,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"\nerror: process {rank} was ended by {name}{why}; {RESUME}", file=sys.stderr)
         return 128 + number
     except SignalException as error:
+        if error.sigval != signal.SIGINT:  # of which the processes say so
+            atexit.register(print, f"\n{STOPPED}", file=sys.stderr)  # as the terminal may be gone
         return 128 + int(error.sigval)
     return 0
 
