@@ -35,6 +35,7 @@ from lost_and_found.dotenv_file import dotenv_values
 from lost_and_found.errors import BrowserMissing, CollectionStuck, LostAndFoundError, StorageFull
 from lost_and_found.locks import sole_writer
 from lost_and_found.signals import caught_signals
+from lost_and_found.texts import counted
 
 TICK_S = 0.2
 WATCH_S = 2.0
@@ -176,7 +177,7 @@ class Fleet:
         """Rounds per minute, browsers and failures by kind."""
         parts = [f"{self._books.rounds_per_minute:.1f}/min"]
         browsers = sum(bool(one.name) for one in self._instances)
-        parts.append(f"{browsers} browser{'s' * (browsers != 1)}")
+        parts.append(counted(browsers, "browser"))
         if skipped := self._books.events["skipped"]:
             parts.append(f"skipped {skipped}")
         parts += [f"{kind} {count}" for kind, count in sorted(self._books.failures.items())]
