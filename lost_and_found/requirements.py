@@ -54,7 +54,7 @@ def torch_note(project: Path = PROJECT) -> str:
     wanted = tomllib.loads(project.read_text())["project"]["dependencies"]
     requirements = [_packaging("requirements").Requirement(one) for one in wanted]
     (asked,) = [one for one in requirements if one.name == "torch"]
-    installed = _installed_version("torch")
+    installed = installed_version("torch")
     if installed is None or asked.specifier.contains(installed, prereleases=True):
         return ""
     return f"torch {installed} is used; this project is tested with torch {asked.specifier}, and may need it"
@@ -63,11 +63,12 @@ def torch_note(project: Path = PROJECT) -> str:
 def missing(requirements: Sequence[str]) -> list[str]:
     """The requirements that this Python doesn't have in exactly that version."""
     return [
-        one for one in requirements if _installed_version(one.partition("==")[0]) != one.partition("==")[2]
+        one for one in requirements if installed_version(one.partition("==")[0]) != one.partition("==")[2]
     ]
 
 
-def _installed_version(name: str) -> str | None:
+def installed_version(name: str) -> str | None:
+    """The version of a package; None if it isn't installed, or only imported from a working tree."""
     try:
         return metadata.version(name)
     except metadata.PackageNotFoundError:

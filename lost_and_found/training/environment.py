@@ -10,13 +10,13 @@ import subprocess
 import warnings
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from lost_and_found.digests import digest
+from lost_and_found.requirements import installed_version
 
 PACKAGES = ("lost-and-found", "torch", "torchvision", "numpy", "pandas", "pillow")
 
@@ -28,7 +28,7 @@ def environment(device: torch.device) -> dict[str, Any]:
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
         "python": platform.python_version(),
         "platform": platform.platform(),
-        "packages": {name: _version(name) for name in PACKAGES},
+        "packages": {name: installed_version(name) for name in PACKAGES},
         "device": torch.cuda.get_device_name(device) if is_gpu else f"{device.type} {platform.machine()}",
         "threads": torch.get_num_threads(),
         "code": code_digest(),
@@ -44,7 +44,7 @@ def warn_of_other_code(begun: Mapping[str, Any], *, name: str, so: str) -> None:
         name: of the run's folder.
         so: what happens to the run now.
     """
-    now = {"code": code_digest(), "torch": _version("torch")}
+    now = {"code": code_digest(), "torch": installed_version("torch")}
     then = {"code": begun.get("code"), "torch": begun.get("packages", {}).get("torch")}
     then = {key: value or now[key] for key, value in then.items()}  # say nothing about what isn't known
     if now != then:
@@ -59,14 +59,6 @@ def code_digest() -> str:
     """12 hex digits that change whenever the training code does."""
     sources = sorted(Path(__file__).resolve().parent.rglob("*.py"))
     return digest(b"".join(path.read_bytes() for path in sources))[:12]
-
-
-def _version(package: str) -> str | None:
-    """None for a package that is imported from a working tree without being installed."""
-    try:
-        return metadata.version(package)
-    except metadata.PackageNotFoundError:
-        return None
 
 
 def _git_commit() -> str | None:
