@@ -270,9 +270,11 @@ class Visit:
 
 def retry_after_s(header: str | None) -> float | None:
     """Seconds that a Retry-After header asks for, as a number or a date; None if absent or malformed."""
+    if header is None:
+        return None
     try:
-        if header is None or header.strip().isdecimal():
-            return None if header is None else float(header)
+        if header.strip().isdecimal():
+            return float(header)
         return max(0.0, (parsedate_to_datetime(header) - datetime.now(UTC)).total_seconds())
     except (TypeError, ValueError):
         return None
