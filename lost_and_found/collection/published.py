@@ -56,23 +56,21 @@ def _find(source: Path) -> Findings:
         sample_id = _id_for(stem.name)
         images = sorted(suffixes - {".json"})
         name = f"{stem}{(images or ['.json'])[0]}"
-        reason = _reason_against(sample_id, stem, suffixes)
-        if reason:
+        if reason := _reason_against(sample_id, stem, images, has_record=".json" in suffixes):
             rejected.append(Rejection(sample_id, name, reason))
         else:
             candidates.append(Candidate(sample_id, name))
     return Findings("published", len(halves), candidates, rejected, ignored, _read_record)
 
 
-def _reason_against(sample_id: str, stem: PurePosixPath, suffixes: set[str]) -> str:
-    images = sorted(suffixes - {".json"})
+def _reason_against(sample_id: str, stem: PurePosixPath, images: list[str], *, has_record: bool) -> str:
     if str(stem.parent) not in (".", "data"):
         return "lies neither in data/ nor directly in the folder"
     if not sample_id:
         return "name is neither location_NNNNNN nor a sample id"
     if not images:
         return "image missing"
-    if ".json" not in suffixes:
+    if not has_record:
         return "record missing"
     return f"more than one image: {', '.join(images)}" if len(images) > 1 else ""
 
