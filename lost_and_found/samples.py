@@ -352,11 +352,11 @@ def most_frequent_reason(rejected: pd.DataFrame) -> str:
     return str(rejected["reason"][reasons == reasons.mode()[0]].iloc[0])
 
 
-def examples(rejected: pd.DataFrame, *, most: int = 20) -> pd.DataFrame:
-    """Rows of a `rejected.csv` with different reasons, beginning with one of each kind."""
+def examples(rejected: pd.DataFrame) -> pd.DataFrame:
+    """Up to twenty rows of a `rejected.csv` with different reasons, beginning with one of each kind."""
     rows = rejected.drop_duplicates("reason")
     nth_of_its_kind = rows.groupby(_without_details(rows["reason"])).cumcount()
-    return rows.loc[nth_of_its_kind.sort_values(kind="stable").index].head(most)
+    return rows.loc[nth_of_its_kind.sort_values(kind="stable").index].head(20)
 
 
 def _without_details(reasons: pd.Series) -> pd.Series:
