@@ -3,6 +3,7 @@
 import asyncio
 import os
 import signal
+import sys
 from pathlib import Path
 
 import hypothesis
@@ -60,6 +61,14 @@ def in_browser(browser_and_runner):
     """Runs a coroutine with a real browser that the whole module shares."""
     browser, runner = browser_and_runner
     return lambda play: runner.run(play(browser))
+
+
+@pytest.fixture(autouse=True)
+def no_figures_left():
+    """Pyplot keeps every figure, and warns of too many."""
+    yield
+    if pyplot := sys.modules.get("matplotlib.pyplot"):
+        pyplot.close("all")
 
 
 @pytest.fixture(autouse=True)

@@ -25,12 +25,6 @@ def samples(tmp_path):
     ]
 
 
-@pytest.fixture(autouse=True)
-def _close_figures():
-    yield
-    plt.close("all")
-
-
 def titles(figure):
     return [text.get_text() for text in figure.findobj(plt.Text) if text.get_text()]
 

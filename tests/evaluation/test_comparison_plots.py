@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
-from matplotlib import colors, pyplot
+from matplotlib import colors
 
 from lost_and_found.evaluation import comparison, comparison_plots, paired
 from lost_and_found.evaluation.comparison import ComparedRun
@@ -65,7 +65,6 @@ def test_the_names_of_a_searchs_runs_stay_inside_the_figure():
     (legend,) = figure.subfigs[0].legends
     assert len(legend.get_texts()) == 5
     assert legend.get_window_extent().x1 <= figure.bbox.x1
-    pyplot.close(figure)
 
 
 def test_runs_that_began_with_files_of_weights_are_told_apart_by_the_files_names():

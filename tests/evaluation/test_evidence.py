@@ -242,7 +242,6 @@ def test_rounding_errors_are_not_coloured_as_evidence():
     assert np.ptp(overlay(pixels[0], errors[0]).astype(int), axis=2).max() == 0
     frame = plot_frame(pixels, errors, unit="points")
     assert frame.axes[1].images[0].get_clim() == (-0.1, 0.1)
-    plt.close("all")
 
 
 def test_titles_name_the_truth_and_another_guess():
@@ -274,7 +273,6 @@ def test_figures_of_an_odd_number_of_pictures_are_drawn():
     frame = plot_frame(pixels, maps, unit="points")
     shown = frame.axes[1].images[0].get_array()
     assert np.allclose(shown, maps.mean(axis=0))
-    plt.close("all")
 
 
 @pytest.mark.filterwarnings("error")
@@ -284,7 +282,6 @@ def test_figures_of_no_evidence_have_a_scale_and_no_negative_zero():
     assert examples.axes[1].get_title(loc="right") == "0.0 to 0.0 points"
     frame = plot_frame(pixels, 0 * maps, unit="points")
     assert frame.axes[2].get_ylim() == (-0.1, 0.1)
-    plt.close("all")
 
 
 def test_long_names_of_countries_do_not_run_into_the_numbers_of_the_evidence():
@@ -300,14 +297,12 @@ def test_long_names_of_countries_do_not_run_into_the_numbers_of_the_evidence():
     assert title.get_text().replace("\n", " ") == titles[0]
     assert len(last_line) < 40
     assert title.get_window_extent().x1 < numbers.get_window_extent().x0
-    plt.close("all")
 
 
 def test_thousands_of_kilometres_are_separated_as_everywhere():
     maps = np.linspace(2, 4321, 80).reshape(1, 8, 10)
     examples = plot_examples(np.zeros((1, 3, 8, 10), np.uint8), maps, ["one"], unit="km")
     assert examples.axes[1].get_title(loc="right") == "2.0 to 4,321.0 km"
-    plt.close("all")
 
 
 @pytest.mark.end_to_end

@@ -1,6 +1,5 @@
 """How far guesses are off, and the notebook that reports it."""
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
@@ -60,7 +59,6 @@ def test_the_figure_names_the_distances_of_its_shares_and_hides_no_true_points_b
     dots = [points for points in world.collections if len(points.get_offsets()) == 3000]
     assert len(dots) == 2
     assert all(points.get_alpha() < 1 for points in dots)
-    plt.close(figure)
 
 
 def test_the_map_shows_points_in_antarctica_and_whole_ones_at_180_degrees():
@@ -74,7 +72,6 @@ def test_the_map_shows_points_in_antarctica_and_whole_ones_at_180_degrees():
     assert not any(points.get_clip_on() for points in dots)
     usual = distances.plot_distances(made_guesses(20))
     assert usual.axes[1].get_ylim() == (-58, 84)
-    plt.close("all")
 
 
 def test_the_nearest_and_the_farthest_countries_are_listed_each_once():

@@ -159,11 +159,10 @@ def test_figures_are_in_the_same_subfolders_as_the_photos(guess, tmp_path, targe
 
 
 def test_a_country_is_shaded_by_its_probability_and_one_that_the_model_does_not_know_is_grey():
-    figure, axes = plt.subplots()
+    _, axes = plt.subplots()
     plot_world(axes, {"FR": 0.6, "DE": 0.3, "BE": 0.0})
     (countries,) = axes.collections
     colours = iter(countries.get_facecolors())
-    plt.close(figure)
     darkness = {}
     for outline in country_outlines():
         first, *others = [next(colours)[:3] for _ in outline.polygons]
@@ -286,12 +285,11 @@ def test_dollar_signs_in_the_name_of_a_photo_are_no_formula(guess, tmp_path):
 
 
 def test_a_star_in_antarctica_or_at_180_degrees_is_seen_whole():
-    figure, axes = plt.subplots()
+    _, axes = plt.subplots()
     plot_guess_map(axes, pd.Series({"lat": -75.2, "lon": 179.9, "place": "a town"}), {})
     (star,) = axes.lines
     assert axes.get_ylim()[0] < -75.2
     assert not star.get_clip_on()
-    plt.close(figure)
 
 
 def test_long_names_of_photos_and_towns_stay_inside_the_figure_and_leave_the_map_its_size(run_of, tmp_path):
@@ -307,7 +305,6 @@ def test_long_names_of_photos_and_towns_stay_inside_the_figure_and_leave_the_map
         assert all(axes.title.get_window_extent().x1 <= figure.bbox.x1 for axes in figure.axes)
         titles = [text for text in figure.findobj(plt.Text) if "km from" in text.get_text()]
         assert [text.get_window_extent().x1 <= figure.bbox.x1 for text in titles] == [True]
-        plt.close(figure)
     assert widths[1] == pytest.approx(widths[0], rel=0.1)
 
 
@@ -316,4 +313,3 @@ def test_a_figure_of_a_photo_with_a_name_in_any_script_is_written_without_a_warn
     figure, axes = plt.subplots()
     axes.set_title("日本.jpg")
     save_figure(figure, tmp_path / "a.png")
-    plt.close(figure)

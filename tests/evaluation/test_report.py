@@ -29,10 +29,8 @@ def results():
 
 
 @pytest.fixture(autouse=True)
-def _close_figures():
+def _no_display():
     plt.switch_backend("Agg")
-    yield
-    plt.close("all")
 
 
 @pytest.mark.parametrize(("name", "countries"), [("published-52", 52), ("published-75", 75)])

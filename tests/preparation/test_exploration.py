@@ -20,12 +20,6 @@ from lost_and_found.samples import Sample
 from tests.pairs import make_dataset
 
 
-@pytest.fixture(autouse=True)
-def _close_figures():
-    yield
-    plt.close("all")
-
-
 @pytest.fixture(scope="module")
 def collection(tmp_path_factory):
     folder = tmp_path_factory.mktemp("pictures")

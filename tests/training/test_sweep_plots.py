@@ -2,7 +2,6 @@ import matplotlib as mpl
 import numpy as np
 import pandas as pd
 import pytest
-from matplotlib import pyplot
 from matplotlib.text import Text
 
 from lost_and_found.training.sweep_files import read_sweep
@@ -78,7 +77,6 @@ def test_the_best_trial_is_thickest_and_on_top_and_failed_ones_are_dashed(goal, 
     dashed = [line for line in lines if line.get_linestyle() == "--"]
     assert [np.isnan(line.get_ydata()[-1]) for line in dashed] == [True]
     assert len(lines) == len(trials)
-    pyplot.close(figure)
 
 
 def test_not_even_the_best_of_many_trials_covers_the_axes_and_their_labels():
@@ -89,7 +87,6 @@ def test_not_even_the_best_of_many_trials_covers_the_axes_and_their_labels():
     others = [line for line, yes in is_trial.items() if not yes] + list(figure.axes[0].texts)
     assert trials_up_to < min(one.get_zorder() for one in others)
     assert len({line.get_zorder() for line, yes in is_trial.items() if yes}) == 600
-    pyplot.close(figure)
 
 
 @pytest.mark.parametrize(
@@ -110,7 +107,6 @@ def test_one_hopeless_trial_does_not_make_all_others_look_alike(goal, metrics, e
     np.testing.assert_allclose([place for place, _ in places], [0, 5 / 12, 5 / 6, 5 / 6, 1])
     assert len({colour for _, colour in places}) == 4
     assert label in [text.get_text() for text in figure.axes[0].texts]
-    pyplot.close(figure)
 
 
 @pytest.mark.parametrize("names", [["x"], ["x", "y"]])
@@ -120,7 +116,6 @@ def test_a_sweep_in_which_all_failed_is_drawn_too_below_a_whole_title(names):
     figure.draw_without_rendering()
     title = next(text for text in figure.axes[0].findobj(Text) if "30 failed, dashed" in text.get_text())
     assert title.get_window_extent().x1 <= figure.bbox.x1
-    pyplot.close(figure)
 
 
 @pytest.mark.parametrize(
@@ -138,7 +133,6 @@ def test_the_title_counts_what_is_drawn(metrics, title):
     ]
     figure = plot_parallel(ranking(trials, "maximize"), ["x"], metric="score")
     assert figure.axes[0].get_title(loc="left") == title
-    pyplot.close(figure)
 
 
 def test_the_table_says_what_is_searched():
