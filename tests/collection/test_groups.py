@@ -76,7 +76,7 @@ def test_the_first_of_numbered_groups_is_one_too(tmp_path, group, game):
     assert records_table([sample])["game"].tolist() == [game]
 
 
-def test_a_long_series_is_split_like_any_other_group(tmp_path):
+def test_a_long_series_is_split_like_any_other_group():
     games = [f"s_group_{country}{clip}" for country in "AB" for clip in range(4) for _ in range(80)]
     table = pd.DataFrame(
         {

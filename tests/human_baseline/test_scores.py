@@ -198,7 +198,7 @@ def test_answers_are_counted_by_the_size_of_their_pictures(ranks):
         scores.of_size(mixed, "9x9")
 
 
-def test_answers_to_another_list_are_refused(ranks):
+def test_answers_to_another_list_are_refused():
     answers = pd.DataFrame(
         [["p", "amateur", 1, "stranger", 1, "FR", 1.0, 64, 36]],
         columns=[

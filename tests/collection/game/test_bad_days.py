@@ -218,7 +218,7 @@ def test_without_a_browser_it_says_what_to_do(tmp_path, capsys, monkeypatch):
     assert len(events(tmp_path, "started")) == 1
 
 
-def test_a_browser_that_fails_to_start_once_does_not_end_the_collection(tmp_path, capsys, monkeypatch):
+def test_a_browser_that_fails_to_start_once_does_not_end_the_collection(tmp_path, monkeypatch):
     script = tmp_path / "chromium"
     starts = tmp_path / "starts"
     script.write_text(
