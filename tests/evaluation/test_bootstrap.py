@@ -127,7 +127,7 @@ def test_pictures_of_one_place_say_nothing_about_other_places():
 def test_groups_that_do_not_fit_and_too_few_resamples_are_refused():
     with pytest.raises(InvalidConfig, match="2 groups for 3 samples"):
         bootstrap.group_numbers(["a", "b"], 3)
-    with pytest.raises(InvalidConfig, match="noise"):
+    with pytest.raises(InvalidConfig, match="resamples is 99; below 100 the interval is noise"):
         next(bootstrap.resampled_rows(np.arange(3), resamples=99, seed=0))
     with pytest.raises(InvalidConfig, match="noise"):
         bootstrap.resampled_sums([bootstrap.sparse.csr_array(np.eye(3))], resamples=99, seed=0)

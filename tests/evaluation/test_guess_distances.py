@@ -100,11 +100,6 @@ def test_distances_that_are_none_on_earth_are_refused(wrong):
         distances.distance_table(np.array([1.0, wrong, 20_015.08]), groups=list("abc"))
 
 
-def test_too_few_resamples_are_refused():
-    with pytest.raises(InvalidConfig, match="noise"):
-        distances.distance_table(KM, groups=list("abcde"), resamples=10)
-
-
 def test_the_newest_run_of_the_wanted_targets_is_found(three_runs, run_of):
     assert held_out.find_run(three_runs, targets=("country",)) == run_of("country").folder
     assert held_out.find_run(three_runs, targets=("region", "coordinates")) == run_of("coordinates").folder
