@@ -1,5 +1,6 @@
 import contextlib
 import dataclasses
+import itertools
 import json
 import re
 import resource
@@ -201,22 +202,22 @@ def test_what_a_killed_process_was_writing_does_not_stay_in_the_run(tmp_path):
     assert list((tmp_path / "run").iterdir()) == []
 
 
-@pytest.mark.parametrize("name", ["config.json", "labels.json", "summary.json", "environment.json"])
-@pytest.mark.parametrize("content", ["", '{"target": "cou', "[1, 2]"])
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        *itertools.product(
+            ["config.json", "labels.json", "summary.json", "environment.json"],
+            [b"", b'{"target": "cou', b"[1, 2]"],
+        ),
+        ("metrics.csv", b""),
+        ("metrics.csv", b"epoch\xff,lr\n1,2\n"),
+    ],
+)
 def test_a_run_with_a_damaged_file_is_an_error_that_names_it(trained, tmp_path, name, content):
     folder = tmp_path / trained.id
     shutil.copytree(trained.folder, folder)
-    (folder / name).write_text(content)
+    (folder / name).write_bytes(content)
     with pytest.raises(MissingInput, match=rf"{name} is damaged .*; copy .* anew or delete it"):
-        load_run(folder)
-
-
-@pytest.mark.parametrize("content", [b"", b"epoch\xff,lr\n1,2\n"])
-def test_a_run_with_a_damaged_table_of_metrics_is_an_error_that_names_it(trained, tmp_path, content):
-    folder = tmp_path / trained.id
-    shutil.copytree(trained.folder, folder)
-    (folder / "metrics.csv").write_bytes(content)
-    with pytest.raises(MissingInput, match=r"metrics\.csv is damaged .*; copy .* anew or delete it"):
         load_run(folder)
 
 
