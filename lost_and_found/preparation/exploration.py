@@ -130,13 +130,12 @@ def duplicates_page(samples: Sequence[Sample], removed: pd.DataFrame) -> Figure:
     by_id = {sample.id: sample for sample in samples}
     alike = removed[removed["like"] != ""]
     chosen = alike.sample(min(PICTURES_IN_A_ROW, len(alike)), random_state=np.random.default_rng(0))
-    units = {"same place": "{:.1f} m apart", "same picture": "{:.0f} bits apart"}
-    factors = {"same place": 1000.0, "same picture": 1.0}
     top, bottom = [], []
     for one, reason, value, like in chosen[["id", "reason", "value", "like"]].itertuples(
         index=False, name=None
     ):
-        top.append((by_id[one], f"{reason}\n{units[reason].format(value * factors[reason])}"))
+        apart = f"{1000 * value:.1f} m" if reason == "same place" else f"{value:.0f} bits"
+        top.append((by_id[one], f"{reason}\n{apart} apart"))
         bottom.append((by_id[like], "kept"))
     return picture_grid([top, bottom], PICTURES_IN_A_ROW, ["removed", "kept instead"])
 
