@@ -225,7 +225,8 @@ def cache_pixels(
             raise ListMismatch(f"{place} holds other samples than the list; delete it and run again")
         if table_bytes(table) != (place / "labels.csv").read_bytes():
             write_table(place / "labels.csv", table)
-    return read_cache(place, spec=spec)
+            cache = read_cache(place, spec=spec)
+    return cache
 
 
 def read_cache(place: Path, *, spec: CacheSpec | None = None) -> PixelCache:
