@@ -112,7 +112,7 @@ class ImportReport:
 
 
 def import_findings(
-    findings: Findings, source: Path, destination: Path, *, workers: int | None = None
+    findings: Findings, source: Path, destination: Path, *, workers: int | None
 ) -> ImportReport:
     """Turn what a source holds into pairs; those that are up to date are left alone.
 

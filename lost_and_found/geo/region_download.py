@@ -32,9 +32,7 @@ REGIONS = 4596
 CHUNK = 1 << 20
 
 
-def download_regions(
-    folder: Path, *, url: str = URL, sha256: str | None = None, count: int = REGIONS
-) -> Path:
+def download_regions(folder: Path, *, url: str, sha256: str | None = None, count: int = REGIONS) -> Path:
     """The region file in `folder`, made from the official map, which is kept there too with its digest.
 
     Args:

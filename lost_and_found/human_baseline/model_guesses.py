@@ -24,8 +24,8 @@ class ModelGuess:
     guesses: tuple[tuple[str, float], ...]
 
 
-def find_predictions(workspace: Workspace, run_id: str = "") -> Path:
-    """The `predictions.csv` of a tested run: of this id, or of the run that was tested last.
+def find_predictions(workspace: Workspace, run_id: str) -> Path:
+    """The `predictions.csv` of a tested run: of this id or, if that is empty, of the last one tested.
 
     Raises:
         MissingInput: no run was tested, or not this one.

@@ -52,9 +52,7 @@ def open_quiz(
     return Quiz(deck, answers, rounds=rounds, size=size, model=model)
 
 
-def find_model(
-    workspace: Workspace, deck: Deck, *, run: str = ""
-) -> tuple[Path | None, dict[str, ModelGuess]]:
+def find_model(workspace: Workspace, deck: Deck, *, run: str) -> tuple[Path | None, dict[str, ModelGuess]]:
     """The predictions of a tested run, and what they say of the deck's pictures.
 
     If no run was tested: None and an empty dict, after a warning.

@@ -31,7 +31,7 @@ HEADER = 7  # bytes of W&B's file before its first record
 FILE_TROUBLE = re.compile(r"upload|artifact", re.IGNORECASE)
 
 
-def unsent_runs(root: Path, *, dataset: str = "") -> dict[Path, list[Path]]:
+def unsent_runs(root: Path, *, dataset: str) -> dict[Path, list[Path]]:
     """Offline folders that weren't sent yet, oldest first, by the folder of their complete run.
 
     Args:
@@ -52,7 +52,7 @@ def unsent_runs(root: Path, *, dataset: str = "") -> dict[Path, list[Path]]:
     return {run: folders for run, folders in found.items() if folders}
 
 
-def unfinished_runs(root: Path, *, dataset: str = "") -> list[Path]:
+def unfinished_runs(root: Path, *, dataset: str) -> list[Path]:
     """Folders of runs that are still being trained or were interrupted, with something tracked offline."""
     partial = [path for path in _run_folders(root, dataset) if path.name.endswith(".partial")]
     return [path for path in partial if any(path.glob(OFFLINE))]

@@ -8,7 +8,7 @@ from lost_and_found.practice.painting.colours import Colour
 from lost_and_found.practice.painting.spot import Spot
 
 
-def round_crown(spot: Spot, height: float, *, width: float = 0.42, stem: float = 0.3) -> None:
+def round_crown(spot: Spot, height: float, *, width: float, stem: float = 0.3) -> None:
     """A stem with one round crown."""
     spot.trunk(height * (stem + 0.25), 0.05 * height)
     half = height * (1 - stem) / 2
