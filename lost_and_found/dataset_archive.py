@@ -72,7 +72,7 @@ def _lists(workspace: Workspace) -> Iterator[Path]:
 
 
 def _pixel_caches(workspace: Workspace, *, needed: bool) -> Iterator[Path]:
-    folder = workspace.root / TRAIN / workspace.dataset / "pixels"
+    folder = workspace.folder(TRAIN) / "pixels"
     caches = [path.parent for path in sorted(folder.glob("[!.]*/cache.json"))]
     digests = {read_list(workspace.list_path(name)).digest for name in NEEDED_LISTS}
     made_of: dict[tuple[int, int], set[str]] = defaultdict(set)

@@ -46,15 +46,19 @@ class Workspace:
             )
         object.__setattr__(self, "root", root)
 
+    def folder(self, notebook: str) -> Path:
+        """Folder of a notebook such as "2-data-preparation/01-resize-images", which may be absent."""
+        return self.root / notebook / self.dataset
+
     def output(self, notebook: str) -> Path:
-        """Folder that a notebook such as "2-data-preparation/01-resize-images" fills; created if absent."""
-        folder = self.root / notebook / self.dataset
+        """Folder that a notebook fills; created if absent."""
+        folder = self.folder(notebook)
         folder.mkdir(parents=True, exist_ok=True)
         return folder
 
     def has_output(self, notebook: str) -> bool:
         """Whether a notebook has filled its folder, or started to."""
-        folder = self.root / notebook / self.dataset
+        folder = self.folder(notebook)
         if not folder.is_dir():
             return False
         with os.scandir(folder) as entries:  # iterdir would list hundreds of thousands to see the first
@@ -66,7 +70,7 @@ class Workspace:
         Raises:
             MissingInput: it wasn't run for this dataset, or stopped half-way.
         """
-        folder = self.root / notebook / self.dataset
+        folder = self.folder(notebook)
         problem = ""
         if not self.has_output(notebook):
             problem = "is missing or empty"

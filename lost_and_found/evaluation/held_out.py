@@ -81,7 +81,7 @@ def load_test_samples(workspace: Workspace, run: Run) -> tuple[list[Sample], Pin
 
 def tested_text(workspace: Workspace) -> str:
     """How many runs were tested on the test split, by country or by distance, and what follows from that."""
-    folders = [workspace.root / notebook / workspace.dataset for notebook in (TEST, MEASURE)]
+    folders = [workspace.folder(notebook) for notebook in (TEST, MEASURE)]
     count = len({table.parent.name for folder in folders for table in folder.glob("*/*.csv")})
     if count < 2:
         return "No other run was tested on this split here, so none was chosen by it."

@@ -30,7 +30,7 @@ def find_predictions(workspace: Workspace, run_id: str) -> Path:
     Raises:
         MissingInput: no run was tested, or not this one.
     """
-    folder = workspace.root / TEST / workspace.dataset
+    folder = workspace.folder(TEST)
     found = sorted(folder.glob("*/predictions.csv"), key=lambda path: path.stat().st_mtime_ns)
     if not found:
         raise MissingInput(f"{folder} holds no predictions of a model; run {TEST}.ipynb first")

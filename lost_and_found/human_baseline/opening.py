@@ -86,7 +86,7 @@ def find_model(workspace: Workspace, deck: Deck, *, run: str) -> tuple[Path | No
 
 def answers_path(workspace: Workspace, list_name: str) -> Path:
     """Where the answers to a list are kept."""
-    return workspace.root / QUIZ / workspace.dataset / f"{list_name}.sqlite"
+    return workspace.folder(QUIZ) / f"{list_name}.sqlite"
 
 
 def size_of_model(workspace: Workspace, predictions: Path) -> tuple[int, int]:
@@ -95,7 +95,7 @@ def size_of_model(workspace: Workspace, predictions: Path) -> tuple[int, int]:
     Raises:
         MissingInput: the run isn't there any more, or is damaged.
     """
-    path = workspace.root / TRAIN / workspace.dataset / "runs" / predictions.parent.name / "config.json"
+    path = workspace.folder(TRAIN) / "runs" / predictions.parent.name / "config.json"
     if not path.is_file():
         raise MissingInput(
             f"{path} is missing, so the model's image size is unknown; give one such as 130x80"
