@@ -25,7 +25,6 @@ class Books:
     """
 
     def __init__(self, job: CollectJob) -> None:
-        self._folder = job.folder
         self._job = job
         (job.folder / BOOKS).mkdir(exist_ok=True)
         self.claims = Claims(job.folder / BOOKS / "claims.sqlite", worker="")
@@ -48,11 +47,11 @@ class Books:
 
     def put_in_order(self) -> None:
         """End what a killed collection left running, and finish what it left half done."""
-        end_strays(self._folder)
-        released = self.claims.recover(self._folder)
-        remove_leftovers(self._folder)
-        self._saved_before = len(self.claims.saved())
         job = self._job
+        end_strays(job.folder)
+        released = self.claims.recover(job.folder)
+        remove_leftovers(job.folder)
+        self._saved_before = len(self.claims.saved())
         # First, since the clean-up is part of this run: one that was killed ended with its own last event.
         self.note(event("collecting", site=job.site, mode=job.mode, target=job.rounds, saved=self.saved))
         self.note_recovery(released)
@@ -106,7 +105,7 @@ class Books:
     def summary(self, seconds: float) -> CollectSummary:
         """The outcome of this run."""
         return CollectSummary(
-            folder=self._folder,
+            folder=self._job.folder,
             saved=self.saved,
             added=self.events["round"],
             skipped=self.events["skipped"],
