@@ -21,7 +21,7 @@ from lost_and_found.dotenv_file import load_dotenv
 from lost_and_found.errors import LostAndFoundError
 from lost_and_found.samples import write_atomically
 from lost_and_found.signals import exit_when_stopped
-from lost_and_found.training.config import TrainingConfig
+from lost_and_found.training.config import TYPES, TrainingConfig
 from lost_and_found.training.trial_log import FAILED, FINISHED
 from lost_and_found.workspace import REPOSITORY, TRAIN, Workspace
 
@@ -38,7 +38,7 @@ def boolean(text: str) -> bool:
     return {"true": True, "false": False}[text.lower()]
 
 
-CONVERTERS: dict[str, Callable[[str], object]] = {"str": str, "int": int, "float": float, "bool": boolean}
+CONVERTERS: dict[str, Callable[[str], object]] = {**TYPES, "bool": boolean}
 
 
 def trial_parser(**options: Any) -> argparse.ArgumentParser:  # noqa: ANN401 - argparse's own
