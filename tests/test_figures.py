@@ -1,7 +1,5 @@
 """Figures as files."""
 
-import resource
-
 import matplotlib.pyplot as plt
 import pytest
 from PIL import Image
@@ -9,22 +7,17 @@ from PIL import Image
 from lost_and_found.errors import StorageFull
 from lost_and_found.figures import save_figure
 from lost_and_found.workspace import REPOSITORY
+from tests.disks import room_for
 
 
 def test_a_figure_is_whole_or_not_there(tmp_path):
     figure = plt.figure(figsize=(3, 2))
     figure.add_subplot().plot([1, 2])
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, before[1]))
-    try:
-        with pytest.raises(StorageFull, match=r"figure\.png: no room"):
-            save_figure(figure, tmp_path / "figure.png")
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    with room_for(1000), pytest.raises(StorageFull, match=r"figure\.png: no room"):
+        save_figure(figure, tmp_path / "figure.png")
     assert list(tmp_path.iterdir()) == []
     save_figure(figure, tmp_path / "figure.png")
     save_figure(figure, tmp_path / "figure.svg", bbox_inches="tight")
-    plt.close(figure)
     with Image.open(tmp_path / "figure.png") as image:
         assert image.size == (360, 240)
     assert (tmp_path / "figure.svg").read_text().rstrip().endswith("</svg>")
@@ -39,7 +32,6 @@ def test_a_figure_that_is_written_again_has_the_same_bytes(tmp_path, ending):
         figure = plt.figure(figsize=(3, 2))
         figure.add_subplot().imshow([[1, 2]])  # clipped, and a clip has an id
         save_figure(figure, path)
-        plt.close(figure)
         written.append(path.read_bytes())
     assert written[0] == written[1]
 

@@ -3,7 +3,6 @@ import dataclasses
 import itertools
 import json
 import re
-import resource
 import shutil
 
 import numpy as np
@@ -24,6 +23,7 @@ from lost_and_found.training.optimizer import learning_rate_of
 from lost_and_found.training.runs import load_run, predict
 from lost_and_found.training.tracking import Tracker
 from lost_and_found.training.trainer import train_run
+from tests.disks import room_for
 
 CONFIG = TrainingConfig(
     dataset="made",
@@ -249,17 +249,6 @@ def test_a_run_that_another_process_has_just_finished_is_left_alone(trained, tmp
     with pytest.raises(FolderInUse, match="just finished this run"), runs.new_run_folder(folder):
         pass
     assert runs.is_complete(folder)
-
-
-@contextlib.contextmanager
-def room_for(size):
-    """In the block, no file can grow beyond that many bytes."""
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 def test_weights_that_find_no_room_are_named_and_there_is_no_run(eight_pictures, tmp_path):

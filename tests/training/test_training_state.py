@@ -1,11 +1,11 @@
 """Stopping and resuming training, and what becomes of it when things go wrong."""
 
+import contextlib
 import dataclasses
 import errno
 import itertools
 import json
 import os
-import resource
 import signal
 import subprocess
 import sys
@@ -28,6 +28,7 @@ from lost_and_found.training.distributed import World
 from lost_and_found.training.epochs import Training
 from lost_and_found.training.targets.country import CountryTarget
 from lost_and_found.training.tracking import Tracker
+from tests.disks import room_for
 
 CONFIG = TrainingConfig(
     dataset="made",
@@ -212,17 +213,13 @@ def test_a_full_disk_keeps_what_was_written_and_training_goes_on_later(uninterru
 
         def log(self, metrics):
             if metrics["epoch"] == 2:
-                resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, before[1]))
+                disk.enter_context(room_for(100_000))
 
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
     training = begun(CONFIG, split)
     partial = tmp_path / f".{uninterrupted.id}.partial"
     partial.mkdir()
-    try:
-        with pytest.raises(StorageFull, match="no room"):
-            training.fit(split, split, folder=partial, tracker=FillingUp())
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    with contextlib.ExitStack() as disk, pytest.raises(StorageFull, match="no room"):
+        training.fit(split, split, folder=partial, tracker=FillingUp())
     assert runs.load_checkpoint(partial / runs.CHECKPOINT)["epoch"] == 1
     same_numbers(train(CONFIG, split, tmp_path), uninterrupted)
 
