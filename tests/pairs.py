@@ -1,5 +1,6 @@
 """Makes small pairs for tests."""
 
+import io
 from pathlib import Path
 
 import numpy as np
@@ -12,8 +13,6 @@ from lost_and_found.workspace import ENRICH, Workspace
 
 def noise_jpeg(seed: int, size: tuple[int, int] = (32, 18)) -> bytes:
     """An encoded picture that differs from those of other seeds."""
-    import io
-
     noise = np.random.default_rng(seed).integers(0, 256, (size[1], size[0], 3), dtype=np.uint8)
     buffer = io.BytesIO()
     Image.fromarray(noise).save(buffer, "jpeg")
