@@ -19,6 +19,7 @@ from torch import distributed as dist
 from torch.nn.parallel import DistributedDataParallel
 
 from lost_and_found.errors import InvalidConfig
+from lost_and_found.texts import counted
 from lost_and_found.training.models import pick_device
 
 LETTING_GO_S = 1.0
@@ -63,16 +64,22 @@ class World:
         """
         return len(range(*self.share.indices(count))) * self.size / count
 
-    def check_enough(self, rows: int) -> None:
+    def check_enough(self, *, batch: int, val: int) -> None:
         """Check that each process gets a row of every batch, and of the validation split.
+
+        Args:
+            batch: rows of the smallest batch.
+            val: rows of the validation split.
 
         Raises:
             InvalidConfig: there are fewer rows than processes.
         """
-        if rows < self.size:
-            raise InvalidConfig(
-                f"{self.size} processes can't share {rows} pictures; start fewer, or raise batch_size"
-            )
+        for rows, where, remedy in ((batch, "a batch", ", or raise batch_size"), (val, "the val split", "")):
+            if rows < self.size:
+                raise InvalidConfig(
+                    f"{self.size} processes can't share the {counted(rows, 'picture')} of {where}; "
+                    f"start fewer{remedy}"
+                )
 
     def from_main(self, value: Any) -> Any:  # noqa: ANN401 - whatever the main process has
         """The value that the main process passed."""

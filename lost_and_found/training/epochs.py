@@ -117,9 +117,8 @@ class Training:
             folder: the run's folder; None in processes that don't write it.
             tracker: gets the metrics of every epoch, those before a resume included.
         """
-        self.world.check_enough(
-            min(len(val), *map(len, batches(torch.arange(len(train)), self.config.batch_size)))
-        )
+        parts = batches(torch.arange(len(train)), self.config.batch_size)
+        self.world.check_enough(batch=min(map(len, parts)), val=len(val))
         digests = runs.list_digests({"train": train, "val": val})
         if folder:
             runs.write_settings(

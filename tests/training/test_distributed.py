@@ -187,8 +187,9 @@ def test_a_signal_to_one_process_is_heard_while_they_validate(splits, tmp_path):
 
 
 def test_more_processes_than_pictures_are_refused():
-    with pytest.raises(InvalidConfig, match="4 processes can't share 3 pictures; start fewer"):
-        World(torch.device("cpu"), 0, 4).check_enough(3)
+    message = "4 processes can't share the 3 pictures of a batch; start fewer, or raise batch_size"
+    with pytest.raises(InvalidConfig, match=message):
+        World(torch.device("cpu"), 0, 4).check_enough(batch=3, val=4)
 
 
 def test_an_error_in_a_distributed_training_ends_all_processes_with_its_reason(splits, tmp_path):

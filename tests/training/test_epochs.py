@@ -183,7 +183,7 @@ def test_a_validation_split_with_fewer_pictures_than_processes_is_refused(split)
     training = begun(CONFIG, split)
     training.world = World(training.device, 0, 2)
     val = dataclasses.replace(split, pixels=split.pixels[:1], table=split.table[:1])
-    with pytest.raises(InvalidConfig, match="2 processes can't share 1 pictures"):
+    with pytest.raises(InvalidConfig, match=r"can't share the 1 picture of the val split; start fewer$"):
         training.fit(split, val, folder=None, tracker=Tracker())
 
 
