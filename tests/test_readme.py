@@ -16,7 +16,7 @@ from lost_and_found.training.config import CHOICES, PRESETS
 
 TEXTS = {
     path: path.read_text()
-    for pattern in ("*.md", "*/README.md")
+    for pattern in ("*.md", "*/*.md")
     for path in sorted(notebooks.REPOSITORY.glob(pattern))
 }
 README = TEXTS[notebooks.REPOSITORY / "README.md"]
