@@ -1,4 +1,4 @@
-"""Two processes that train one run, started by `torchrun`, compared with one process that trains it alone."""
+"""Two processes that train one run, compared with one process that trains it alone."""
 
 import dataclasses
 import itertools
@@ -12,6 +12,7 @@ import pytest
 import torch
 from made_splits import cache_of, write_samples
 from made_trainings import same_numbers
+from two_processes import run_in_two
 
 from lost_and_found.errors import InvalidConfig
 from lost_and_found.training import epochs, trainer
@@ -34,16 +35,15 @@ CONFIG = TrainingConfig(
     learning_rate=1e-4,
 )
 PROGRAM = """
-import sys
 from pathlib import Path
 import torch
 from lost_and_found.training.config import TrainingConfig
 from lost_and_found.training.pixel_cache import read_cache
 from lost_and_found.training.trainer import train_run
 torch.set_num_threads(1)
-train, val = (read_cache(Path(path)) for path in sys.argv[1:3])
+train, val = (read_cache(Path(path)) for path in {splits!r})
 config = TrainingConfig.from_json({config!r})
-run = train_run(config, train=train, val=val, folder=Path(sys.argv[3]), tracking="off")
+run = train_run(config, train=train, val=val, folder=Path({folder!r}), tracking="off")
 print(run.id)
 """
 # One of the processes gets a signal in the middle of the second epoch.
@@ -76,11 +76,8 @@ def counted(self, *arguments):
 CountryTarget.measure = counted
 """
 
-# The one that writes the run finds the disk full after the first epoch. Each lingers at its end, so that the
-# other one notices before torchrun ends it.
+# The one that writes the run finds the disk full after the first epoch.
 FULL_DISK = """
-import atexit, time
-atexit.register(time.sleep, 5)
 from lost_and_found.errors import StorageFull
 from lost_and_found.training import runs
 def full(*_):
@@ -88,11 +85,9 @@ def full(*_):
 runs.save_checkpoint = full
 """
 
-# The loss of one process's share is infinite when it is checked, after each step; the other's isn't yet. Each
-# lingers, as above.
+# The loss of one process's share is infinite when it is checked, after each step; the other's isn't yet.
 INFINITE_SHARE = """
-import atexit, os, time
-atexit.register(time.sleep, 5)
+import os
 from lost_and_found.training import epochs
 from lost_and_found.training.epochs import Training
 epochs.CHECK_EVERY = 1
@@ -114,13 +109,14 @@ def splits(tmp_path_factory):
     ]
 
 
+def program(config, splits, folder):
+    places = [str(split.folder) for split in splits]
+    return PROGRAM.format(config=config.to_json(), splits=places, folder=str(folder / "runs"))
+
+
 def train_in_two(config, splits, folder, *, before=""):
     folder.mkdir(exist_ok=True)
-    script = folder / "script.py"
-    script.write_text(before + PROGRAM.format(config=config.to_json()))
-    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
-    command = [*launcher, script, *(split.folder for split in splits), folder / "runs"]
-    return subprocess.run(command, capture_output=True, text=True, timeout=300)
+    return run_in_two(before + program(config, splits, folder), folder)
 
 
 def train_or_load(config, splits, folder):
@@ -129,9 +125,12 @@ def train_or_load(config, splits, folder):
     return train_run(config, train=train, val=val, folder=folder / "runs", tracking="off")
 
 
-def test_two_processes_train_the_run_that_one_trains(splits, tmp_path):
+def test_two_processes_of_torchrun_train_the_run_that_one_trains(splits, tmp_path):
     alone = train_or_load(CONFIG, splits, tmp_path / "alone")
-    done = train_in_two(CONFIG, splits, tmp_path)
+    script = tmp_path / "script.py"
+    script.write_text(program(CONFIG, splits, tmp_path))
+    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
+    done = subprocess.run([*launcher, script], capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
     assert done.stdout == f"{alone.id}\n"  # one process wrote the run and continued, the other ended
     together = train_or_load(CONFIG, splits, tmp_path)
@@ -155,14 +154,14 @@ def test_a_signal_to_one_process_stops_all_and_they_go_on_exactly(splits, tmp_pa
         CONFIG, architecture="mobilenet_v3_small", augmentation="strong", batch_size=2
     )
     whole = train_in_two(config, splits, tmp_path / "whole")
-    assert whole.returncode == 0, whole.stderr
+    assert whole.statuses == [0, 0], whole.stderr
     stopped = train_in_two(config, splits, tmp_path / "parts", before=STOPPED)
-    assert stopped.returncode != 0
+    assert 0 not in stopped.statuses
     (partial,) = (tmp_path / "parts" / "runs").glob(".*.partial")
     assert len(pd.read_csv(partial / "metrics.csv")) == 1
     assert not [path for path in partial.parent.iterdir() if not path.name.startswith(".")]
     resumed = train_in_two(config, splits, tmp_path / "parts")
-    assert resumed.returncode == 0, resumed.stderr
+    assert resumed.statuses == [0, 0], resumed.stderr
     one, two = (train_or_load(config, splits, tmp_path / name) for name in ("whole", "parts"))
     assert (one.summary["resumed"], two.summary["resumed"]) == (False, True)
     same_numbers(one, two)
@@ -174,11 +173,11 @@ def test_a_signal_to_one_process_is_heard_while_they_validate(splits, tmp_path):
     ends = {"whole": STOPPED_IN_VALIDATION.format(first=99), "parts": STOPPED_IN_VALIDATION.format(first=4)}
     for name, before in ends.items():
         done = train_in_two(config, more_to_validate, tmp_path / name, before=before)
-        assert (done.returncode == 0) == (name == "whole"), done.stderr
+        assert (0 in done.statuses) == (name == "whole"), done.stderr
     (partial,) = (tmp_path / "parts" / "runs").glob(".*.partial")
     assert len(pd.read_csv(partial / "metrics.csv")) == 1
     resumed = train_in_two(config, more_to_validate, tmp_path / "parts", before=ends["whole"])
-    assert resumed.returncode == 0, resumed.stderr
+    assert resumed.statuses == [0, 0], resumed.stderr
     one, two = (
         pd.read_csv(next((tmp_path / name / "runs").glob("made-*/metrics.csv"))).drop(columns="images/s")
         for name in ends
@@ -197,13 +196,13 @@ def test_an_error_in_a_distributed_training_ends_all_processes_with_its_reason(s
         CONFIG, learning_rate=1e30, clip_norm=0.0, schedule="constant", warmup_epochs=0
     )
     done = train_in_two(config, splits, tmp_path)
-    assert done.returncode != 0
+    assert 0 not in done.statuses
     assert "NotFinite" in done.stderr
 
 
 def test_a_loss_that_is_infinite_in_one_process_ends_all_in_the_same_step(splits, tmp_path):
     done = train_in_two(CONFIG, splits, tmp_path, before=INFINITE_SHARE)
-    assert done.returncode != 0
+    assert 0 not in done.statuses
     # On GPUs, a process that went on would wait for one that has ended.
     assert done.stderr.count("NotFinite: epoch 1: the loss is inf in training") == 2, done.stderr
 
@@ -224,7 +223,7 @@ def test_several_processes_compile_nothing(splits, monkeypatch, tmp_path):
 
 def test_the_reason_why_one_process_stopped_is_not_buried_by_what_the_others_say(splits, tmp_path):
     done = train_in_two(CONFIG, splits, tmp_path, before=FULL_DISK)
-    assert done.returncode != 0
+    assert 0 not in done.statuses
     assert done.stderr.count("StorageFull: no room for a checkpoint") == 1, done.stderr
     assert "stopped, because another process of this training has ended" in done.stderr
     assert "RuntimeError" not in done.stderr
@@ -243,7 +242,7 @@ def test_shares_take_every_row_once_and_weigh_as_the_whole(count, size):
 def test_two_processes_compute_in_bfloat16_too(splits, tmp_path):
     config = dataclasses.replace(CONFIG, precision="bfloat16", epochs=1)
     done = train_in_two(config, splits, tmp_path)
-    assert done.returncode == 0, done.stderr
+    assert done.statuses == [0, 0], done.stderr
     alone = train_or_load(config, splits, tmp_path / "alone")
     together = train_or_load(config, splits, tmp_path)
     assert together.metrics["val/loss"][0] == pytest.approx(alone.metrics["val/loss"][0], rel=0.1)
