@@ -10,10 +10,17 @@ from lost_and_found.training.plots import epochs_table, plot_curves, results_tab
 from lost_and_found.training.trainer import train_run
 
 
-@pytest.fixture
-def run(eight_pictures, tmp_path):
+@pytest.fixture(scope="module")
+def trained(eight_pictures, tmp_path_factory):
     config = TrainingConfig(dataset="made", weights="none", width=64, height=40, epochs=2, device="cpu")
-    return train_run(config, train=eight_pictures, val=eight_pictures, folder=tmp_path, tracking="off")
+    folder = tmp_path_factory.mktemp("runs")
+    return train_run(config, train=eight_pictures, val=eight_pictures, folder=folder, tracking="off")
+
+
+@pytest.fixture
+def run(trained):
+    """A copy, whose metrics a test may change."""
+    return dataclasses.replace(trained, metrics=trained.metrics.copy())
 
 
 def test_the_figure_shows_every_metric_and_the_best_epoch(run):
