@@ -23,7 +23,7 @@ KEYS: dict[str, tuple[frozenset[str], frozenset[str]]] = {
     "log_uniform_values": (frozenset({"min", "max"}), frozenset()),
     "normal": (frozenset(), frozenset({"mu", "sigma"})),
 }
-# Text that was meant as a number: in quotes, or without a point, as YAML 1.1 wants it before an exponent.
+# Text that was meant as a number: in quotes, or without the point or sign that YAML 1.1 wants beside an "e".
 NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?")
 # Least distance of a place from 0 and from 1, where a normal distribution has no finite value.
 MARGIN = 1e-9
@@ -199,7 +199,7 @@ def _check_text(name: str, value: object) -> None:
     if isinstance(value, str) and NUMBER.fullmatch(value):
         raise InvalidConfig(
             f"parameter {name}: YAML reads {value} as text; write a number without quotes, and one with an "
-            "exponent with a point, such as 1.0e-3"
+            "exponent with a point and a sign, such as 1.0e-3 or 1.0e+3"
         )
 
 

@@ -295,6 +295,8 @@ def test_a_plain_sweep_has_wandbs_defaults(tmp_path):
         ({"parameters": {"x": {"values": [1, 1.0]}}}, "duplicates"),
         ({"parameters": {"x": {"values": [None]}}}, "must be a text, number or boolean"),
         ({"parameters": {"x": {"values": ["1e-3", "1e-4"]}}}, "reads 1e-3 as text; .* 1.0e-3"),
+        # A point isn't enough: YAML 1.1 wants the sign of the exponent, too.
+        ({"parameters": {"x": {"values": ["1.0e3", 1]}}}, r"reads 1\.0e3 as text; .* a sign, .* 1\.0e\+3"),
         ({"parameters": {"x": {"values": ["0.1", "0.01"]}}}, "reads 0.1 as text; .* without quotes"),
         ({"parameters": {"x": {"min": "1e-4", "max": 0.1}}}, "reads 1e-4 as text; .* 1.0e-3"),
         ({"parameters": {"x": {"values": [1], "probabilities": [1]}}}, "can't have probabilities"),
