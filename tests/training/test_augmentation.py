@@ -1,5 +1,7 @@
 import colorsys
+import dataclasses
 import io
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -17,7 +19,7 @@ from lost_and_found.training.augmentation import (
     jitter_colours,
 )
 from lost_and_found.training.config import AUGMENTATIONS
-from lost_and_found.training.degradation import CHROMA_STEPS, LUMA_STEPS, blur, degrade, press, shrink
+from lost_and_found.training.degradation import _steps, blur, degrade, press, shrink
 
 CPU = torch.device("cpu")
 MIDDLE = 0.5
@@ -42,6 +44,12 @@ def photo(height=80, width=130):
     return Image.blend(coarse, grain.filter(ImageFilter.GaussianBlur(1)), 0.3)
 
 
+def guide_about(name):
+    """What the guide's table says that a set does."""
+    guide = (Path(__file__).parents[2] / "3-training" / "README.md").read_text()
+    return next(line for line in guide.splitlines() if line.startswith(f"| `{name}`"))
+
+
 def tensor_of(image):
     return torch.from_numpy(np.asarray(image).copy()).permute(2, 0, 1)[None].float()
 
@@ -56,6 +64,23 @@ def test_a_set_keeps_shape_and_range_and_gives_finite_floats(name):
 
 def test_the_settings_name_every_set_and_no_other():
     assert tuple(SETS) == AUGMENTATIONS
+
+
+@pytest.mark.parametrize(("name", "hue"), [("light", "a fiftieth"), ("study", "a tenth")])
+def test_the_guide_states_the_ranges_of_a_set(name, hue):
+    text, ranges = guide_about(name), SETS[name]
+    assert f"crop of {100 * ranges.least_area:g} to 100 %" in text
+    assert f"rotation by up to {ranges.degrees:g} degrees" in text
+    (spread,) = {ranges.brightness, ranges.contrast, ranges.saturation}
+    assert f"brightness, contrast and saturation from {1 - spread:g} to {1 + spread:g}" in text
+    assert f"hue by up to {hue} of the circle" in text
+    assert ranges.hue == {"a fiftieth": 1 / 50, "a tenth": 1 / 10}[hue]
+
+
+def test_the_guide_states_how_the_strong_set_differs_from_the_study():
+    strong = dataclasses.replace(STUDY_SET, least_area=0.5, degrades=True)
+    assert SETS["strong"] == strong
+    assert "as `study`, but crop from 50 %; and of ten pictures three lose" in guide_about("strong")
 
 
 def test_none_changes_nothing():
@@ -126,6 +151,14 @@ def test_no_corner_comes_from_outside_the_picture(drawn):
     slopes = [red.diff(dim=1), green.diff(dim=0)]
     # Every new pixel shows a different place; beyond the border, the edge's places would repeat.
     assert min(slope.min() for slope in slopes) > 0.3
+
+
+@settings(max_examples=40)
+@given(drawn=st.lists(st.floats(0, 1), min_size=3, max_size=3))
+def test_a_part_may_lie_at_the_very_border_however_it_is_turned(drawn):
+    first, last = crop_and_rotate(gradient(2), torch.tensor([[*drawn, 0, 0], [*drawn, 1, 1]]), STUDY_SET)
+    torch.testing.assert_close(first[:2].amin(dim=(1, 2)), torch.tensor([0.0, 0]), atol=0.3, rtol=0)
+    torch.testing.assert_close(last[:2].amax(dim=(1, 2)), torch.tensor([129.0, 79]), atol=0.3, rtol=0)
 
 
 @settings(max_examples=40)
@@ -201,11 +234,15 @@ def test_pressing_is_what_a_real_jpeg_does(quality):
     assert (ours - own).abs().mean() == pytest.approx(float(damage), rel=0.15)
 
 
-def test_the_rounding_steps_are_those_of_a_real_jpeg():
+# Those by which libjpeg, too, divides without a remainder.
+@pytest.mark.parametrize("quality", [1, 25, 40, 50, 75, 90, 100])
+def test_the_rounding_steps_are_those_of_a_real_jpeg(quality):
     file = io.BytesIO()
-    photo().save(file, "jpeg", quality=50)
-    steps = Image.open(file).quantization
-    assert [steps[0], steps[1]] == [[*sum(LUMA_STEPS, ())], [*sum(CHROMA_STEPS, ())]]
+    photo().save(file, "jpeg", quality=quality)
+    real = Image.open(file).quantization
+    luma, *chroma = _steps(torch.tensor([float(quality)]))[0].flatten(1).tolist()
+    assert luma == real[0]
+    assert chroma == [real[1]] * 2
 
 
 @pytest.mark.parametrize(
