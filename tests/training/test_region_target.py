@@ -114,6 +114,7 @@ def test_the_metrics_are_those_worked_out_by_hand():
     }
     measured = {name: one.numpy() for name, one in target.measure(outputs, given_labels).items()}
     metrics = target.summarise(measured)
+    assert metrics["loss"] == pytest.approx(target.loss(outputs, given_labels).item(), rel=1e-6)
     assert metrics["top1"] == pytest.approx(1 / 3)
     assert metrics["top3"] == 1
     km = [0, 10 * DEGREE_KM, 9 * DEGREE_KM]

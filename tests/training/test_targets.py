@@ -4,6 +4,7 @@ from test_region_target import records
 
 from lost_and_found.training.config import TARGETS, TrainingConfig
 from lost_and_found.training.targets import _TARGETS, build_target, metrics_of, target_from_json
+from lost_and_found.training.targets.base import DISTANCE_METRICS
 
 
 @pytest.mark.parametrize(
@@ -34,3 +35,4 @@ def test_a_target_names_beforehand_the_metrics_that_it_reports(name):
     reported = target.summarise({key: value.numpy() for key, value in measured.items()})
     assert metrics_of(name) == target.metrics == tuple(reported)
     assert target.best_metric in target.metrics
+    assert target.best_is_share == (target.best_metric not in DISTANCE_METRICS)
