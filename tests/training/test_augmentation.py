@@ -66,15 +66,19 @@ def test_the_settings_name_every_set_and_no_other():
     assert tuple(SETS) == AUGMENTATIONS
 
 
-@pytest.mark.parametrize(("name", "hue"), [("light", "a fiftieth"), ("study", "a tenth")])
-def test_the_guide_states_the_ranges_of_a_set(name, hue):
+@pytest.mark.parametrize(
+    ("name", "stretch", "hue"), [("light", "a tenth", "a fiftieth"), ("study", "a third", "a tenth")]
+)
+def test_the_guide_states_the_ranges_of_a_set(name, stretch, hue):
     text, ranges = guide_about(name), SETS[name]
     assert f"crop of {100 * ranges.least_area:g} to 100 %" in text
     assert f"rotation by up to {ranges.degrees:g} degrees" in text
     (spread,) = {ranges.brightness, ranges.contrast, ranges.saturation}
     assert f"brightness, contrast and saturation from {1 - spread:g} to {1 + spread:g}" in text
+    assert f"stretched by up to {stretch}" in text
     assert f"hue by up to {hue} of the circle" in text
-    assert ranges.hue == {"a fiftieth": 1 / 50, "a tenth": 1 / 10}[hue]
+    parts = {"a third": 1 / 3, "a tenth": 1 / 10, "a fiftieth": 1 / 50}
+    assert (ranges.most_stretch - 1, ranges.hue) == pytest.approx((parts[stretch], parts[hue]))
 
 
 def test_the_guide_states_how_the_strong_set_differs_from_the_study():
