@@ -181,6 +181,11 @@ class Answers:
             )
         )
 
+    def edits(self) -> int:
+        """A number that is another one once something else, such as SQLite's shell, has changed the file."""
+        ((number,),) = self._database.execute("PRAGMA data_version")
+        return int(number)
+
     def show(self, player: Player, number: int, item: str) -> None:
         """Begin a round; does nothing if it has begun, so that its time doesn't start again."""
         self._database.execute(

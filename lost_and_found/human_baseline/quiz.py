@@ -136,7 +136,9 @@ class Quiz:
         self.model = model
         self.rounds = min(rounds, len(deck))
         self.size = size
-        self._standings: dict[int, Standing] = {}  # by player; computed again only after further answers
+        # By player; computed again only after further answers, and all of them after an edit of the file.
+        self._standings: dict[int, Standing] = {}
+        self._edits = answers.edits()
 
     def join(self, name: str, experience: str) -> str:
         """Add a player and return their token.
@@ -261,12 +263,15 @@ class Quiz:
 
         So one lucky answer isn't the best of all.
         """
+        if (edits := self.answers.edits()) != self._edits:  # a deleted player's id is given to the next one
+            self._edits, self._standings = edits, {}
+        standings = self._standings  # of this thread, should another one begin anew
         answered = self.answers.answered()
         players = [one for one in self.answers.players() if one.id in answered]
         for one in players:
-            if one.id not in self._standings or self._standings[one.id].answered != answered[one.id]:
-                self._standings[one.id] = self.standing(one)
-        played = [self._standings[one.id] for one in players]
+            if one.id not in standings or standings[one.id].answered != answered[one.id]:
+                standings[one.id] = self.standing(one)
+        played = [standings[one.id] for one in players]
         return sorted(played, key=lambda one: (-one.top[1].low, -one.top[5].low))
 
     def extend(self, player: Player) -> None:

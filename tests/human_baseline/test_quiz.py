@@ -1,5 +1,8 @@
 """The rules of the quiz."""
 
+import contextlib
+import sqlite3
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -263,6 +266,17 @@ def test_the_leaderboard_reads_only_what_was_answered_since_the_last_time(quiz, 
     quiz.answer(player, asked.number, ["FR"])
     after = {one.name: one.answered for one in quiz.leaderboard()}
     assert after == {one.name: one.answered + (one.name == "Bob") for one in before}
+
+
+def test_whoever_is_deleted_from_the_file_and_plays_again_is_not_shown_as_before(quiz):
+    play(quiz, "Ann", lambda item: [item.country_code])
+    assert quiz.leaderboard()[0].top[1].value == 1
+    with contextlib.closing(sqlite3.connect(quiz.answers.path)) as other, other:
+        for table in ("guesses", "rounds", "players"):
+            other.execute(f"DELETE FROM {table}")
+    play(quiz, "Ann", lambda item: [next(code for code in COUNTRIES if code != item.country_code)])
+    (again,) = quiz.leaderboard()
+    assert (again.answered, again.top[1].value) == (5, 0)
 
 
 @given(st.lists(st.sampled_from(COUNTRIES), unique=True, max_size=4), st.sampled_from(COUNTRIES))
