@@ -101,7 +101,8 @@ def test_a_run_that_another_machine_took_further_is_not_trained_again_from_where
 
 
 @pytest.mark.parametrize("same", [True, False])
-def test_two_machines_copy_to_one_drive_at_once_and_whole(tmp_path, same):
+@pytest.mark.parametrize("hosts", ["one two", "one one"], ids=["two machines", "two checkouts of one"])
+def test_two_trainings_copy_to_one_drive_at_once_and_whole(tmp_path, same, hosts):
     """A cache that both have made, and the runs that each has begun."""
     script = functions("fail", "attempt", "copy_once", "name_newer", "copy_unfinished", "copy_back")
     script += line_of("say()") + "kept=kept output=$1 dataset=d\n"
@@ -122,11 +123,11 @@ def test_two_machines_copy_to_one_drive_at_once_and_whole(tmp_path, same):
         subprocess.Popen(
             ["bash", "-c", script, "x", machine, wait_s],
             cwd=tmp_path,
-            env=os.environ | {"HOSTNAME": machine},
+            env=os.environ | {"HOSTNAME": host},
             stderr=subprocess.PIPE,
             text=True,
         )
-        for machine, wait_s in (("one", "0"), ("two", "1.2"))
+        for machine, host, wait_s in zip(("one", "two"), hosts.split(), ("0", "1.2"), strict=True)
     ]
     assert [(one.communicate()[1], one.returncode) for one in both] == [("", 0), ("", 0)]
     for name in names.values():
