@@ -100,12 +100,29 @@ def test_a_run_that_another_machine_took_further_is_not_trained_again_from_where
     assert found + (", begun here" if (run / "begun here").exists() else "") == expected
 
 
+@pytest.mark.parametrize(("here", "expected"), [(39, 40), (40, 40), (41, 41)])
+def test_a_run_that_another_machine_trains_too_is_replaced_only_by_one_that_is_as_far(
+    tmp_path, here, expected
+):
+    for folder, epochs in (("kept", 40), ("out", here)):
+        run = tmp_path / folder / "runs/.r.partial"
+        run.mkdir(parents=True)
+        (run / "metrics.csv").write_text("line\n" * epochs)
+        (run / "checkpoint.pt").write_text(folder)
+    script = functions("copy_once", "name_newer", "copy_unfinished", "copy_back") + EPOCHS_OF
+    script += "kept=kept output=out dataset=d; copy_back"
+    subprocess.run(["bash", "-c", script], cwd=tmp_path, check=True)
+    kept = tmp_path / "kept/runs/.r.partial"
+    assert len((kept / "metrics.csv").read_text().splitlines()) == expected
+    assert (kept / "checkpoint.pt").read_text() == ("out" if here >= 40 else "kept")
+
+
 @pytest.mark.parametrize("same", [True, False])
 @pytest.mark.parametrize("hosts", ["one two", "one one"], ids=["two machines", "two checkouts of one"])
 def test_two_trainings_copy_to_one_drive_at_once_and_whole(tmp_path, same, hosts):
     """A cache that both have made, and the runs that each has begun."""
     script = functions("fail", "attempt", "copy_once", "name_newer", "copy_unfinished", "copy_back")
-    script += line_of("say()") + "kept=kept output=$1 dataset=d\n"
+    script += EPOCHS_OF + line_of("say()") + "kept=kept output=$1 dataset=d\n"
     script += (
         'cp() { mkdir "$3" && for one in "$2"/*; do command cp "$one" "$3/" && sleep 0.5 || return; done; }\n'
     )
