@@ -120,6 +120,7 @@ class Training:
         parts = batches(torch.arange(len(train)), self.config.batch_size)
         self.world.check_enough(batch=min(map(len, parts)), val=len(val))
         digests = runs.list_digests({"train": train, "val": val})
+        self.resume(folder)
         if folder:
             runs.write_settings(
                 folder,
@@ -127,9 +128,8 @@ class Training:
                 target=self.target,
                 digests=digests,
                 copy_size=train.copy_size,
-                device=self.device,
             )
-        self.resume(folder)
+            runs.write_environment(folder, device=self.device, resumed=self.resumed)
         tracker.catch_up(self.history)
         train_split, val_split = read_splits((train, val), self.target, self.device)
         self.speed_up(images=len(train))

@@ -155,13 +155,8 @@ def write_settings(
     target: Target,
     digests: Mapping[str, str],
     copy_size: tuple[int, int],
-    device: torch.device,
 ) -> None:
-    """Write what is known before training: `config.json`, `labels.json` and `environment.json`.
-
-    On resuming, the present environment is added to the first one, under "resumed", with a warning if the run
-    was started by other code.
-    """
+    """Write what is known before training: `config.json` and `labels.json`."""
     mean, std = NORMALISATIONS[config.normalisation]
     labels = {
         **target.to_json(),
@@ -173,8 +168,16 @@ def write_settings(
     }
     write_json(folder / "config.json", config.to_json())
     write_json(folder / "labels.json", labels)
+
+
+def write_environment(folder: Path, *, device: torch.device, resumed: bool) -> None:
+    """Write `environment.json`.
+
+    On resuming, the present environment is added to the first one, under "resumed", with a warning if the run
+    was started by other code.
+    """
     now, path = environment(device), folder / "environment.json"
-    if path.is_file() and (folder / CHECKPOINT).is_file():
+    if resumed and path.is_file():
         first = read_json(path)
         warn_of_other_code(first, name=folder.name, so="it continues with the present ones")
         now = {**first, "resumed": [*first.get("resumed", []), now]}

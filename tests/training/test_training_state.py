@@ -202,9 +202,13 @@ def test_with_an_unreadable_checkpoint_training_starts_from_scratch_after_a_warn
     interrupted_training(CONFIG, split, tmp_path, monkeypatch, steps=4)
     (partial,) = tmp_path.glob(".*.partial")
     (partial / runs.CHECKPOINT).write_bytes(content)
+    begun_by = json.loads((partial / "environment.json").read_text()) | {"code": "another"}
+    (partial / "environment.json").write_text(json.dumps(begun_by))
     with pytest.warns(UserWarning, match=r"can't be read \(\w+\); training starts from scratch"):
         run = train(CONFIG, split, tmp_path)
     same_numbers(run, uninterrupted)
+    assert run.environment["code"] == uninterrupted.environment["code"]
+    assert "resumed" not in run.environment
 
 
 def test_a_full_disk_keeps_what_was_written_and_training_goes_on_later(uninterrupted, split, tmp_path):
