@@ -195,8 +195,11 @@ def test_a_validation_split_with_fewer_pictures_than_processes_is_refused(split)
         ("country", 66_000, [0.60, 0.70, 0.71], [1.5, 1.2, 1.3], 3),
         ("country", 400, [0.30, 0.32, 0.34, 0.36, 0.345], [2.0, 2.1, 2.2, 2.3, 2.25], 3),
         ("country", 479, [0.30, 0.30, 0.30], [2.0, 2.0, 2.0], 1),
+        ("country", 400, [0.36, 0.345, 0.325], [2.2, 2.1, 2.0], 2),
         ("country", 100, [0.0, 0.0, 0.0], [5.0, 4.0, 3.0], 3),
+        ("country", 100, [0.99, 1.0, 1.0], [0.2, 0.3, 0.4], 2),
         ("coordinates", 479, [900.0, 850.0, 860.0], [0.5, 0.4, 0.3], 2),
+        ("coordinates", 479, [900.0, 900.0], [0.5, 0.4], 1),
     ],
 )
 def test_of_epochs_that_differ_by_chance_alone_the_lowest_loss_is_kept(

@@ -108,15 +108,17 @@ def test_the_seconds_of_a_run_are_those_of_its_epochs_and_validations_over_all_s
     assert run.metrics["images/s"].tolist() == [12, 8, 12]
 
 
-def test_a_checkpoint_without_the_settings_of_the_optimizer_goes_on_exactly(
-    uninterrupted, split, tmp_path, monkeypatch
-):
+def test_a_checkpoint_of_an_earlier_version_goes_on_exactly(uninterrupted, split, tmp_path, monkeypatch):
     interrupted_training(CONFIG, split, tmp_path, monkeypatch, steps=4)
     (checkpoint,) = tmp_path.glob(f".*.partial/{runs.CHECKPOINT}")
     state = runs.load_checkpoint(checkpoint)
-    kept = ("lr", "params", "name")  # as an earlier version wrote it
+    kept = ("lr", "params", "name")
     groups = [{name: group[name] for name in kept} for group in state["optimizer"]["param_groups"]]
-    runs.save_checkpoint(checkpoint, state | {"optimizer": state["optimizer"] | {"param_groups": groups}})
+    state["optimizer"]["param_groups"] = groups
+    (state["total_loss"],) = state.pop("loss_sums")
+    for name in ("best_weights", "rate", "scaler"):
+        del state[name]
+    runs.save_checkpoint(checkpoint, state)
     same_numbers(train(CONFIG, split, tmp_path), uninterrupted)
 
 
@@ -332,6 +334,9 @@ def test_a_training_stopped_while_it_is_validated_goes_on_exactly(split, tmp_pat
         patch.setattr(CountryTarget, "measure", counted)
         train(CONFIG, split, tmp_path / "parts")
     assert len(measured) == 5
+    (checkpoint,) = (tmp_path / "parts").glob(f".*.partial/{runs.CHECKPOINT}")
+    state = runs.load_checkpoint(checkpoint)
+    assert (state["epoch"], state["step"]) == (1, 3), "all steps of the second epoch, not yet the epoch"
     run = train(CONFIG, split, tmp_path / "parts")
     same_numbers(run, whole)
     assert (run.metrics["images/s"] > 0).all()
