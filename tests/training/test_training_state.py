@@ -230,9 +230,12 @@ def test_a_full_disk_keeps_what_was_written_and_training_goes_on_later(uninterru
     same_numbers(train(CONFIG, split, tmp_path), uninterrupted)
 
 
-def test_a_loss_that_becomes_nan_leaves_the_weights_of_the_best_epoch(split, tmp_path, monkeypatch):
+@pytest.mark.parametrize(("every", "steps"), [(2, 2), (50, 3)])  # found within an epoch, and at its end
+def test_a_loss_that_becomes_nan_leaves_the_weights_of_the_best_epoch(
+    split, tmp_path, monkeypatch, every, steps
+):
     finite, taken = Training.take_step, []
-    monkeypatch.setattr(epochs, "CHECK_EVERY", 2)
+    monkeypatch.setattr(epochs, "CHECK_EVERY", every)
 
     def poisoned(self, pixels, labels, **more):
         finite(self, pixels, labels, **more)
@@ -243,7 +246,7 @@ def test_a_loss_that_becomes_nan_leaves_the_weights_of_the_best_epoch(split, tmp
     monkeypatch.setattr(Training, "take_step", poisoned)
     with pytest.raises(NotFinite, match=r"epoch 2: the loss is nan in training.*epoch 1 are kept"):
         train(CONFIG, split, tmp_path)
-    assert taken == [0, 0, 0, 1, 1], "the third batch would have been a waste"
+    assert taken == [0] * 3 + [1] * steps, "further batches would have been a waste"
     (partial,) = tmp_path.glob(".*.partial")
     assert runs.load_checkpoint(partial / runs.CHECKPOINT)["epoch"] == 1
     assert (partial / "model.safetensors").is_file()
