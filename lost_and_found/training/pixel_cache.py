@@ -172,12 +172,10 @@ def cache_list(path: Path, *, samples_folder: Path, folder: Path, width: int, he
 
 def _is_warm(place: Path, samples_folder: Path, ids: Sequence[str]) -> bool:
     """Whether the record files are still those that the cache's table was made from."""
-    if not (place / STAMPS).is_file():
-        return False
-    stamps, _, inner = (place / STAMPS).read_text().partition("\n")
     try:
+        stamps, _, inner = (place / STAMPS).read_text().partition("\n")
         return _stamps(samples_folder, inner.strip(), ids) == stamps
-    except (FileNotFoundError, NotADirectoryError):  # the loader says which
+    except (FileNotFoundError, NotADirectoryError):  # no stamps, or a record is gone: the loader says which
         return False
 
 

@@ -195,6 +195,20 @@ def test_records_of_a_warm_cache_are_read_again_only_if_one_has_changed(workspac
     assert read == [1]
 
 
+def test_stamps_that_another_process_removes_just_now_are_written_again(workspace, monkeypatch):
+    read = Path.read_text
+
+    def too_late(path, **options):
+        if path.name == pixel_cache.STAMPS:
+            path.unlink()
+        return read(path, **options)
+
+    with monkeypatch.context() as another:
+        another.setattr(Path, "read_text", too_late)
+        split(workspace)
+    assert len([*workspace.root.glob(f"pixels/*/{pixel_cache.STAMPS}")]) == 1
+
+
 def test_pictures_of_a_warm_cache_are_not_looked_at_again(workspace):
     before = split(workspace).pixels.copy()
     for picture in workspace.input(ENRICH).glob("*.png"):
