@@ -82,7 +82,10 @@ def begin_script() -> None:
     Tables keep all columns, which pandas would leave out of anything wider than 80 characters. Processes that
     it spawns don't import it: it has no `__main__` guard, so they would run it again. SIGTERM and SIGHUP end
     it as an error would, so that what is open, such as a run of W&B, is closed; a second one ends it at once.
+    Of several processes, only the first of each machine prints.
     """
+    if os.environ.get("LOCAL_RANK", "0") != "0":
+        sys.stdout = Path(os.devnull).open("w")  # noqa: SIM115 - until the process ends
     for number in (signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(number) != signal.SIG_IGN:
             signal.signal(number, _end)
