@@ -13,6 +13,8 @@ import math
 import os
 import signal
 import sys
+import threading
+import time
 import traceback
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -82,16 +84,25 @@ def begin_script() -> None:
     Tables keep all columns, which pandas would leave out of anything wider than 80 characters. Processes that
     it spawns don't import it: it has no `__main__` guard, so they would run it again. SIGTERM and SIGHUP end
     it as an error would, so that what is open, such as a run of W&B, is closed; a second one ends it at once.
-    Of several processes, only the first of each machine prints.
+    Of several processes, only the first of each machine prints. They stop, as by SIGTERM, if their launcher
+    is killed, after which nobody would stop them.
     """
     if os.environ.get("LOCAL_RANK", "0") != "0":
         sys.stdout = Path(os.devnull).open("w")  # noqa: SIM115 - until the process ends
+    if "LOCAL_RANK" in os.environ:
+        threading.Thread(target=_end_after, args=(os.getppid(),), daemon=True).start()
     for number in (signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(number) != signal.SIG_IGN:
             signal.signal(number, _end)
     pd.set_option("display.width", LINE, "display.max_columns", None)
     sys.excepthook = _report
     vars(sys.modules["__main__"]).pop("__file__", None)
+
+
+def _end_after(parent: int) -> None:
+    while os.getppid() == parent:
+        time.sleep(1)
+    os.kill(os.getpid(), signal.SIGTERM)
 
 
 def _end(number: int, _: FrameType | None) -> NoReturn:

@@ -125,6 +125,20 @@ def test_several_processes_end_with_the_reason_alone(run_cells, tmp_path, cell, 
     assert said in done.stderr
 
 
+def test_processes_whose_launcher_is_killed_stop(run_cells, tmp_path):
+    done = run_cells(
+        "import os, signal, time\nfrom pathlib import Path",
+        f"here = Path({str(tmp_path)!r}) / os.environ['RANK']\nhere.touch()\n"
+        "while len(list(here.parent.glob('[01]'))) < 2:\n    time.sleep(0.05)\n"
+        "if here.name == '1':\n    os.kill(os.getppid(), signal.SIGKILL)\n"
+        "try:\n    time.sleep(60)\n"
+        "except SystemExit as end:\n    here.rename(f'{here}-{end.code}')\n    raise",
+        processes=2,
+    )  # which returns when all that write to its pipes have ended
+    assert done.returncode == -signal.SIGKILL
+    assert sorted(path.name for path in tmp_path.glob("[01]*")) == ["0-143", "1-143"]
+
+
 @pytest.mark.parametrize(
     ("cell", "status", "last_line", "has_trace"),
     [
