@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 
 from PIL import Image, ImageChops
 
-from lost_and_found.practice.draws import Draws
 from lost_and_found.practice.painting import buildings, cars, furniture, ground, plants, sky, textures
 from lost_and_found.practice.painting.canvas import SUPERSAMPLING, Camera, Canvas, Light, Point
 from lost_and_found.practice.places import Place
@@ -99,7 +99,8 @@ def _expose(plan: ScenePlan, image: Image.Image) -> Image.Image:
     return ImageChops.add_modulo(image.point(table), film)
 
 
-_Painter = Callable[[Canvas, Draws], None]
+_Painter = Callable[[Canvas], None]
+_Shadow = Callable[[Point], list[Point]]  # its outline, for a direction towards the sun
 
 
 class _Things:
@@ -107,9 +108,11 @@ class _Things:
 
     def __init__(self, plan: ScenePlan) -> None:
         self.plan = plan
+        # One stream for all, in the order of painting: one for each would take a tenth of the time.
+        self._draws = plan.draws("things")
         self._painters: list[tuple[float, _Painter]] = []
         self._houses: list[buildings.House] = []
-        self._shadows: list[Callable[[Point], list[Point]]] = []
+        self._shadows: list[_Shadow] = []
         for side in (-1, 1):
             self._lay_houses(side)
             self._lay_plants(side)
@@ -120,14 +123,17 @@ class _Things:
 
     def paint(self, canvas: Canvas) -> None:
         """Paint all things, far ones first."""
-        # One stream for all, in the order of painting: one for each would take a tenth of the time.
-        draws = self.plan.draws("things")
         for _, painter in sorted(self._painters, key=lambda entry: -entry[0]):
-            painter(canvas, draws)
+            painter(canvas)
 
     def shadows(self, light: Light) -> list[list[Point]]:
         """Ground outlines of the shadows."""
         return [shadow(light.towards_sun) for shadow in self._shadows]
+
+    def _add(self, ahead_m: float, painter: _Painter, shadow: _Shadow | None = None) -> None:
+        self._painters.append((ahead_m, painter))
+        if shadow:
+            self._shadows.append(shadow)
 
     def _lay_houses(self, side: int) -> None:
         plan = self.plan
@@ -144,18 +150,15 @@ class _Things:
             if plan.setting == "country":
                 setback += draws.uniform(2, 25)
             house = buildings.House(side, setback, z, length, draws.uniform(7, 10), storeys, row)
-            self._add_house(house)
+            self._houses.append(house)
+            # What stands next to a house is nearer to the road, so it is painted after it.
+            self._add(
+                z + length,
+                partial(buildings.paint_house, plan, house=house, draws=self._draws),
+                partial(house.shadow, plan) if z < 60 else None,
+            )
             gap = draws.uniform(0, 0.2) if row and draws.chance(0.85) else draws.uniform(4, 14)
             z += length + (gap if plan.setting != "country" else draws.uniform(25, 120))
-
-    def _add_house(self, house: buildings.House) -> None:
-        plan = self.plan
-        end = house.start_m + house.length_m
-        # What stands next to a house is nearer to the road, so it is painted after it.
-        self._painters.append((end, lambda canvas, draws: buildings.paint_house(plan, canvas, house, draws)))
-        self._houses.append(house)
-        if house.start_m < 60:
-            self._shadows.append(lambda sun: house.shadow(plan, sun))
 
     def _lay_plants(self, side: int) -> None:
         plan = self.plan
@@ -174,18 +177,14 @@ class _Things:
             spread = {"street": 0.4, "suburb": 16.0, "country": 26.0 if forest else 60.0}[plan.setting]
             away = nearest + spread * draws.uniform() ** 1.5
             low = plan.setting == "street" and kind in plants.LOW
-            if not low and not any(house.is_beside(side, away, z) for house in self._houses):
-                self._add_plant(kind, side * away + ground.side_offset(plan, z), z)
-
-    def _add_plant(self, kind: str, x: float, z: float) -> None:
-        if kind == "none":
-            return
-        plan = self.plan
-        self._painters.append(
-            (z, lambda canvas, draws: plants.paint_plant(plan, canvas, kind, (x, z), draws))
-        )
-        if z < 60:
-            self._shadows.append(lambda sun: _blob_shadow(x, z, plants.shade_m(kind), sun))
+            if kind == "none" or low or any(house.is_beside(side, away, z) for house in self._houses):
+                continue
+            at = (side * away + ground.side_offset(plan, z), z)
+            self._add(
+                z,
+                partial(plants.paint_plant, plan, kind=kind, at=at, draws=self._draws),
+                partial(_blob_shadow, at, plants.shade_m(kind)) if z < 60 else None,
+            )
 
     def _lay_fences(self, side: int) -> None:
         plan = self.plan
@@ -199,13 +198,8 @@ class _Things:
                 fence = furniture.draw_fence(plan, draws, side)
                 for panel in range(panels):
                     ends = (z + length * panel / panels, z + length * (panel + 1) / panels)
-                    self._add_fence_panel(fence, ends)
+                    self._add(sum(ends) / 2, partial(furniture.paint_fence, plan, fence=fence, ends=ends))
             z += length + draws.uniform(2, 10)
-
-    def _add_fence_panel(self, fence: furniture.Fence, ends: tuple[float, float]) -> None:
-        plan = self.plan
-        middle = (ends[0] + ends[1]) / 2
-        self._painters.append((middle, lambda canvas, _: furniture.paint_fence(plan, canvas, fence, ends)))
 
     def _lay_poles(self) -> None:
         plan = self.plan
@@ -221,20 +215,15 @@ class _Things:
             feet.append((side * away + ground.side_offset(plan, z), z))
             z += spacing
         for at in feet:
-            self._add_pole(at, lamp_side)
+            if at[1] >= 2:
+                self._add(
+                    at[1],
+                    partial(furniture.paint_pole, plan, at=at, draws=self._draws, lamp_side=lamp_side),
+                    partial(_post_shadow, at, 8.0) if at[1] < 40 else None,
+                )
         if plan.pole != "metal" or draws.chance(0.4):
             # Wires pass over everything that is nearer than the pole they come from.
-            self._painters.append((3.0, lambda canvas, draws: furniture.paint_wires(canvas, feet)))
-
-    def _add_pole(self, at: tuple[float, float], lamp_side: int) -> None:
-        plan = self.plan
-        if at[1] < 2:
-            return
-        self._painters.append(
-            (at[1], lambda canvas, draws: furniture.paint_pole(plan, canvas, at, draws, lamp_side=lamp_side))
-        )
-        if at[1] < 40:
-            self._shadows.append(lambda sun: _post_shadow(at, 8.0, sun))
+            self._add(3.0, partial(furniture.paint_wires, feet=feet))
 
     def _lay_bollards_and_signs(self) -> None:
         plan = self.plan
@@ -245,21 +234,18 @@ class _Things:
             for side in (-1, 1):
                 z = draws.uniform(6, 14)
                 while z < 120:
-                    self._add_bollard((side * edge + ground.side_offset(plan, z), z))
+                    at = (side * edge + ground.side_offset(plan, z), z)
+                    self._add(z, partial(furniture.paint_bollard, plan, at=at))
                     z += spacing
         for _ in range(draws.index(3)):
             z = draws.uniform(9, 42)
             side = 1 if plan.keeps_right else -1
-            self._add_sign((side * (edge + draws.uniform(0.4, 1.0)) + ground.side_offset(plan, z), z))
-
-    def _add_bollard(self, at: tuple[float, float]) -> None:
-        plan = self.plan
-        self._painters.append((at[1], lambda canvas, draws: furniture.paint_bollard(plan, canvas, at)))
-
-    def _add_sign(self, at: tuple[float, float]) -> None:
-        plan = self.plan
-        self._painters.append((at[1], lambda canvas, draws: furniture.paint_sign(plan, canvas, at, draws)))
-        self._shadows.append(lambda sun: _post_shadow(at, 2.6, sun))
+            at = (side * (edge + draws.uniform(0.4, 1.0)) + ground.side_offset(plan, z), z)
+            self._add(
+                z,
+                partial(furniture.paint_sign, plan, at=at, draws=self._draws),
+                partial(_post_shadow, at, 2.6),
+            )
 
     def _lay_cars(self) -> None:
         plan = self.plan
@@ -279,8 +265,11 @@ class _Things:
     def _add_car(self, x: float, z: float, *, shows_front: bool) -> None:
         plan = self.plan
         car = cars.Car(x + ground.side_offset(plan, z), z, shows_front)
-        self._painters.append((z, lambda canvas, draws: cars.paint_car(plan, canvas, car, draws)))
-        self._shadows.append(lambda sun: _box_shadow(car.footprint, 1.3, sun))
+        self._add(
+            z,
+            partial(cars.paint_car, plan, car=car, draws=self._draws),
+            partial(_box_shadow, car.footprint, 1.3),
+        )
 
 
 def _slide(height: float, sun: Point) -> tuple[float, float]:
@@ -289,10 +278,10 @@ def _slide(height: float, sun: Point) -> tuple[float, float]:
     return -sun[0] * reach, -sun[2] * reach
 
 
-def _blob_shadow(x: float, z: float, shade: tuple[float, float], sun: Point) -> list[Point]:
-    dx, dz = _slide(shade[0], sun)
-    long = math.hypot(dx, dz) * 0.4 + shade[1]
-    across, along = shade[1], long
+def _blob_shadow(at: tuple[float, float], shade: tuple[float, float], sun: Point) -> list[Point]:
+    (x, z), (height, across) = at, shade
+    dx, dz = _slide(height, sun)
+    along = math.hypot(dx, dz) * 0.4 + across
     norm = math.hypot(dx, dz) or 1.0
     ux, uz = dx / norm, dz / norm
     outline: list[Point] = []
