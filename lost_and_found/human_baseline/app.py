@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import gradio as gr
+from gradio.blocks import Block
 
 from lost_and_found import pages
 from lost_and_found.errors import InvalidConfig, LostAndFoundError, NotTaken
@@ -78,24 +79,7 @@ class Page:
     @property
     def outputs(self) -> list[Any]:
         """All components that an event may change."""
-        return [
-            self.token,
-            self.entry,
-            self.name,
-            self.problem,
-            self.playing,
-            self.question,
-            self.picker,
-            self.answered,
-            self.outcome,
-            self.next,
-            self.finished,
-            self.summary,
-            self.again,
-            self.standing,
-            self.leaders,
-            self.experience,
-        ]
+        return [one for one in vars(self).values() if isinstance(one, Block)]
 
     # -- what is shown --
 
