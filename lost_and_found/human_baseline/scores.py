@@ -121,11 +121,10 @@ def player_table(ranks: pd.DataFrame) -> pd.DataFrame:
     for (player, experience), part in ranks.groupby(["player", "experience"]):
         row = {"player": player, "experience": experience, "n": len(part)}
         for k in TOP_K:
-            hits = _hits(part["rank"], k)
-            share = _share(hits, independent=_independent(hits, part))
+            share = _people(_hits(part["rank"], k), part)
             row |= {f"top{k}": share.value, f"top{k}_low": share.low, f"top{k}_high": share.high}
         if part["model_rank"].notna().all():
-            row["model_top1"] = _share(_hits(part["model_rank"], 1)).value
+            row["model_top1"] = float(_hits(part["model_rank"], 1).mean())
         rows.append(row | {"median_seconds": part["seconds"].median()})
     return pd.DataFrame(rows).sort_values("n", ascending=False, kind="stable", ignore_index=True)
 
@@ -212,11 +211,10 @@ def country_table(ranks: pd.DataFrame) -> pd.DataFrame:
     rows = []
     for code, part in ranks.groupby("country_code"):
         row = {"country": find_country(str(code)).name, "country_code": code, "n": len(part)}
-        columns = {"people": ("rank", _independent(_hits(part["rank"], 1), part))}
+        shares = {"people": _people(_hits(part["rank"], 1), part)}
         if part["model_rank"].notna().all():
-            columns["model"] = ("model_rank", equal_scenes(part["scene"].to_numpy()))
-        for who, (column, independent) in columns.items():
-            share = _share(_hits(part[column], 1), independent=independent)
+            shares["model"] = _model(part, 1)
+        for who, share in shares.items():
             row |= {who: share.value, f"{who}_low": share.low, f"{who}_high": share.high}
         rows.append(row)
     return pd.DataFrame(rows).sort_values(["people", "n"], ascending=[True, False], ignore_index=True)
@@ -231,37 +229,33 @@ def order_table(ranks: pd.DataFrame) -> pd.DataFrame:
     rows = []
     for place in range(1, MOST_GUESSES + 1):
         given = ranks[ranks["guesses"] >= place]
-        right = given["rank"] == place
-        share = _share(right, independent=_independent(right, given) if len(given) else None)
+        share = _people(given["rank"] == place, given) if len(given) else Proportion(0, 0)
         ends = {"value": share.value, "low": share.low, "high": share.high}
         rows.append({"place": place, "n": len(given), **ends})
     return pd.DataFrame(rows)
-
-
-def _independent(hits: pd.Series, answers: pd.DataFrame) -> float:
-    """How many independent answers would say as much about the share of hits."""
-    ids = (answers["player"].to_numpy(), answers["scene"].to_numpy())
-    return independent_answers(hits.to_numpy(), *ids)
 
 
 def _hits(ranks: pd.Series, k: int) -> pd.Series:
     return ranks.astype(int).between(1, k)
 
 
-def _share(hits: pd.Series, *, independent: float | None = None) -> Proportion:
-    """The share of hits, with the interval of this many `independent` answers, or of all."""
-    if independent is None:
-        return Proportion(int(hits.sum()), len(hits))
+def _people(hits: pd.Series, answers: pd.DataFrame) -> Proportion:
+    """The share of hits, with the interval of the number of `independent_answers`."""
+    ids = (answers["player"].to_numpy(), answers["scene"].to_numpy())
+    independent = independent_answers(hits.to_numpy(), *ids)
     return Proportion(float(hits.mean()) * independent, independent)
 
 
+def _model(answers: pd.DataFrame, k: int) -> Proportion:
+    """The model's share of hits at k, with the interval of the number of `equal_scenes`."""
+    scenes = equal_scenes(answers["scene"].to_numpy())
+    return Proportion(float(_hits(answers["model_rank"], k).mean()) * scenes, scenes)
+
+
 def _top_row(part: pd.DataFrame, k: int, *, group: str, who: str) -> dict[str, object]:
-    ranks = part["rank" if who == "people" else "model_rank"]
+    share = _people(_hits(part["rank"], k), part) if who == "people" else _model(part, k)
     players, pictures = part["player"].nunique(), part["item"].nunique()
-    hits = _hits(ranks, k)
-    independent = _independent(hits, part) if who == "people" else equal_scenes(part["scene"].to_numpy())
-    share = _share(hits, independent=independent)
-    told = {"group": group, "who": who, "k": k, "n": len(ranks), "players": players, "pictures": pictures}
+    told = {"group": group, "who": who, "k": k, "n": len(part), "players": players, "pictures": pictures}
     return {**told, "value": share.value, "low": share.low, "high": share.high}
 
 
