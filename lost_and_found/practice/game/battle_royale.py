@@ -62,6 +62,10 @@ class Player:
         """Whether no heart is left."""
         return self.hearts == 0
 
+    def tell(self) -> dict[str, Any]:
+        """What everybody is told."""
+        return {"name": self.name, "hearts": self.hearts, "out": self.out, "right": self.right}
+
 
 @dataclass(frozen=True)
 class _Guess:
@@ -181,17 +185,8 @@ class BattleRoyale:
             "heading_deg": None,
             "scene": None,
             **(self.showing.tell() if self.showing else {}),
-            "players": [
-                {"name": player.name, "hearts": player.hearts, "out": player.out, "right": player.right}
-                for player in self.players
-            ],
-            "you": {
-                "name": you.name,
-                "hearts": you.hearts,
-                "out": you.out,
-                "right": you.right,
-                "spectating": you.spectating,
-            },
+            "players": [player.tell() for player in self.players],
+            "you": {**you.tell(), "spectating": you.spectating},
             "guesses": [{"player": guess.player.name, **_country(guess.code)} for guess in self._wrong],
             "answer": _country(self._answer) if shows_answer else None,
             "winner": self.winner.name if self.winner else None,
