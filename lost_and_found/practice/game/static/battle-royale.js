@@ -86,7 +86,7 @@ class Battle {
   }
 
   showEnd() {
-    const { winner, players, answer } = this.state;
+    const { winner, players } = this.state;
     const mine = winner === this.state.you.name;
     const order = [...players].sort((a, b) => (b.name === winner) - (a.name === winner) || b.hearts - a.hearts);
     const again = () => this.page.attempt(() => joinBattle(this.page));
@@ -191,7 +191,7 @@ class Battle {
 
   showAnswer() {
     const { answer, phase } = this.state;
-    if (phase !== "answer" || !answer || this.shownAnswer) return;
+    if (phase !== "answer" || this.shownAnswer) return;
     this.shownAnswer = answer.code;
     this.panel.drop();
     this.panel.map.mark(answer.code, "right");

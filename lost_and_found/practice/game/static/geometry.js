@@ -15,7 +15,8 @@ export function unproject({ x, y }) {
 }
 
 /** Points along a great circle; their x runs on past the map's edge rather than jump to the other edge. */
-export function greatCircle(from, to, steps = 64) {
+export function greatCircle(from, to) {
+  const steps = 64;
   const [a, b] = [unit(from), unit(to)];
   const angle = Math.acos(Math.max(-1, Math.min(1, a[0] * b[0] + a[1] * b[1] + a[2] * b[2])));
   const points = [];

@@ -4,6 +4,7 @@ import { ask, button, css, icon, make, notice, say, toggle } from "./dom.js";
 import { WorldMap } from "./world-map.js";
 
 const WINDS = ["N", "NE", "E", "SE", "S", "SW", "W", "NW"];
+const HEARTS = 3;
 const SEEN_DEG = 150; // how much of the horizon the compass shows
 
 /** The logo, which leads home. */
@@ -49,8 +50,8 @@ export function avatar(name, classes = "avatar") {
   return element;
 }
 
-export function hearts(count, most = 3) {
-  const drawn = Array.from({ length: most }, (_, index) =>
+export function hearts(count) {
+  const drawn = Array.from({ length: HEARTS }, (_, index) =>
     icon("heart", index < count ? "icon heart" : "icon heart lost"));
   return make("span", { class: "hearts", role: "img", "aria-label": say("hearts", { count }) }, drawn);
 }
@@ -99,7 +100,7 @@ export class GuessPanel {
   }
 
   drop() {
-    if (this.choice?.country && this.byCountry) this.map.mark(this.choice.country.code, null);
+    if (this.choice && this.byCountry) this.map.mark(this.choice.country.code, null);
     this.choice = null;
     this.chosen.textContent = "";
     this.enable(false);

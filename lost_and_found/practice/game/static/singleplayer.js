@@ -107,9 +107,9 @@ function resultMap(page, world, results, { numbered }) {
 }
 
 function answerPin(result, number, classes = "pin answer-pin") {
-  const { lat, lon, heading_deg: heading = 0 } = result;
+  const { lat, lon, heading_deg: heading, popup } = result;
   const visit = () => {
-    if (result.popup !== false) open(`/maps?q&layer=c&cbll=${lat},${lon}&cbp=${heading},0,0,0,0`);
+    if (popup) open(`/maps?q&layer=c&cbll=${lat},${lon}&cbp=${heading},0,0,0,0`);
   };
   const title = say("location");
   return make("button", { type: "button", class: classes, title, "aria-label": title, onclick: visit },

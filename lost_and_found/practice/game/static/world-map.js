@@ -44,10 +44,8 @@ export class WorldMap {
   addMarker(element, [lat, lon]) {
     element.classList.add(css("marker"));
     this.layer.append(element);
-    const marker = { element, at: project(lat, lon) };
-    this.markers.push(marker);
+    this.markers.push({ element, at: project(lat, lon) });
     this.redraw();
-    return marker;
   }
 
   /** A dashed line along the great circle. */
