@@ -212,7 +212,8 @@ class TrainingConfig:
         for field in dataclasses.fields(self):
             self._check_type(field.name, str(field.type))
         for name, allowed in CHOICES.items():
-            self._check_choice(name, allowed)
+            if (value := getattr(self, name)) not in allowed:
+                raise InvalidConfig(f"{name} is {value!r}; allowed are {', '.join(allowed)}")
         if not DEVICES.fullmatch(self.device):
             raise InvalidConfig(f"device is {self.device!r}; allowed are auto, cpu, cuda, cuda:<number>")
         if not self.weights:
@@ -251,11 +252,6 @@ class TrainingConfig:
             raise InvalidConfig(
                 f"{name} is {value!r}, a {type(value).__name__}; it must be of type {kind}, Python's own"
             )
-
-    def _check_choice(self, name: str, allowed: tuple[str, ...]) -> None:
-        value = getattr(self, name)
-        if value not in allowed:
-            raise InvalidConfig(f"{name} is {value!r}; allowed are {', '.join(allowed)}")
 
     def _check_bounds(self, name: str, lowest: float, highest: float, *, included: bool) -> None:
         value = getattr(self, name)
