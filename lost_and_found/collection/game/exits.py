@@ -8,7 +8,7 @@ from typing import Any
 from lost_and_found import errors
 
 OTHER = 1
-STATUS: Mapping[type[errors.LostAndFoundError], int] = {
+STATUS: Mapping[type[Exception], int] = {
     errors.InvalidConfig: 2,
     errors.SiteChanged: 3,
     errors.LoginRefused: 4,
@@ -21,7 +21,7 @@ STATUS: Mapping[type[errors.LostAndFoundError], int] = {
 
 def status_of(error: Exception) -> int:
     """The exit status for an error; 1 for one that has none of its own."""
-    return next((status for kind, status in STATUS.items() if type(error) is kind), OTHER)
+    return STATUS.get(type(error), OTHER)
 
 
 def failure_of(error: Exception) -> dict[str, Any]:
@@ -32,7 +32,7 @@ def failure_of(error: Exception) -> dict[str, Any]:
 
 def error_of(failure: Mapping[str, Any]) -> errors.LostAndFoundError:
     """The error that a worker reported, of a kind that ends a collection; its attributes are strings."""
-    kind = next(one for one in STATUS if one.__name__ == failure["kind"])
+    kind: type[errors.LostAndFoundError] = getattr(errors, failure["kind"])
     error = kind.__new__(kind, failure["message"])  # the constructors compose messages of their own
     vars(error).update(failure["details"])
     return error
