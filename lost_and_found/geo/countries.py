@@ -2,8 +2,8 @@
 
 `find_country` first looks for the exact name or code, ignoring case, accents, spaces and punctuation. Only a
 text that is no name at all is taken for a misspelt one, and then only if one country is a letter or two away
-and every other is at least two letters farther. Anything else is refused with proposals: a wrong country in a
-dataset is worse than none.
+and every other is at least two letters farther, and no name of several countries as near. Anything else is
+refused with proposals: a wrong country in a dataset is worse than none.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ SHORTEST_WITH_ONE_ERROR = 6
 SHORTEST_WITH_ONE_CHANGED = 8
 SHORTEST_WITH_TWO_ERRORS = 11
 LEAST_LEAD = 2
+NOT_AVAILABLE = re.compile(r"\s*n\s*\.\s*a\s*\.?\s*", re.IGNORECASE)  # only without dots Namibia's code
 COMPASS = {"n": "north", "s": "south", "e": "east", "w": "west"}
 WITHOUT_DECOMPOSITION = str.maketrans(
     {"ø": "o", "ł": "l", "ı": "i", "đ": "d", "æ": "ae", "œ": "oe", "ð": "d"}
@@ -77,6 +78,8 @@ def aliases(code: str) -> tuple[str, ...]:
 @lru_cache(maxsize=1 << 16)
 def _find(text: str) -> Country | str:
     """The country or what is wrong, returned rather than raised so that refusals are cached, too."""
+    if NOT_AVAILABLE.fullmatch(text):
+        return _no_name(text)
     key, code = _key(text), re.sub(r"[\s.]", "", text).lower()
     found = _codes().get(code) or _names().get(key)
     if found:
@@ -89,7 +92,9 @@ def _find(text: str) -> Country | str:
     if near:
         name, errors, _ = near[0]
         others = [distance for other, distance, _ in near if _names()[other] != _names()[name]]
-        if errors <= _typing_errors(key, name) and min(others, default=9) >= errors + LEAST_LEAD:
+        ambiguous = any(OSA.distance(key, one, score_cutoff=errors) <= errors for one in _ambiguous())
+        is_leading = min(others, default=9) >= errors + LEAST_LEAD
+        if errors <= _typing_errors(key, name) and is_leading and not ambiguous:
             return _countries()[_names()[name]]
     return f"{text!r} is not a known country; {_proposals(key)}"
 

@@ -84,6 +84,8 @@ def test_typing_errors_that_can_mean_one_country_only_are_corrected(text, code):
         ("Czechoslovakia", "Czechia (CZ) or Slovakia (SK)"),
         ("New Mexico", "Mexico (MX)"),
         ("Thaiti", "Haiti (HT)"),
+        ("Dominicna", "Dominica (DM) or Dominican Republic (DO)"),
+        ("Virgin Islandss", "US Virgin Islands (VI) or British Virgin Islands (VG)"),
     ],
 )
 def test_names_that_could_be_several_countries_are_refused_with_proposals(text, proposal):
@@ -93,8 +95,12 @@ def test_names_that_could_be_several_countries_are_refused_with_proposals(text, 
 
 
 @pytest.mark.parametrize(
-    "text", ["", "  ", "?!", "x", "zz", "zzz", "usx", "Atlantis", "Iberia", "Panema", "Penama", "Masaya"]
-)
+    "text",
+    [
+        "", "  ", "?!", "x", "zz", "zzz", "usx", "Atlantis", "Iberia", "Panema", "Penama", "Masaya", "n.a.",
+        " N. A",
+    ],
+)  # fmt: skip
 def test_what_is_no_country_is_refused(text):
     with pytest.raises(UnknownCountry):
         find_country(text)
