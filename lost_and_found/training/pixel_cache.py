@@ -240,7 +240,10 @@ def read_cache(place: Path, *, spec: CacheSpec | None = None) -> PixelCache:
         OSError: its files can't be read, though they may be intact.
     """
     if not (place / "cache.json").is_file():
-        raise MissingInput(f"{place} is not a pixel cache; run 3-training/01-train-model.ipynb to make it")
+        first = "delete it and " if place.exists() else ""
+        raise MissingInput(
+            f"{place} is not a pixel cache; {first}run 3-training/01-train-model.ipynb to make it"
+        )
     content = read_json(place / "cache.json")
     try:
         copy_size = tuple(content.pop("copy_size", COPY_SIZE))

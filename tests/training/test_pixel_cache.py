@@ -255,6 +255,13 @@ def test_a_missing_cache_is_named(tmp_path):
         read_cache(tmp_path / "nothing")
 
 
+def test_what_is_left_of_a_copy_stopped_half_way_is_to_be_deleted(workspace):
+    (of_cache,) = workspace.root.glob("pixels/*/cache.json")
+    of_cache.unlink()
+    with pytest.raises(MissingInput, match=r"is not a pixel cache; delete it and run 3-training/01-train-"):
+        split(workspace)
+
+
 def test_a_broken_picture_is_named_and_leaves_no_cache(make_samples, tmp_path):
     samples = make_samples(4)
     samples[2].image.write_bytes(samples[2].image.read_bytes()[:300])
