@@ -84,6 +84,7 @@ def test_typing_errors_that_can_mean_one_country_only_are_corrected(text, code):
         ("Czechoslovakia", "Czechia (CZ) or Slovakia (SK)"),
         ("New Mexico", "Mexico (MX)"),
         ("Thaiti", "Haiti (HT)"),
+        ("Not available", "nothing similar is known"),
         ("Dominicna", "Dominica (DM) or Dominican Republic (DO)"),
         ("Virgin Islandss", "US Virgin Islands (VI) or British Virgin Islands (VG)"),
     ],
