@@ -14,7 +14,7 @@ import lost_and_found
 from lost_and_found.errors import InvalidConfig
 from lost_and_found.training.config import TrainingConfig
 from lost_and_found.training.runs import FILES
-from lost_and_found.training.tracking import LONGEST_NAME, allowed_name, tracked
+from lost_and_found.training.tracking import LONGEST_NAME, allowed_name, by_epoch, tracked
 from lost_and_found.training.trainer import train_run
 
 HEADER = 7  # bytes before the first record of W&B's file
@@ -43,6 +43,11 @@ def artifacts(folder: Path) -> dict[str, dict]:
     """Artifacts in the offline run of a run folder, by name."""
     found = [one["artifact"] for one in records(folder) if one["type"] == "artifact"]
     return {one["name"]: one for one in found}
+
+
+def test_what_somebody_else_noted_in_a_run_is_no_epoch_of_it():
+    rows = [{"epoch": 2, "loss": 0.5}, {"note": "by hand"}, {"epoch": None, "loss": 3.0}, {"epoch": 1}]
+    assert by_epoch(rows) == [{"epoch": 1}, {"epoch": 2, "loss": 0.5}]
 
 
 @pytest.fixture
