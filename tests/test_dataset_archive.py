@@ -1,6 +1,7 @@
 """A dataset as one archive."""
 
 import json
+import resource
 import shutil
 import signal
 import subprocess
@@ -12,7 +13,7 @@ import pytest
 
 from lost_and_found import dataset_archive
 from lost_and_found.data_lists import read_list
-from lost_and_found.errors import ListMismatch, MissingInput
+from lost_and_found.errors import ListMismatch, MissingInput, StorageFull
 from lost_and_found.workspace import ENRICH, TRAIN, Workspace
 from tests.pairs import make_dataset
 
@@ -137,6 +138,17 @@ def test_an_archive_that_cannot_be_written_is_an_error(dataset, tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(FileExistsError):
         dataset_archive.pack_dataset(dataset, tmp_path / "file" / "x.tar")
+
+
+def test_an_archive_for_which_there_is_no_room_is_an_error_and_leaves_nothing(dataset, tmp_path):
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, before[1]))
+    try:
+        with pytest.raises(StorageFull, match=r"x\.tar: no room for it; free some space"):
+            dataset_archive.pack_dataset(dataset, tmp_path / "x.tar")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_the_command_packs_and_explains_what_is_wrong(dataset, tmp_path, capsys, monkeypatch):
