@@ -31,7 +31,7 @@ def problems(path: Path) -> list[str]:
             found.append("parameters lack root or dataset")
         unused = sorted(parameters - _names_used(notebook))
         found += [f"parameter {name} is used in no cell, so setting it does nothing" for name in unused]
-    except (InvalidConfig, ValueError, SyntaxError) as error:
+    except InvalidConfig as error:
         found.append(str(error))
     for number, cell in enumerate(notebook.cells):
         if cell.cell_type == "code":

@@ -17,6 +17,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, fields
 from pathlib import Path
 from types import FrameType
@@ -119,13 +120,23 @@ def parameters_of(path: Path) -> dict[str, Scalar]:
     if len(cells) != 1:
         raise InvalidConfig(f"{path} has {len(cells)} cells tagged `parameters` instead of one")
     defaults: dict[str, Scalar] = {}
-    for statement in ast.parse(cells[0].source).body:
-        match statement:
-            case ast.Assign(targets=[ast.Name(id=name)], value=value):
-                defaults[name] = ast.literal_eval(value)
-            case _:
-                raise InvalidConfig(f"{path}: the parameters cell may hold `name = scalar` only")
+    try:
+        for statement in ast.parse(cells[0].source).body:
+            match statement:
+                case ast.Assign(targets=[ast.Name(id=name)], value=value):
+                    defaults[name] = _scalar(value)
+                case _:
+                    raise ValueError(ast.unparse(statement))
+    except (ValueError, SyntaxError) as error:
+        raise InvalidConfig(f"{path}: the parameters cell may hold `name = scalar` only: {error}") from None
     return defaults
+
+
+def _scalar(value: ast.expr) -> Scalar:
+    with suppress(ValueError, TypeError):  # it would have to be computed
+        if isinstance(scalar := ast.literal_eval(value), Scalar):
+            return scalar
+    raise ValueError(ast.unparse(value))
 
 
 def resolve_parameters(

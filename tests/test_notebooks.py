@@ -217,6 +217,23 @@ def test_paths_are_relative_to_where_the_command_was_given(tmp_path, monkeypatch
     assert resolve({"source": "~nobody-here/photos"}) == {"source": str(tmp_path / "~nobody-here" / "photos")}
 
 
+@pytest.mark.parametrize(
+    ("statement", "told"),
+    [
+        ("epochs = 2 * 3", r"2 \* 3"),
+        ("root = str(home)", r"str\(home\)"),
+        ("sizes = [130, 80]", r"\[130, 80\]"),
+        ("seed = None", "None"),
+        ("import os", "import os"),
+        ("%matplotlib inline", "invalid syntax"),
+    ],
+)
+def test_what_is_no_scalar_in_a_cell_of_parameters_is_told(tmp_path, statement, told):
+    path = write_notebook(tmp_path / "01-x.ipynb", parameters=f"count = -3\n{statement}")
+    with pytest.raises(InvalidConfig, match=f"may hold `name = scalar` only: {told}"):
+        notebooks.parameters_of(path)
+
+
 def test_a_data_set_without_a_name_has_that_of_its_source():
     assert resolve({"source": "holiday"}, dataset=None)["dataset"] == "holiday"
     with pytest.raises(InvalidConfig, match="-p source FOLDER"):
