@@ -13,7 +13,7 @@ import pandas as pd
 from lost_and_found.errors import InvalidConfig
 from lost_and_found.samples import read_json, write_atomically, write_json
 from lost_and_found.training.search_space import Value
-from lost_and_found.training.sweep_files import GOALS, Sweep
+from lost_and_found.training.sweep_files import GOALS, TAKEN, Sweep
 
 FINISHED, FAILED = "finished", "failed"
 
@@ -114,7 +114,8 @@ def ranking(trials: Iterable[Trial], goal: str) -> pd.DataFrame:
         }
         for rank, trial in enumerate(ordered, start=1)
     ]
-    return pd.DataFrame(rows).astype({"rank": "Int64", "metric": float})
+    columns = None if rows else TAKEN  # without a trial, no parameter is known
+    return pd.DataFrame(rows, columns=columns).astype({"rank": "Int64", "metric": float})
 
 
 def _differing(there: Mapping[str, Any], wanted: Mapping[str, Any]) -> list[str]:

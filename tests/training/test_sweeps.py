@@ -85,6 +85,12 @@ def test_a_goal_that_is_none_is_refused_instead_of_putting_the_worst_first():
         ranking(trials, "max")
 
 
+def test_a_sweep_without_a_trial_has_an_empty_ranking(tmp_path):
+    table = ranking(read_trials(tmp_path / "nowhere"), "maximize")
+    one = ranking([Trial(number=1, parameters={}, metric=0.1)], "maximize")
+    assert (len(table), [*table]) == (0, [*one])
+
+
 def test_a_sweep_runs_all_trials_and_ranks_them(write_sweep, tmp_path):
     sweep, folder = read_sweep(write_sweep()), tmp_path / "folder"
     trials = run_sweep(sweep, folder=folder)
