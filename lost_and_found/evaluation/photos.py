@@ -41,7 +41,7 @@ class PhotoGuesses(NamedTuple):
             (the likeliest); for region and coordinates runs also lat, lon, place (the nearest town and its
             country) and place_km (how far away that is). A coordinates run has no probabilities, and guess_1
             is the country of the point, at sea the nearest one. Cells of photos with a problem are empty.
-        decoded: what the run's target decoded, (N, outputs), a row for each photo without a problem.
+        decoded: from `predict`, a row for each photo without a problem.
     """
 
     table: pd.DataFrame
@@ -110,15 +110,12 @@ def guess_photos(run: Run, photos: Sequence[Path]) -> Iterator[PhotoGuesses]:
         )
         workers = None if len(some) >= IN_PROCESSES_FROM else 1
         results = list(map_in_processes(read, some, description="photos", workers=workers))
-        pixels = [one for one in results if isinstance(one, np.ndarray)]
+        pixels = np.array([one for one in results if isinstance(one, np.ndarray)], np.uint8)
         table = pd.DataFrame({"photo": list(map(str, some))})
         table["problem"] = ["" if isinstance(one, np.ndarray) else one for one in results]
         rows = table.index[table["problem"] == ""]
-        decoded = np.empty((0, run.target.outputs), np.float32)
-        if pixels:
-            decoded = predict(run, np.stack(pixels))
-            table = table.join(guesses_table(run, decoded).set_index(rows))
-        yield PhotoGuesses(table, decoded)
+        decoded = predict(run, pixels.reshape(-1, 3, run.config.height, run.config.width))
+        yield PhotoGuesses(table.join(guesses_table(run, decoded).set_index(rows)), decoded)
 
 
 def guesses_table(run: Run, decoded: np.ndarray) -> pd.DataFrame:
@@ -126,7 +123,7 @@ def guesses_table(run: Run, decoded: np.ndarray) -> pd.DataFrame:
 
     Args:
         run: whose guesses they are.
-        decoded: (N, outputs), from `predict`.
+        decoded: from `predict`, a row per picture.
     """
     table = pd.DataFrame(index=range(len(decoded)))
     if run.target.country_codes:

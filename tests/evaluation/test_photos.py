@@ -214,6 +214,18 @@ def test_a_photo_that_can_not_be_read_is_reported_and_the_others_are_guessed(gue
     assert (table["guess_1"] != "").tolist() == (table["problem"] == "").tolist()
 
 
+@pytest.mark.parametrize("target", ["country", "region", "coordinates"])
+def test_a_table_has_all_columns_even_if_no_photo_can_be_read(run_of, tmp_path, target):
+    run, broken = run_of(target), tmp_path / "broken.jpg"
+    broken.write_bytes(b"no picture")
+    (nothing,), (both,) = (
+        list(guess_photos(run, some)) for some in ([broken], [broken, photo(tmp_path / "a.jpg")])
+    )
+    assert [*nothing.table] == [*both.table]
+    assert nothing.table.drop(columns=["photo", "problem"]).isna().all(axis=None)
+    assert (len(nothing.decoded), nothing.decoded.shape[1:]) == (0, both.decoded.shape[1:])
+
+
 @pytest.mark.parametrize(
     ("places", "more", "message"),
     [
