@@ -31,7 +31,8 @@ class AugmentationSet:
     """How far pictures are changed; every value is drawn uniformly for each picture.
 
     Attributes:
-        least_area: smallest area of the crop, as part of the picture's; the largest is 1.
+        least_area: smallest area of the crop, as part of the picture's; the largest is 1. So that stretched
+            and rotated it still lies within the picture, it is shrunk further where it must be.
         most_stretch: largest factor, either way, between the aspect ratios of the crop and the picture.
         degrees: largest rotation to either side.
         brightness: factors from 1 - x to 1 + x.

@@ -81,6 +81,18 @@ def test_the_guide_states_the_ranges_of_a_set(name, stretch, hue):
     assert (ranges.most_stretch - 1, ranges.hue) == pytest.approx((parts[stretch], parts[hue]))
 
 
+def test_the_guide_states_how_much_of_the_crop_stretching_and_rotation_take():
+    drawn = torch.rand(4000, 5, generator=torch.Generator().manual_seed(0))
+    places = crop_and_rotate(gradient(len(drawn), height=16, width=26), drawn, STUDY_SET)[:, :2]
+    across = places[:, :, 8, 14] - places[:, :, 8, 13]
+    down = places[:, :, 9, 13] - places[:, :, 8, 13]
+    area = (across[:, 0] * down[:, 1] - across[:, 1] * down[:, 0]).abs()  # of the old picture in a new pixel
+    asked = STUDY_SET.least_area + (1 - STUDY_SET.least_area) * drawn[:, 0]
+    assert (area / asked).max() < 1.001
+    assert 1 - (area / asked).mean() == pytest.approx(1 / 6, abs=0.01)
+    assert "stretching and rotation take another sixth on average" in guide_about("study")
+
+
 def test_the_guide_states_how_the_strong_set_differs_from_the_study():
     strong = dataclasses.replace(STUDY_SET, least_area=0.5, degrades=True)
     assert SETS["strong"] == strong
