@@ -107,7 +107,8 @@ def read_record(path: Path) -> Record:
     """The record in a JSON file, its coordinates checked and converted to floats.
 
     Raises:
-        BrokenSample: no file, no JSON object, a NaN, or coordinates that can't be a photo's.
+        BrokenSample: no file, no JSON object, a NaN, coordinates that can't be a photo's, or a country or
+            region that isn't a text.
     """
     try:
         record = json.loads(path.read_bytes(), parse_constant=_refuse_constant)

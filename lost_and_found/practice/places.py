@@ -33,7 +33,8 @@ class Place:
         lat: degrees.
         lon: degrees.
         country_code: alpha-2, a key of `facts.country_facts()`.
-        town_km: distance to the middle of the nearest town; decides between streets and fields.
+        town_km: distance to the middle of the town that it was drawn for; decides between streets and
+            fields.
     """
 
     lat: float
@@ -89,7 +90,8 @@ def draw_places(count: int, *, seed: int) -> list[Round]:
     """`count` rounds of singleplayer games with the countries as skewed as in the published counts.
 
     The five rounds of a game are in five countries, except that a country with more than a fifth of all
-    rounds (the United States) comes twice in some games.
+    rounds (the United States) comes twice in some games, and any may in the last games of a count that isn't
+    a multiple of five.
 
     Args:
         count: rounds.

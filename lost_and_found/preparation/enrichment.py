@@ -117,7 +117,12 @@ def _enrich(transfer: Transfer, *, maximum_sea_km: float, workers: int | None) -
 def enriched(
     records: Sequence[Record], *, maximum_sea_km: float = MAXIMUM_SEA_KM
 ) -> list[Record | BrokenSample]:
-    """The enriched record for each record, or the error that says why there is none."""
+    """The enriched record for each record, or the error that says why there is none.
+
+    Args:
+        records: with coordinates as `read_record` checks them.
+        maximum_sea_km: as for `enrich_collection`.
+    """
     with_point = [row for row, record in enumerate(records) if record.get("coordinates") is not None]
     points = np.array([records[row]["coordinates"] for row in with_point], dtype=float).reshape(-1, 2)
     positions = iter(_positions(points))

@@ -267,10 +267,10 @@ class TrainingConfig:
 
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> TrainingConfig:
-        """The config that `to_json` wrote.
+        """The config that `to_json` wrote; fields that it lacks, as in older runs, have their defaults.
 
         Raises:
-            InvalidConfig: an unknown or missing field, or a value that is not allowed.
+            InvalidConfig: an unknown field, no dataset, or a value that is not allowed.
         """
         known = {field.name for field in dataclasses.fields(cls)}
         if unknown := sorted(set(values) - known):

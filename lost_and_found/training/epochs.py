@@ -341,6 +341,7 @@ class Training:
 
         With a few hundred pictures, which epoch has the highest accuracy is mostly luck; the loss is less
         noisy. So among epochs within one standard error of the highest accuracy yet, the lowest loss wins.
+        Only one epoch's weights are kept: one that has lost doesn't come back when the winner falls behind.
 
         Args:
             count: how many pictures an epoch is validated on.
