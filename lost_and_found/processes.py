@@ -45,15 +45,19 @@ def map_in_processes(
     """
     workers = min(workers or available_cores(), -(-len(items) // chunk_size))
     with progress_bar(total=len(items), desc=description, unit=" items", disable=not items) as bar:
-        results = map(function, items) if workers <= 1 else _pooled(function, items, workers, chunk_size)
-        for result in results:
-            yield result
-            bar.update()
+        chunks = (
+            ([function(one)] for one in items)
+            if workers <= 1
+            else _pooled(function, items, workers, chunk_size)
+        )
+        for results in chunks:
+            bar.update(len(results))  # at once: by ones, the first estimate would take them for one item
+            yield from results
 
 
 def _pooled(
     function: Callable[[Item], Result], items: Sequence[Item], workers: int, chunk_size: int
-) -> Iterator[Result]:
+) -> Iterator[list[Result]]:
     chunks = iter([items[start : start + chunk_size] for start in range(0, len(items), chunk_size)])
     # Spawned, because a forked copy of a notebook's kernel inherits locks that its threads hold.
     pool = ProcessPoolExecutor(
@@ -64,7 +68,7 @@ def _pooled(
         for chunk in itertools.islice(chunks, workers * CHUNKS_IN_FLIGHT_PER_WORKER):
             pending.append(pool.submit(_work, function, chunk))
         while pending:
-            yield from pending.pop(0).result()
+            yield pending.pop(0).result()
             for chunk in itertools.islice(chunks, 1):
                 pending.append(pool.submit(_work, function, chunk))
     finally:

@@ -8,7 +8,9 @@ from pathlib import Path
 
 import psutil
 import pytest
+from tqdm import tqdm
 
+from lost_and_found import processes
 from lost_and_found.errors import BrokenSample
 from lost_and_found.processes import map_in_processes
 
@@ -32,6 +34,18 @@ def process_of(_):
 def test_results_come_in_the_order_of_the_items(workers, count):
     results = map_in_processes(square, range(count), description="test", workers=workers, chunk_size=7)
     assert list(results) == [number * number for number in range(count)]
+
+
+def test_the_bar_counts_a_chunk_at_once_lest_it_estimate_by_its_first_item(monkeypatch):
+    shown = []
+
+    class Bar(tqdm):
+        def display(self, *_, **__):
+            shown.append(self.n)
+
+    monkeypatch.setattr(processes, "progress_bar", lambda **options: Bar(mininterval=0, **options))
+    list(map_in_processes(square, range(20), description="test", workers=2, chunk_size=10))
+    assert next(count for count in shown if count) == 10
 
 
 def test_several_workers_are_other_processes():
