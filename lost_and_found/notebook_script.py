@@ -208,7 +208,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     own = training_part(options.profile, defaults)
     values = resolve_parameters(own, given, defaults, preset=options.preset)
     launcher(NOTEBOOK, options.processes)  # checks the number before anything slow
-    check_training(defaults | values)
+    check_training(defaults | values, processes=options.processes)
     if options.list:
         print("\n".join(f"{name}={value}" for name, value in (defaults | values).items()))
         return 0

@@ -34,6 +34,7 @@ from lost_and_found.samples import NO_ROOM
 from lost_and_found.signals import STOPPED
 from lost_and_found.texts import printable
 from lost_and_found.training.config import PRESETS, WEIGHTS, TrainingConfig, no_weights
+from lost_and_found.training.tracking import check_mode
 from lost_and_found.workspace import REPOSITORY, TRAIN, Workspace
 
 Scalar = str | int | float | bool
@@ -248,11 +249,12 @@ def run(
     print(f"\nExecuted notebooks, with tables and figures: {output.parents[1]}")
 
 
-def check_training(values: Mapping[str, Scalar]) -> None:
+def check_training(values: Mapping[str, Scalar], *, processes: int = 1) -> None:
     """Refuse wrong training settings, which the training notebook would only do after all before it have run.
 
     Args:
         values: of the training notebook's parameters; may have others too.
+        processes: that are to train together.
 
     Raises:
         InvalidConfig: a setting is wrong.
@@ -262,6 +264,8 @@ def check_training(values: Mapping[str, Scalar]) -> None:
     names = {field.name for field in fields(TrainingConfig)}
     settings: dict[str, Any] = {name: value for name, value in values.items() if name in names}
     config = TrainingConfig(**settings)
+    config.check_processes(processes)
+    check_mode(str(values["tracking"]))
     weights = (REPOSITORY / TRAIN).parent / config.weights  # relative to the training notebook
     if config.weights not in WEIGHTS and not weights.is_file():
         raise no_weights(weights)

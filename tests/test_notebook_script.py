@@ -183,6 +183,8 @@ def test_an_unknown_parameter_is_refused_and_the_known_are_listed(capsys):
         (["-p", "epochs", "many"], "parameter epochs is 'many': it must be int"),
         (["--processes", "0"], "--processes is 0; it must be at least 1"),
         (["-p", "epochs", "-3"], "epochs is -3; it must be at least 1"),
+        (["-p", "tracking", "yes"], "tracking is 'yes'; allowed are auto, online, offline, off"),
+        (["-p", "compile", "on", "--processes", "2"], "compile is 'on', but 2 processes can't train a"),
         (["-p", "weights", "mispelt.pth"], "3-training/mispelt.pth; give the path of a state dict"),
     ],
 )

@@ -361,6 +361,7 @@ def test_a_parameter_means_the_same_in_all_notebooks_of_a_profile(path):
         ("target", "continent", "target is 'continent'"),
         ("epochs", "-3", "epochs is -3"),
         ("dataset", "../elsewhere", "must be a plain name"),
+        ("tracking", "yes", "tracking is 'yes'; allowed are"),
         ("device", "cuda:99", "which this machine lacks"),
         ("weights", "mispelt.pth", r"no weights at .*3-training/mispelt\.pth"),
     ],

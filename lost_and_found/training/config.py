@@ -261,6 +261,21 @@ class TrainingConfig:
             most = f" and at most {highest:g}" if math.isfinite(highest) else ""
             raise InvalidConfig(f"{name} is {value!r}; it must be {least}{most}")
 
+    def check_processes(self, count: int) -> None:
+        """Refuse to compile the network of several processes.
+
+        Args:
+            count: processes that are to train together.
+
+        Raises:
+            InvalidConfig: more than one, and `compile` is "on".
+        """
+        if self.compile == "on" and count > 1:
+            raise InvalidConfig(
+                f"compile is 'on', but {count} processes can't train a compiled network together; "
+                "set it to 'auto', or start one process"
+            )
+
     def to_json(self) -> dict[str, Any]:
         """The fields as JSON-serialisable values."""
         return dataclasses.asdict(self)

@@ -176,6 +176,16 @@ class WandbTracker(Tracker):
         return self._run_id
 
 
+def check_mode(mode: str) -> None:
+    """Refuse an unknown mode.
+
+    Raises:
+        InvalidConfig: it isn't one of `MODES`.
+    """
+    if mode not in MODES:
+        raise InvalidConfig(f"tracking is {mode!r}; allowed are {', '.join(MODES)}")
+
+
 @contextmanager
 def tracked(mode: str, *, run_id: str, config: Mapping[str, Any], folder: Path) -> Iterator[Tracker]:
     """A tracker for the block, closed properly however the block ends.
@@ -193,8 +203,7 @@ def tracked(mode: str, *, run_id: str, config: Mapping[str, Any], folder: Path) 
     Raises:
         InvalidConfig: an unknown mode, or W&B refuses WANDB_MODE or another of its variables.
     """
-    if mode not in MODES:
-        raise InvalidConfig(f"tracking is {mode!r}; allowed are {', '.join(MODES)}")
+    check_mode(mode)
     asked = os.environ.get("WANDB_MODE")
     if mode == "auto":
         mode = asked or ("online" if has_key() else "offline")

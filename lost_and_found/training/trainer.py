@@ -9,7 +9,7 @@ from lost_and_found.samples import read_json
 from lost_and_found.training import runs
 from lost_and_found.training.backends import explained_memory, memory_freed_after_errors, tuned_backends
 from lost_and_found.training.config import TrainingConfig
-from lost_and_found.training.distributed import World, joined
+from lost_and_found.training.distributed import joined
 from lost_and_found.training.environment import warn_of_other_code
 from lost_and_found.training.epochs import Training
 from lost_and_found.training.models import initial_weights
@@ -57,7 +57,7 @@ def train_run(
     place = folder / runs.run_id(config, weights, caches)
     with joined(config.device) as world:
         if not world.from_main(runs.is_complete(place)):
-            _check_compile(config, world)
+            config.check_processes(world.size)
             with tuned_backends(config), memory_freed_after_errors(), explained_memory(config, world.device):
                 # Not a variable of this function, whose frame the error that the caller gets keeps alive.
                 _fit(
@@ -85,14 +85,6 @@ def _check_sizes(config: TrainingConfig, caches: dict[str, PixelCache]) -> None:
             raise InvalidConfig(
                 f"the {name} cache is {size}, but the config says {config.width}x{config.height}"
             )
-
-
-def _check_compile(config: TrainingConfig, world: World) -> None:
-    if config.compile == "on" and world.size > 1:
-        raise InvalidConfig(
-            f"compile is 'on', but {world.size} processes can't train a compiled network together; "
-            "set it to 'auto', or start one process"
-        )
 
 
 def _fit(
