@@ -86,6 +86,11 @@ def encode(scene: Image.Image) -> Encoded:
     return Encoded(_bytes(small, "JPEG", quality=70), tiles)
 
 
+def encoded(round_: Round) -> Encoded:
+    """The scene of a round as the page gets it."""
+    return encode(picture(round_))
+
+
 class Pictures:
     """Renders scenes before they are requested and keeps the latest.
 
@@ -98,9 +103,7 @@ class Pictures:
 
     def prepare(self, round_: Round) -> Future[Encoded]:
         """The scene as a future; starts rendering it unless that was done."""
-        return self._kept.get(round_.id) or self._kept.put(
-            round_.id, self._pool.submit(lambda: encode(picture(round_)))
-        )
+        return self._kept.get(round_.id) or self._kept.put(round_.id, self._pool.submit(encoded, round_))
 
     async def of(self, showing: Showing) -> Encoded:
         """The scene as it is shown."""

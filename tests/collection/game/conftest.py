@@ -3,6 +3,8 @@
 import pytest
 from plays import Player
 
+from tests.drawn_scenes import scenes_drawn_once  # noqa: F401 - used by all tests
+
 
 @pytest.fixture(scope="module")
 def player(browser_and_runner):

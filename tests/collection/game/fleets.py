@@ -62,7 +62,7 @@ def wait_until(condition, *, what, patience_s=PATIENCE_S):
     until = time.monotonic() + patience_s
     while not (found := condition()):
         assert time.monotonic() < until, f"waited in vain for {what}"
-        time.sleep(0.005)
+        time.sleep(0.02)
     return found
 
 
