@@ -28,7 +28,7 @@ def country_distribution(tables: Mapping[str, pd.DataFrame], *, most: int = 40) 
 
     Args:
         tables: rows with country_code, by the title of their panel.
-        most: countries shown; the others are summed in a last bar.
+        most: countries shown; the others are summed in a last row, without a bar, which may be far longer.
     """
     counts = pd.DataFrame({name: table["country_code"].value_counts() for name, table in tables.items()})
     counts = counts.fillna(0).astype(int)
@@ -46,13 +46,15 @@ def country_distribution(tables: Mapping[str, pd.DataFrame], *, most: int = 40) 
     places = np.arange(len(shown))
     for axes, (name, table) in zip(panels[0], tables.items(), strict=True):
         values = shown[name].to_numpy()
-        is_rest = np.arange(len(shown)) == most
-        axes.barh(places, values, height=0.7, color=np.where(is_rest, GREY, BLUE))
-        for place, value in zip(places, values, strict=True):
+        lengths = np.where(np.arange(len(shown)) < most, values, 0)
+        axes.barh(places, lengths, height=0.7, color=BLUE)
+        for place, value, length in zip(places, values, lengths, strict=True):
             text = f" {value:,}  ({100 * value / max(1, len(table)):.1f} %)" if value else " –"
-            axes.text(value, place, text, va="center", fontsize=7, color="black" if value else GREY)
-        axes.set_xlim(0, max(1, values.max()) * 1.35)
-        axes.xaxis.get_major_locator().set_params(integer=True)
+            axes.text(length, place, text, va="center", fontsize=7, color="black" if value else GREY)
+        # Narrow panels need more space beside the longest bar.
+        axes.set_xlim(0, max(1, lengths.max()) * (1 + 0.18 * max(2, len(tables))))
+        axes.xaxis.get_major_locator().set_params(integer=True, nbins=5)
+        axes.xaxis.set_major_formatter("{x:,.0f}")
         size = counted(len(table), "sample")
         present = counted(int((counts[name] > 0).sum()), "country", "countries")
         between = "\n" if len(tables) > 2 else ": "

@@ -47,7 +47,7 @@ def texts(figure):
     return [text.get_text() for text in figure.findobj(plt.Text) if text.get_text()]
 
 
-def test_countries_are_shown_by_name_with_counts_and_the_rest_in_one_bar(collection):
+def test_countries_are_shown_by_name_with_counts_and_the_rest_in_a_row_that_shortens_no_bar(collection):
     _, table, _ = collection
     figure = exploration.country_distribution({"all": table, "north": table[table["lat"] > 0]}, most=3)
     shown = texts(figure)
@@ -55,7 +55,8 @@ def test_countries_are_shown_by_name_with_counts_and_the_rest_in_one_bar(collect
     assert "3 others" in shown
     assert " 3  (30.0 %)" in shown
     bars = [[bar.get_width() for bar in axes.patches] for axes in figure.axes]
-    assert bars == [[2, 2, 2, 3], [2, 2, 2, 1]]
+    assert bars == [[2, 2, 2, 0], [2, 2, 2, 0]]
+    assert all(axes.get_xlim()[1] < 3 for axes in figure.axes)
     bottom, top = figure.axes[0].get_ylim()
     assert top < 0 < 3 < bottom
     assert " 2  (20.0 %)" in shown
