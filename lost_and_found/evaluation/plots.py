@@ -17,6 +17,7 @@ from lost_and_found.evaluation.tables import TIMES, best_and_worst
 from lost_and_found.figures import BLUE, GREY, ORANGE, draw_intervals, picture_sheet, short_name, tidy
 from lost_and_found.geo.countries import find_country
 from lost_and_found.samples import Sample
+from lost_and_found.texts import counted
 
 COUNTRIES_AT_EACH_END = 12
 COUNTRIES_IN_HEAT_MAP = 12
@@ -40,7 +41,8 @@ def plot_report(
         country_codes: the label order.
         fewest: countries with fewer samples aren't shown among best and worst.
     """
-    figure = plt.figure(figsize=(12, 8.5), layout="constrained")
+    figure = plt.figure(figsize=(12, 8.5))
+    figure.set_layout_engine("constrained", h_pad=0.1)  # or a title sits on the label of the axis above it
     grid = figure.add_gridspec(2, 2, height_ratios=[1, 1.9], width_ratios=[1.15, 1])
     plot_scores(figure.add_subplot(grid[0, 0]), overall)
     plot_confusions(figure.add_subplot(grid[1, 0]), scores, country_codes)
@@ -67,9 +69,11 @@ def plot_scores(axes: Axes, overall: pd.DataFrame) -> None:
 
 def plot_countries(axes: Axes, countries: pd.DataFrame, *, fewest: int) -> None:
     """Recall of the best and worst countries, with intervals and numbers of pictures."""
+    tidy(axes, "Best and worst countries", grid=True)
     best, worst = best_and_worst(countries, ends=COUNTRIES_AT_EACH_END, fewest=fewest)
     if worst.empty:
-        axes.text(0.5, 0.5, f"fewer than two countries with {fewest} pictures", ha="center", va="center")
+        few = f"fewer than two countries with {counted(fewest, 'picture')}"
+        axes.text(0.5, 0.5, few, ha="center", va="center")
         axes.set_axis_off()
         return
     gap = len(best) + len(worst) < int((countries["n"] >= max(fewest, 1)).sum())
@@ -86,11 +90,11 @@ def plot_countries(axes: Axes, countries: pd.DataFrame, *, fewest: int) -> None:
     axes.set_xlim(-4, 104)
     axes.set_ylim(-0.7, places[-1] + 0.7)
     axes.set_xlabel(f"% recognised (countries with {fewest} or more pictures)")
-    tidy(axes, "Best and worst countries", grid=True)
 
 
 def plot_confusions(axes: Axes, scores: Scores, country_codes: Sequence[str]) -> None:
     """Heat map of confusions among the countries of the most frequent errors."""
+    tidy(axes, "Most confused countries")
     chosen: list[int] = []
     for pair in scores.pairs:
         chosen += [one for one in pair if one not in chosen]
@@ -113,7 +117,6 @@ def plot_confusions(axes: Axes, scores: Scores, country_codes: Sequence[str]) ->
     axes.set_yticks(range(len(chosen)), [f"{name} ({n:,})" for name, n in zip(names, counts, strict=True)])
     axes.set_xlabel("guessed, % of the true country's pictures")
     axes.set_ylabel("true country (pictures)")
-    tidy(axes, "Most confused countries")
 
 
 def plot_guesses(samples: Sequence[Sample], predictions: pd.DataFrame) -> Figure:

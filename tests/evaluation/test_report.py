@@ -305,6 +305,8 @@ def test_the_page_of_a_perfect_model_can_be_drawn(truth):
         fewest=5,
     )
     figure.canvas.draw()
+    titles = {axes.get_title(loc="left") for axes in figure.axes}
+    assert titles == {"Scores with 95 % intervals", "Most confused countries", "Best and worst countries"}
 
 
 def test_pictures_are_shown_with_truth_and_guesses(results, tmp_path):
