@@ -72,9 +72,9 @@ def calibration_text(table: pd.DataFrame) -> str:
     if not whole["low"] <= whole["probability"] <= whole["high"]:
         too_sure = whole["probability"] > whole["high"]
         verdict = f"on average it is {'over' if too_sure else 'under'}confident"
-    shares = (f"{100 * whole[name]:.1f} %" for name in ("probability", "right", "low", "high"))
+    shares = (f"{100 * whole[name]:.1f}" for name in ("probability", "right", "low", "high"))
     return (
-        "the model gives its first guesses {} on average, and {} of them are right ({} to {}):\n{}"
+        "the model gives its first guesses {} % on average, and {} % of them are right ({} to {} %):\n{}"
     ).format(*shares, verdict)
 
 

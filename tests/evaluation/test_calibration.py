@@ -42,6 +42,7 @@ def test_a_model_that_is_right_more_often_than_it_says_is_underconfident():
     probabilities = np.tile([0.6, 0.4], (100, 1))
     table = calibration_table(probabilities, np.zeros(100, dtype=int), resamples=100)
     assert calibration_text(table).endswith("it is underconfident")
+    assert "(96.4 to 100.0 %)" in calibration_text(table)
 
 
 @pytest.mark.parametrize("wrong", [np.nan, np.inf])
