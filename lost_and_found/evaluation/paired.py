@@ -25,6 +25,7 @@ from lost_and_found.evaluation.comparison import ComparedRun
 from lost_and_found.evaluation.held_out import cached_by_training
 from lost_and_found.geo.countries import find_country
 from lost_and_found.preparation.splitting import group_samples, groups_of_list
+from lost_and_found.texts import aligned
 from lost_and_found.training.pixel_cache import PixelCache, read_cache
 from lost_and_found.training.runs import load_run, predict
 from lost_and_found.workspace import Workspace
@@ -182,9 +183,12 @@ def differences_text(differences: pd.DataFrame, *, fewest: int) -> str:
         fewest: countries with fewer pictures aren't shown.
     """
     enough = differences[1:][differences["n"][1:] >= fewest][:COUNTRIES_SHOWN]
-    shown = pd.concat([differences[:1], enough]).set_index("country")
-    shares = 100 * shown[["reference", "candidate", "difference", "low", "high"]]
-    return shares.assign(pictures=shown["n"]).rename_axis(None).to_string(float_format="{:z.1f}".format)
+    shown = pd.concat([differences[:1], enough])
+    columns = ("reference", "candidate", "difference", "low", "high")
+    lines = [("", *columns, "pictures")]
+    for row in shown.to_dict("records"):
+        lines.append((row["country"], *(f"{100 * row[name]:z.1f}" for name in columns), f"{row['n']:,}"))
+    return aligned(lines)
 
 
 def bonett_price(

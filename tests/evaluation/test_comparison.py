@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import re
 import shutil
 from pathlib import Path
 from types import SimpleNamespace
@@ -357,6 +358,13 @@ def test_the_text_of_differences_leaves_out_countries_with_few_pictures():
         f"France {values} 20",
         f"Fiji {values} 10",
     ]
+
+
+def test_columns_of_differences_stay_apart_and_thousands_are_separated():
+    shares = {"reference": 1.0, "candidate": 0.0, "difference": -1.0, "low": -1.0, "high": 1.0}
+    table = pd.DataFrame([{"country": paired.ALL, "n": 4000, **shares}])
+    text = paired.differences_text(table, fewest=10)
+    assert re.split("  +", text.splitlines()[1])[-3:] == ["-100.0", "100.0", "4,000"]
 
 
 def test_a_difference_that_is_rounded_to_none_has_no_sign():
