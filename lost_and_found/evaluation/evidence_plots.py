@@ -85,19 +85,20 @@ def plot_examples(pixels: np.ndarray, maps: np.ndarray, titles: Sequence[str], *
         unit: from `evidence_unit`.
     """
     rows = -(-len(pixels) // COLUMNS)
+    gap = 0.06  # between pairs, of a picture's width, or a title runs on from the numbers before it
     height, width = pixels.shape[2:]
     figure, panels = plt.subplots(
         rows,
-        2 * COLUMNS,
+        3 * COLUMNS - 1,
+        width_ratios=[1, 1, *(COLUMNS - 1) * [gap, 1, 1]],
         figsize=(11, rows * (11 / (2 * COLUMNS) * height / width + 0.3)),
         layout="constrained",
         squeeze=False,
     )
     for axes in panels.flat:
         axes.set_axis_off()
-    for picture, evidence, title, (left, right) in zip(
-        pixels, maps, titles, panels.reshape(-1, 2), strict=False
-    ):
+    pairs = np.delete(panels, np.s_[2::3], axis=1).reshape(-1, 2)
+    for picture, evidence, title, (left, right) in zip(pixels, maps, titles, pairs, strict=False):
         left.imshow(picture.transpose(1, 2, 0), interpolation="bicubic")
         text = textwrap.fill(title, LETTERS_IN_TITLE)
         left.set_title(text, fontsize=9, loc="left", parse_math=False)

@@ -299,6 +299,15 @@ def test_long_names_of_countries_do_not_run_into_the_numbers_of_the_evidence():
     assert title.get_window_extent().x1 < numbers.get_window_extent().x0
 
 
+def test_the_title_of_a_pair_does_not_run_on_from_the_numbers_beside_it():
+    maps = np.linspace(-98.7, 98.7, 2 * 80 * 130).reshape(2, 80, 130)
+    figure = plot_examples(np.zeros((2, 3, 80, 130), np.uint8), maps, ["Chad", "Peru"], unit="points")
+    figure.draw_without_rendering()
+    (numbers,) = figure.findobj(lambda one: isinstance(one, plt.Text) and "-98.7" in one.get_text())
+    (title,) = figure.findobj(lambda one: isinstance(one, plt.Text) and one.get_text() == "Peru")
+    assert title.get_window_extent().x0 - numbers.get_window_extent().x1 > 0.15 * figure.dpi
+
+
 def test_thousands_of_kilometres_are_separated_as_everywhere():
     maps = np.linspace(2, 4321, 80).reshape(1, 8, 10)
     examples = plot_examples(np.zeros((1, 3, 8, 10), np.uint8), maps, ["one"], unit="km")
