@@ -30,13 +30,15 @@ def plot_curves(run: Run) -> Figure:
     metrics = run.metrics.set_index("epoch")
     groups = {
         "loss": ["train/loss", "val/loss"],
-        "validation": [f"val/{name}" for name in SHARES if f"val/{name}" in metrics],
+        "validation, shares": [f"val/{name}" for name in SHARES if f"val/{name}" in metrics],
         "validation, km": [f"val/{name}" for name in DISTANCES_KM if f"val/{name}" in metrics],
         "learning rate at the end of the epoch": ["lr"],
     }
     shown = {title: names for title, names in groups.items() if names}
-    figure, panels = pyplot.subplots(1, len(shown), figsize=(4.2 * len(shown), 3.8), layout="constrained")
-    for axes, (title, names) in zip(panels, shown.items(), strict=True):
+    rows, columns = (1, 3) if len(shown) == 3 else (2, 2)  # four in a row would be too small to read
+    size = (4.2 * columns, 3.8 * rows)
+    figure, panels = pyplot.subplots(rows, columns, figsize=size, layout="constrained")
+    for axes, (title, names) in zip(panels.flat, shown.items(), strict=True):
         for number, name in enumerate(names):
             colour = (BLUE, ORANGE, GREY)[number % 3]
             line = LINES[number // 3]
@@ -44,6 +46,8 @@ def plot_curves(run: Run) -> Figure:
             axes.plot(metrics.index, metrics[name], marker=marker, color=colour, linestyle=line, label=name)
         if title == "loss":
             compress_losses(axes)
+        elif title == "validation, km":
+            axes.yaxis.set_major_formatter("{x:,.0f}")
         axes.axvline(run.summary["best_epoch"], color=GREY, linestyle=":", linewidth=1)
         tidy_epochs(axes, title)
         if len(names) > 1:  # below, where no line can run through it

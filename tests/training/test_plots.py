@@ -31,6 +31,14 @@ def test_the_figure_shows_every_metric_and_the_best_epoch(run):
     pyplot.close(figure)
 
 
+def test_the_figure_of_a_run_that_guesses_points_is_no_wider_than_that_of_countries(run):
+    run.metrics["val/median_km"] = run.metrics["val/mean_km"] = 4321.0
+    figure = plot_curves(run)
+    assert figure.get_figwidth() < 13  # of four panels; wider, they are shrunk until nobody can read them
+    assert len(figure.axes) == 4
+    pyplot.close(figure)
+
+
 def test_the_epochs_of_a_run_of_one_are_whole_numbers(run):
     first = dataclasses.replace(run, metrics=run.metrics[:1], summary={**run.summary, "best_epoch": 1})
     figure = plot_curves(first)
