@@ -18,7 +18,7 @@ PREPARED.set_forkserver_preload(["lost_and_found.training.trainer"])
 class Ended:
     """How both have ended, by rank, and what they said on standard error."""
 
-    statuses: list[int | None]
+    statuses: list[int]
     stderr: str
 
 
@@ -38,7 +38,10 @@ def run_in_two(program: str, folder: Path) -> Ended:
             ending.callback(started[-1].kill)
         for process in started:
             process.join(PATIENCE_S)
-        return Ended([process.exitcode for process in started], errors.read_text())
+        statuses = [process.exitcode for process in started]
+        if None in statuses:
+            raise TimeoutError(f"not ended after {PATIENCE_S} s: {statuses}\n{errors.read_text()}")
+        return Ended(statuses, errors.read_text())
 
 
 def _run(program: str, environment: dict[str, str], errors: Path) -> None:
