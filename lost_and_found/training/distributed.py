@@ -81,6 +81,20 @@ class World:
                     f"start fewer{remedy}"
                 )
 
+    def check_same(self, run_id: str) -> None:
+        """Check that all processes were given the same run; machines read their own files.
+
+        Raises:
+            InvalidConfig: they were not.
+        """
+        ids = self.from_all(run_id)
+        for rank, other in enumerate(ids):
+            if other != ids[0]:
+                raise InvalidConfig(
+                    f"process {rank} was given another run than process 0 ({other}, not {ids[0]}): give all "
+                    "the same settings, lists, records and initial weights"
+                )
+
     def from_main(self, value: Any) -> Any:  # noqa: ANN401 - whatever the main process has
         """The value that the main process passed."""
         if self.size == 1:

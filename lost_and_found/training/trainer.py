@@ -41,7 +41,7 @@ def train_run(
 
     Raises:
         InvalidConfig: caches of another picture size, a device that this machine lacks, weights of another
-            network, or several processes that are to compile it.
+            network, several processes that are to compile it, or that were not given the same run.
         MissingInput: a record lacks what the target needs, such as a country.
         LeakyList: a country of the validation split that the train split lacks.
         MissingWeights: the initial weights can't be had.
@@ -56,6 +56,7 @@ def train_run(
     weights = initial_weights(config)
     place = folder / runs.run_id(config, weights, caches)
     with joined(config.device) as world:
+        world.check_same(place.name)
         if not world.from_main(runs.is_complete(place)):
             config.check_processes(world.size)
             with tuned_backends(config), memory_freed_after_errors(), explained_memory(config, world.device):

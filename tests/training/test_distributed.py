@@ -99,6 +99,19 @@ def spoilt(self, *arguments, **more):
 Training.take_step = spoilt
 """
 
+# One of the processes reads other labels, as on a machine where a record was corrected.
+OTHER_LABELS = """
+import os
+from lost_and_found.training import pixel_cache
+read = pixel_cache.read_cache
+def relabelled(place):
+    cache = read(place)
+    if os.environ["RANK"] == "1":
+        cache.table["country_code"] = cache.table["country_code"].to_numpy()[::-1]
+    return cache
+pixel_cache.read_cache = relabelled
+"""
+
 
 @pytest.fixture(scope="module")
 def splits(tmp_path_factory):
@@ -200,6 +213,13 @@ def test_an_error_in_a_distributed_training_ends_all_processes_with_its_reason(s
     assert "NotFinite" in done.stderr
 
 
+def test_processes_that_were_given_different_labels_are_refused(splits, tmp_path):
+    done = train_in_two(CONFIG, splits, tmp_path, before=OTHER_LABELS)
+    assert 0 not in done.statuses
+    assert done.stderr.count("process 1 was given another run than process 0") == 2, done.stderr
+    assert not (tmp_path / "runs").exists()
+
+
 def test_a_loss_that_is_infinite_in_one_process_ends_all_in_the_same_step(splits, tmp_path):
     done = train_in_two(CONFIG, splits, tmp_path, before=INFINITE_SHARE)
     assert 0 not in done.statuses
@@ -216,6 +236,7 @@ def test_several_processes_compile_nothing(splits, monkeypatch, tmp_path):
     training.speed_up(images=17)
     assert training.stepping._compiled_call_impl is None
     monkeypatch.setattr(World, "from_main", lambda world, value: value)
+    monkeypatch.setattr(World, "from_all", lambda world, value: [value])
     monkeypatch.setattr(trainer, "joined", lambda _: nullcontext(two))
     with pytest.raises(InvalidConfig, match="compile is 'on', but 2 processes can't train a compiled net"):
         train_or_load(dataclasses.replace(CONFIG, compile="on"), splits, tmp_path)
