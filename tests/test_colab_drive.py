@@ -154,7 +154,7 @@ def test_two_trainings_copy_to_one_drive_at_once_and_whole(tmp_path, same, hosts
 
 def test_a_connection_that_is_lost_stops_the_training_and_lets_it_be_copied(tmp_path):
     saving = "touch told; while [ ! -e again ]; do sleep 0.1 || true; done; touch saved; exit 129"
-    program = f'trap true TERM; trap "{saving}" HUP; while true; do sleep 0.1 || true; done'
+    program = f'trap true TERM; trap "{saving}" HUP; touch begun; while true; do sleep 0.1 || true; done'
     script = f"train=(bash -c '{program}')\n"
     script += functions("fail", "stop", "run_training", "attempt_copy")
     script += line_of("say()")
@@ -170,7 +170,8 @@ def test_a_connection_that_is_lost_stops_the_training_and_lets_it_be_copied(tmp_
         start_new_session=True,
     )
     os.close(theirs)
-    while ["sleep", "1"] not in children_of(running.pid):  # until it waits, and so responds to signals
+    # Until both respond to signals.
+    while ["sleep", "1"] not in children_of(running.pid) or not (tmp_path / "begun").exists():
         time.sleep(0.05)
     os.close(terminal)
     os.killpg(running.pid, signal.SIGHUP)
@@ -186,7 +187,7 @@ def test_a_connection_that_is_lost_stops_the_training_and_lets_it_be_copied(tmp_
 
 def test_a_training_is_stopped_and_copied_also_when_what_reads_its_output_has_ended_before(tmp_path):
     saving = "echo saving >&2 && sleep 0.5 && echo saved >&2 && touch saved; exit 143"
-    program = f'trap "{saving}" TERM; for n in {{1..600}}; do sleep 0.1 || true; done'
+    program = f'trap "{saving}" TERM; touch begun; for n in {{1..600}}; do sleep 0.1 || true; done'
     script = f"train=(bash -c '{program}')\n"
     script += functions("fail", "stop", "run_training", "attempt_copy") + line_of("say()")
     script += "stopped= copy_every=10; run_training . || echo $? $stopped; say more; echo copied"
@@ -197,7 +198,8 @@ def test_a_training_is_stopped_and_copied_also_when_what_reads_its_output_has_en
         stderr=subprocess.PIPE,
         text=True,
     ) as running:
-        while ["sleep", "1"] not in children_of(running.pid):  # until it waits, and so responds to signals
+        # Until both respond to signals.
+        while ["sleep", "1"] not in children_of(running.pid) or not (tmp_path / "begun").exists():
             time.sleep(0.05)
         running.stderr.close()  # as by tee, which Ctrl-C reaches too
         running.terminate()
