@@ -63,8 +63,10 @@ def test_a_second_run_finds_everything_done_and_changes_nothing(practice_root):
 
 @ONE_WORKSPACE
 def test_another_parameter_does_not_overwrite_a_pinned_list(practice_root):
+    notebook = notebooks.REPOSITORY / "2-data-preparation" / "03-map-to-distribution.ipynb"
+    given = {"dataset": "practice-tiny", "distribution": "collected", "minimum_count": 7}
     with pytest.raises(LostAndFoundError, match="minimum_count 6 there, 7 now"):
-        run_profile("tiny", practice_root, minimum_count="7")
+        notebooks.execute(notebook, practice_root / "executed.ipynb", {"root": str(practice_root), **given})
 
 
 @ONE_WORKSPACE

@@ -173,14 +173,12 @@ def test_a_country_is_shaded_by_its_probability_and_one_that_the_model_does_not_
 
 
 @pytest.mark.end_to_end
-@pytest.mark.parametrize("given", ["a folder", "a folder of the root", "nothing"])
+@pytest.mark.parametrize("given", ["photos", ""], ids=["own photos", "none"])
 def test_the_notebook_guesses_own_photos_or_some_of_the_validation_split(three_runs, tmp_path, given):
-    folder = (three_runs.root if given == "a folder of the root" else tmp_path) / "photos"
+    folder = three_runs.root / "photos"
     for number in range(3):
         photo(folder / f"{number}.jpg", seed=number)
-    parameters = {"root": str(three_runs.root), "dataset": "made", "shown": 2}
-    if given != "nothing":
-        parameters["source"] = str(folder) if given == "a folder" else "photos"
+    parameters = {"root": str(three_runs.root), "dataset": "made", "shown": 2, "source": given}
     notebook = notebooks.REPOSITORY / "4-evaluation" / "04-guess-photos.ipynb"
     notebooks.execute(notebook, tmp_path / "executed.ipynb", parameters)
     table_file = max(
@@ -188,7 +186,7 @@ def test_the_notebook_guesses_own_photos_or_some_of_the_validation_split(three_r
         key=lambda path: path.stat().st_mtime_ns,
     )
     table = pd.read_csv(table_file, keep_default_na=False)
-    if given != "nothing":
+    if given:
         assert table["photo"].tolist() == [str(folder / f"{number}.jpg") for number in range(3)]
     else:
         validated = list(read_list(three_runs.list_path(".val")).ids[:2])
