@@ -33,13 +33,13 @@ def locked_requirements(lock: Path = LOCK) -> list[str]:
 
 
 def _is_wanted(package: dict[str, Any]) -> bool:
-    if package.get("optional") or GROUP not in package["groups"]:
+    if GROUP not in package["groups"]:
         return False
     if package["name"] in OF_THE_MACHINE or package["name"].startswith(FAMILIES_OF_THE_MACHINE):
         return False
     markers = package.get("markers", "")
     text = markers.get(GROUP, "") if isinstance(markers, dict) else markers
-    return not text or _packaging("markers").Marker(text).evaluate({"extra": ""})
+    return not text or _packaging("markers").Marker(text).evaluate()
 
 
 def _packaging(module: str) -> Any:  # noqa: ANN401 - of one library or the other
