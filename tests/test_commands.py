@@ -1,5 +1,6 @@
 """How commands tell their errors."""
 
+import os
 import subprocess
 import sys
 
@@ -46,7 +47,7 @@ def test_what_is_to_be_typed_stands_in_one_line_of_the_help(monkeypatch, capsys,
 
 def test_each_error_has_its_exit_status(capsys):
     def status_of(error):
-        return 7 if isinstance(error, errors.MissingInput) else 1
+        return {errors.MissingInput: 7, PermissionError: 5}[type(error)]
 
     @commands.command(status_of)
     def main(error=None):
@@ -56,7 +57,7 @@ def test_each_error_has_its_exit_status(capsys):
 
     assert main() == 0
     assert main(errors.MissingInput("no list; make one")) == 7
-    assert main(PermissionError(13, "Permission denied", "runs")) == 1
+    assert main(PermissionError(13, "Permission denied", "runs")) == 5
     assert capsys.readouterr().err == "error: no list; make one\nerror: runs: Permission denied\n"
 
 
@@ -68,7 +69,8 @@ def test_a_command_whose_output_nobody_reads_any_more_ends_in_silence(length):
     )
     pipe = subprocess.PIPE
     command = [sys.executable, "-c", program]
-    with subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe) as running:
+    buffered = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, env=buffered) as running:
         running.stdout.close()
         running.stdin.close()  # only now it prints
         assert running.stderr.read() == b""

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import threading
 
 import pytest
 
@@ -59,12 +60,16 @@ def test_a_folder_that_is_refused_is_not_marked(tmp_path):
 
 def test_a_second_process_is_told_that_the_folder_is_in_use(tmp_path, holder, monkeypatch):
     monkeypatch.setattr(locks, "PATIENCE_S", 0.2)
+    with filling(tmp_path / "new" / "other", check=check):
+        pass  # nobody else writes there
     with pytest.raises(FolderInUse, match="another process"), filling(tmp_path / "out", check=check):
         pass
 
 
-def test_a_second_process_goes_on_where_a_killed_one_stopped(tmp_path, holder):
-    holder.kill()
+def test_a_second_process_goes_on_where_a_killed_one_stopped_once_it_has_ended(tmp_path, holder):
+    ending = threading.Timer(0.2, holder.kill)
+    ending.start()
     with filling(tmp_path / "out", check=check):
         pass
+    ending.join()
     assert list((tmp_path / "out").iterdir()) == []

@@ -131,12 +131,16 @@ def test_a_machine_without_any_is_told_what_to_do(machine, apt):
     assert "Traceback" not in done.stderr
 
 
-@pytest.mark.parametrize("script", ["build-regions", "download-regions"])
-def test_a_script_of_the_regions_says_how_it_is_used(script):
+@pytest.mark.parametrize(
+    ("script", "does"),
+    [("build-regions", "Build a region file from a Natural"), ("download-regions", "Put Natural Earth's")],
+)
+def test_a_script_of_the_regions_says_what_it_does_and_how_it_is_used(script, does):
     path = REPOSITORY / "scripts" / script
     done = subprocess.run([path, "--help"], capture_output=True, text=True, timeout=120)
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.startswith(f"usage: scripts/{script} ")
+    assert f"\n\n{does}" in done.stdout
 
 
 @pytest.mark.parametrize("script", [*RUNNERS, "pack-dataset", "build-regions", "download-regions"])
