@@ -188,9 +188,9 @@ def test_a_packing_that_was_stopped_leaves_nothing_but_the_next_archive(dataset,
         f"tarfile.TarFile.add = lambda *_, **__: os.kill(os.getpid(), {int(number)})\n"
         "sys.exit(dataset_archive.main(sys.argv[1:]))\n"
     )
-    arguments = ["made", "--root", str(dataset.root), "--output", str(tmp_path)]
+    arguments = ["made", "--root", str(dataset.root), "--output", str(tmp_path / "made [1].tar")]
     done = subprocess.run([sys.executable, "-c", stopped, *arguments], capture_output=True)
     assert done.returncode in (128 + number, -number)
     assert bool(list(tmp_path.iterdir())) == (number == signal.SIGKILL)
     assert dataset_archive.main(arguments) == 0
-    assert [path.name for path in tmp_path.iterdir()] == ["made.tar"]
+    assert [path.name for path in tmp_path.iterdir()] == ["made [1].tar"]
