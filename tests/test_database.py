@@ -70,3 +70,10 @@ def test_a_file_that_can_not_grow_lacks_room(tmp_path):
     with pytest.raises(StorageFull, match=r"one\.sqlite: no room to write .*; free some space"):
         database.execute("INSERT INTO one VALUES (zeroblob(100000))")
     database.close()
+
+
+@pytest.mark.parametrize("place", ["file/one.sqlite", "file/folder/one.sqlite"])
+def test_a_file_in_place_of_the_folder_is_told(tmp_path, place):
+    (tmp_path / "file").touch()
+    with pytest.raises(DatabaseUnusable, match=r"one\.sqlite can't be written .*; choose another folder"):
+        Database(tmp_path / place, tables=TABLE)

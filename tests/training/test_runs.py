@@ -4,6 +4,7 @@ import itertools
 import json
 import re
 import shutil
+import subprocess
 
 import numpy as np
 import pandas as pd
@@ -286,10 +287,25 @@ def test_the_digest_of_the_code_changes_with_any_of_its_files(tmp_path, monkeypa
 
 
 def test_the_commit_is_written_down_where_git_knows_it(tmp_path, monkeypatch):
-    commit = environment.environment(torch.device("cpu"))["git_commit"]
-    assert commit is None or re.fullmatch("[0-9a-f]{40}(-dirty)?", commit)
+    def commit():
+        return environment.environment(torch.device("cpu"))["git_commit"]
+
+    def git(*arguments):
+        identity = ("-c", "user.name=n", "-c", "user.email=e@example.org")
+        subprocess.run(["git", *identity, *arguments], cwd=tmp_path, check=True, capture_output=True)
+
+    monkeypatch.setattr(environment, "__file__", str(tmp_path / "code.py"))
+    assert commit() is None
+    (tmp_path / "code.py").touch()
+    git("init")
+    git("add", ".")
+    git("commit", "-m", "all")
+    git("tag", "-a", "v1", "-m", "tagged")
+    assert re.fullmatch("[0-9a-f]{40}", commit())
+    (tmp_path / "code.py").write_text("changed")
+    assert re.fullmatch("[0-9a-f]{40}-dirty", commit())
     monkeypatch.setenv("PATH", str(tmp_path))
-    assert environment.environment(torch.device("cpu"))["git_commit"] is None
+    assert commit() is None
 
 
 @pytest.mark.parametrize(
@@ -385,11 +401,14 @@ def test_the_learning_rate_falls_in_steps(eight_pictures, tmp_path):
 
 @pytest.mark.parametrize(("used", "backbone"), [("file", 1e-4), ("none", 1e-3)])
 def test_a_pretrained_backbone_can_learn_at_a_tenth(eight_pictures, used, backbone):
-    config = dataclasses.replace(CONFIG, backbone_factor=0.1)
+    config = dataclasses.replace(CONFIG, backbone_factor=0.1, weight_decay=0.02)
     training = begun(config, eight_pictures)
     if used == "file":
         weights = InitialWeights("file", "", state=training.model.state_dict())
         training = Training(config, training.target, weights)
     rates = {group["name"]: group["lr"] for group in training.optimizer.param_groups}
     assert rates == pytest.approx({"head": 1e-3, "backbone": backbone})
+    assert {group["weight_decay"] for group in training.optimizer.param_groups} == {0.02}
+    assert learning_rate_of(training.optimizer) == 1e-3
+    training.optimizer.param_groups[-1]["lr"] = torch.tensor(1e-3)  # as on a GPU
     assert learning_rate_of(training.optimizer) == 1e-3
