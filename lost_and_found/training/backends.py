@@ -126,6 +126,7 @@ def explained_memory(config: TrainingConfig, device: torch.device) -> Iterator[N
     except (RuntimeError, MemoryError) as error:
         if not lacks_memory(error):
             raise
+        said = (str(error) or type(error).__name__).splitlines()[0]  # Python's own says nothing
         smaller = config.batch_size // 2
         if smaller < 2:
             raise OutOfMemory(
@@ -135,5 +136,5 @@ def explained_memory(config: TrainingConfig, device: torch.device) -> Iterator[N
         raise OutOfMemory(
             f"{device} has too little memory for batches of {config.batch_size} pictures of {config.width}x"
             f"{config.height} with {config.architecture}; try batch_size {smaller}. "
-            f"Finished epochs are kept. ({str(error).splitlines()[0]})"
+            f"Finished epochs are kept. ({said})"
         ) from error

@@ -1,11 +1,12 @@
 """How torch computes, as far as that can be seen without a GPU."""
 
 import dataclasses
+import os
 
 import pytest
 import torch
 
-from lost_and_found.training.backends import precision_for, tuned_backends
+from lost_and_found.training.backends import precision_for, scaler_for, tuned_backends
 from lost_and_found.training.config import TrainingConfig
 
 CONFIG = TrainingConfig(dataset="made")
@@ -27,6 +28,12 @@ def test_auto_precision_is_the_fastest_that_a_device_has(monkeypatch, device, ca
     assert precision_for(CONFIG, torch.device(device)) == precision
 
 
+@pytest.mark.parametrize("precision", ["float32", "bfloat16", "float16"])
+def test_gradients_are_scaled_in_float16_alone(precision):
+    scaler = scaler_for(dataclasses.replace(CONFIG, precision=precision), torch.device("cpu"))
+    assert scaler.is_enabled() == (precision == "float16")
+
+
 @pytest.mark.parametrize(
     ("settings", "options"),
     [
@@ -35,7 +42,7 @@ def test_auto_precision_is_the_fastest_that_a_device_has(monkeypatch, device, ca
         ({"deterministic": True}, ("high", True, False, True)),
     ],
 )
-def test_the_options_of_torch_follow_the_config_and_are_restored(settings, options):
+def test_the_options_of_torch_follow_the_config_and_are_restored(monkeypatch, settings, options):
     def present():
         cudnn = torch.backends.cudnn
         matmul, deterministic = (
@@ -44,7 +51,9 @@ def test_the_options_of_torch_follow_the_config_and_are_restored(settings, optio
         )
         return matmul, cudnn.allow_tf32, cudnn.benchmark, deterministic
 
+    monkeypatch.setattr(os, "environ", {})
     before = present()
     with tuned_backends(dataclasses.replace(CONFIG, **settings)):
         assert present() == options
+        assert ("CUBLAS_WORKSPACE_CONFIG" in os.environ) == options[-1]
     assert present() == before

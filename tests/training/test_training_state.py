@@ -21,7 +21,7 @@ from made_trainings import begun, interrupted_training, same_numbers, train
 
 from lost_and_found.errors import NotFinite, OutOfMemory, StorageFull
 from lost_and_found.training import epochs, runs
-from lost_and_found.training.backends import explained_memory
+from lost_and_found.training.backends import explained_memory, memory_freed_after_errors
 from lost_and_found.training.checkpoints import restore, state_of
 from lost_and_found.training.config import TrainingConfig
 from lost_and_found.training.distributed import World
@@ -274,19 +274,52 @@ def test_too_little_memory_suggests_half_the_batch():
 
 
 @pytest.mark.parametrize(
-    "said",
+    "error",
     [
-        "CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`",
-        "FIND was unable to find an engine to execute this computation",
-        "GET was unable to find an engine to execute this computation",  # in deterministic mode
+        MemoryError(),
+        *map(
+            RuntimeError,
+            (
+                "DefaultCPUAllocator: not enough memory: you tried to allocate 4 bytes.",
+                "DefaultCPUAllocator: can't allocate memory: you tried to allocate 4 bytes",
+                "unable to mmap 4 bytes from file: Cannot allocate memory (12)",
+                "std::bad_alloc",
+                "CUDA error: out of memory",
+                "CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`",
+                "FIND was unable to find an engine to execute this computation",
+                "GET was unable to find an engine to execute this computation",  # in deterministic mode
+            ),
+        ),
     ],
 )
-def test_a_library_without_room_on_a_gpu_is_reported_as_too_little_memory(said):
+def test_whatever_lacks_room_is_reported_as_too_little_memory(error):
     with (
-        pytest.raises(OutOfMemory, match=r"try batch_size 2\. "),
+        pytest.raises(OutOfMemory, match=r"try batch_size 2\. .*\(\w+"),
         explained_memory(CONFIG, torch.device("cuda")),
     ):
-        raise RuntimeError(said)
+        raise error
+
+
+def test_batches_that_can_not_be_halved_need_something_smaller():
+    config = dataclasses.replace(CONFIG, batch_size=3)
+    with (
+        pytest.raises(OutOfMemory, match="use a smaller architecture or smaller pictures"),
+        explained_memory(config, torch.device("cpu")),
+    ):
+        raise MemoryError
+
+
+def test_what_the_caller_is_handling_keeps_its_variables():
+    def look_up():
+        key = "absent"
+        return {}[key]
+
+    try:
+        look_up()
+    except KeyError as handled:
+        with pytest.raises(KeyboardInterrupt), memory_freed_after_errors():
+            raise KeyboardInterrupt from None
+        assert handled.__traceback__.tb_next.tb_frame.f_locals == {"key": "absent"}
 
 
 @pytest.mark.parametrize(
