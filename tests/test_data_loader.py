@@ -1,6 +1,7 @@
 """Listing, filtering, order, pinning and what happens when files are missing or changed."""
 
 import functools
+import hashlib
 import json
 import os
 import subprocess
@@ -209,6 +210,8 @@ def test_a_list_is_one_tab_separated_line_a_sample_and_a_header(folder, list_pat
     lines = list_path.read_bytes().decode().split("\n")
     assert lines[-1] == ""
     assert [len(line.split("\t")) for line in lines[:-1]] == [2] * 5
+    name, digits = lines[0].split("\t")
+    assert hashlib.sha256((folder / f"{name}.jpg").read_bytes()).hexdigest()[:32] == digits
     header = json.loads(list_path.with_suffix(".json").read_text())
     assert header["rule"] == "load_samples"
     assert header["parameters"]["seed"] == 3
@@ -391,7 +394,13 @@ def test_a_damaged_index_of_digests_costs_time_and_nothing_else(folder, list_pat
     pinned = pin(list_path, new_list(load_samples(folder), "folder"))
     index = folder / ".digests"
     whole = index.read_bytes()
-    for damaged in (whole[: len(whole) // 2], whole.replace(b"\t", b" ", 3), b"\xff\xfe\n" + whole, b""):
+    for damaged in (
+        whole[: len(whole) // 2],
+        whole[:-5],
+        whole.replace(b"\t", b" ", 3),
+        b"\xff\xfe\n" + whole,
+        b"",
+    ):
         index.write_bytes(damaged)
         assert ids(load_samples(folder, pinned=list_path)) == pinned.ids
         assert sorted(index.read_bytes().splitlines()) == sorted(whole.splitlines())

@@ -233,12 +233,12 @@ def test_a_source_of_which_nothing_can_be_used_is_an_error_that_says_why(folders
 
 def test_a_second_run_does_only_what_changed(folders):
     raw, small = folders
-    for number in range(4):
+    for number in range(5):
         add_pair(
             raw, sample_id(number), photo(number, (640, 360)), {"coordinates": [10, number], "note": "é"}
         )
     first = resize_collection(raw, small, workers=1)
-    assert (first.written, first.kept) == (4, 0)
+    assert (first.written, first.kept) == (5, 0)
     before = (small / f"{sample_id(0)}.jpg").stat().st_mtime_ns
     assert json.loads((small / f"{sample_id(2)}.json").read_text())["note"] == "é"
 
@@ -246,15 +246,17 @@ def test_a_second_run_does_only_what_changed(folders):
     (raw / f"{sample_id(2)}.json").unlink()
     (raw / f"{sample_id(3)}.jpg").unlink()
     add_pair(raw, sample_id(3), photo(3, (640, 360)), suffix=".png")
+    (raw / f"{sample_id(4)}.jpg").touch()
     for name in (f"{sample_id(8)}.jpg", "figure.png"):  # half a pair of a killed process, and no sample
         (small / name).touch()
     second = resize_collection(raw, small, workers=1)
-    assert (second.written, second.kept, second.removed, len(second.rejected)) == (2, 1, 1, 1)
+    assert (second.written, second.kept, second.removed, len(second.rejected)) == (3, 1, 1, 1)
     assert (small / f"{sample_id(0)}.jpg").stat().st_mtime_ns == before
     assert {path.name for path in small.iterdir() if path.suffix in (".png", ".jpg")} == {
         f"{sample_id(0)}.jpg",
         f"{sample_id(1)}.jpg",
         f"{sample_id(3)}.png",
+        f"{sample_id(4)}.jpg",
         "figure.png",
     }
 
