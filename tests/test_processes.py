@@ -48,9 +48,10 @@ def test_the_bar_counts_a_chunk_at_once_lest_it_estimate_by_its_first_item(monke
     assert next(count for count in shown if count) == 10
 
 
-def test_several_workers_are_other_processes():
-    pids = set(map_in_processes(process_of, range(20), description="test", workers=2, chunk_size=1))
-    assert os.getpid() not in pids
+@pytest.mark.parametrize(("workers", "is_own"), [(1, True), (2, False)])
+def test_one_worker_is_this_process_and_several_are_others(workers, is_own):
+    pids = set(map_in_processes(process_of, range(20), description="test", workers=workers, chunk_size=1))
+    assert (os.getpid() in pids) == is_own
 
 
 @pytest.mark.parametrize("workers", [1, 2])

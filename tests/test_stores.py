@@ -131,12 +131,13 @@ def test_a_folder_may_be_given_as_a_path(tmp_path):
     assert load_samples(tmp_path / "here", store=tmp_path / "remote")
 
 
-def test_names_in_a_folder_are_taken_as_they_are(tmp_path):
-    make_pairs(tmp_path / "remote", 1)
-    for path in (tmp_path / "remote").iterdir():
+@pytest.mark.parametrize("kind", ["folder", "server"])
+def test_names_are_taken_as_they_are(server, remote, tmp_path, kind):
+    for path in remote.glob("a/*"):
         path.rename(path.with_name(path.name.replace("game000", "50%25off")))
-    assert [one.id for one in load_samples(tmp_path / "here", store=str(tmp_path / "remote"))] == [
-        one.id for one in load_samples(tmp_path / "remote")
+    location = server.url if kind == "server" else str(remote)
+    assert [one.id for one in load_samples(tmp_path / "here", store=location)] == [
+        one.id for one in load_samples(remote)
     ]
 
 
@@ -219,10 +220,16 @@ def test_a_store_that_is_not_there_says_so(location, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "name", ["b/practice_singleplayer_game000_0.jpg", "a/practice_singleplayer_game000_0.png"]
+    "names",
+    [
+        ["b/practice_singleplayer_game000_0.jpg"],
+        ["a/practice_singleplayer_game000_0.png"],
+        ["a/practice_singleplayer_other_0.json", "b/practice_singleplayer_other_0.json"],
+    ],
 )
-def test_one_id_twice_in_a_store_is_an_error(remote, name):
-    (remote / name).write_bytes(b"other")
+def test_one_id_twice_in_a_store_is_an_error(remote, names):
+    for name in names:
+        (remote / name).write_bytes(b"other")
     with pytest.raises(StoreError, match="twice"):
         Store(str(remote)).pairs()
 
@@ -250,3 +257,16 @@ def test_folders_of_several_imports_below_one_hold_the_samples_of_all(remote):
         Store(str(remote)).pairs()
     with pytest.raises(ListMismatch, match="the id portrait; ids must be unique"):
         load_samples(remote)
+
+
+def test_a_store_with_nothing_in_it_says_so_and_one_with_half_pairs_has_none(tmp_path):
+    with pytest.raises(StoreError, match="holds no pictures and no records; check the address"):
+        Store(str(tmp_path)).pairs()
+    (tmp_path / "practice_singleplayer_game000_0.json").touch()
+    assert Store(str(tmp_path)).pairs() == {}
+
+
+def test_a_file_that_has_gone_meanwhile_is_named(tmp_path):
+    gone = str(tmp_path / "gone.jpg")
+    with pytest.raises(StoreError, match=r"1 of 1 files .*gone\.jpg does not exist"):
+        Store(str(tmp_path)).fetch({gone: tmp_path / "here.jpg"}, verify=lambda *_: None)

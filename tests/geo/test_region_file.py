@@ -27,7 +27,7 @@ def test_what_rounding_leaves_of_a_spike_is_cut_off(tmp_path):
 
 
 def test_a_region_file_with_a_changed_byte_is_whole_or_refused(tmp_path):
-    path = tmp_path / "square.npz"
+    path = tmp_path / "new" / "square.npz"
     table = pd.DataFrame({"region": ["A_b_c"], "country_code": ["FR"]})
     write_region_file(path, table=table, geometries=np.array([shapely.box(0, 0, 1, 1)]), title="a square")
     content, whole = path.read_bytes(), read_region_file(path)
@@ -42,3 +42,8 @@ def test_a_region_file_with_a_changed_byte_is_whole_or_refused(tmp_path):
             continue
         assert found.table.equals(whole.table) and found.title == whole.title
         assert (found.geometries == whole.geometries).all()
+
+
+def test_a_region_file_that_is_not_there_is_named_with_what_makes_it(tmp_path):
+    with pytest.raises(MissingInput, match=r"absent\.npz is missing; scripts/build-regions makes it"):
+        read_region_file(tmp_path / "absent.npz")

@@ -198,10 +198,15 @@ def test_a_signal_to_one_process_is_heard_while_they_validate(splits, tmp_path):
     pd.testing.assert_frame_equal(one, two, check_exact=True)
 
 
-def test_more_processes_than_pictures_are_refused():
-    message = "4 processes can't share the 3 pictures of a batch; start fewer, or raise batch_size"
-    with pytest.raises(InvalidConfig, match=message):
-        World(torch.device("cpu"), 0, 4).check_enough(batch=3, val=4)
+@pytest.mark.parametrize(
+    ("batch", "val", "said"),
+    [(3, 4, "a batch; start fewer, or raise batch_size"), (4, 3, "the val split; start fewer")],
+)
+def test_more_processes_than_pictures_are_refused(batch, val, said):
+    world = World(torch.device("cpu"), 0, 4)
+    world.check_enough(batch=4, val=4)
+    with pytest.raises(InvalidConfig, match=f"4 processes can't share the 3 pictures of {said}$"):
+        world.check_enough(batch=batch, val=val)
 
 
 def test_an_error_in_a_distributed_training_ends_all_processes_with_its_reason(splits, tmp_path):
